@@ -7,7 +7,7 @@ import (
 )
 
 // traceNames returns the headers of a trace that requests have. The subscriber's own ones replace
-// them, traceparent and tracestate together: neither means anything beside another trace's.
+// them, traceparent and tracestate together: the two of different traces have no meaning.
 func traceNames(which TraceHeaders, own http.Header) (names []string) {
 	has := func(name string) bool { return own[http.CanonicalHeaderKey(name)] != nil }
 	if which != TraceNone && !has(tracecontext.Traceparent) && !has(tracecontext.Tracestate) {

@@ -23,7 +23,7 @@ import (
 )
 
 // A process without a network takes no endpoint to be degraded, whether another process reaches
-// them all or nobody does for days.
+// them all, or no process reaches any for days.
 func TestAProcessThatIsCutOffDegradesNothing(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

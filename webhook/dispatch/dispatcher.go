@@ -196,7 +196,7 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 	if err := d.CheckSubscription(sub); err != nil {
 		return err
 	}
-	degraded, err := d.degradedOf(ctx, sub.OrganizationID, sub.ID)
+	unhealthy, err := d.unhealthyOf(ctx, sub.OrganizationID, sub.ID)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 		return err
 	}
 	d.subscriptionChanged(ctx, sub.OrganizationID, sub.ID)
-	return d.probeRepaired(ctx, degraded, sub)
+	return d.probeRepaired(ctx, unhealthy, sub)
 }
 
 // PutSubscription creates the subscription, or makes the stored one of its id equal to

@@ -39,8 +39,8 @@ const maxCommit = 4 << 20
 // reports it as a duplicate. So it is safe to emit the same events again after any error.
 //
 // The trace that [tracecontext.From] finds in ctx, or in what Hooks.EmitStart makes of it, is
-// stored with the events, beside their JSON. Each attempt to deliver them has it in its context,
-// whichever process makes it.
+// stored with the events, apart from their JSON. Each attempt to deliver them has it in its
+// context, whichever process makes it.
 //
 // Emit works whether or not Run is running, in this process or another.
 func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {
@@ -207,8 +207,10 @@ func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) error {
 	_, err := d.settle(ctx, settlements)
 	if err == nil {
 		for _, t := range tasks {
-			if t.probe.Load() != nil { // it was not made
-				d.changeState(ctx, &result{task: t})
+			// A probe that was not made. It is not stored again if that fails: a caller waits, and the
+			// next probe comes when the lease would have ended.
+			if err := d.endProbe(ctx, &result{task: t}); err != nil {
+				d.stateNotStored(ctx, t, err)
 			}
 		}
 	}

@@ -104,10 +104,10 @@ type repaired struct {
 	before string
 }
 
-// degradedOf returns the endpoints of a subscription that are not healthy.
-func (d *Dispatcher) degradedOf(
+// unhealthyOf returns the endpoints of a subscription that are not healthy.
+func (d *Dispatcher) unhealthyOf(
 	ctx context.Context, organizationID, id string,
-) (degraded []repaired, err error) {
+) (unhealthy []repaired, err error) {
 	states, err := d.store.EndpointStates(ctx, webhook.EndpointQuery{OrganizationID: organizationID,
 		SubscriptionID: id, Limit: webhook.MaxChannels})
 	if err != nil || len(states) == 0 {
@@ -119,9 +119,9 @@ func (d *Dispatcher) degradedOf(
 	}
 	configs := configsByKey(stored)
 	for _, s := range states {
-		degraded = append(degraded, repaired{s, configs[s.Channel]})
+		unhealthy = append(unhealthy, repaired{s, configs[s.Channel]})
 	}
-	return degraded, nil
+	return unhealthy, nil
 }
 
 func configsByKey(sub *webhook.Subscription) map[string]string {
@@ -136,17 +136,18 @@ func configsByKey(sub *webhook.Subscription) map[string]string {
 // configuration the update has changed: a person may have repaired them, or another channel may
 // have got their key.
 func (d *Dispatcher) probeRepaired(
-	ctx context.Context, degraded []repaired, updated *webhook.Subscription,
+	ctx context.Context, unhealthy []repaired, updated *webhook.Subscription,
 ) error {
 	configs := configsByKey(updated)
-	for _, r := range degraded {
-		if config, ok := configs[r.state.Channel]; !ok || config == r.before {
-			continue
+	for _, r := range unhealthy {
+		config, ok := configs[r.state.Channel]
+		if !ok || config == r.before || r.state.ChangedBy != "" {
+			continue // a person who disabled it decides
 		}
 		err := d.setState(ctx, updated.OrganizationID, r.state.Endpoint, 0, "",
 			func(s *webhook.EndpointState) bool {
 				if s.Health == webhook.Healthy || s.ChangedBy != "" {
-					return false // a person who disabled it decides
+					return false // it has changed since
 				}
 				at := d.now()
 				if s.Health == webhook.Disabled {
@@ -157,9 +158,6 @@ func (d *Dispatcher) probeRepaired(
 			})
 		if err != nil && !errors.Is(err, webhook.ErrNotFound) && !errors.Is(err, webhook.ErrConflict) {
 			return err
-		}
-		if r.state.ChangedBy != "" {
-			continue
 		}
 		d.cfg.Logger.InfoContext(ctx, "webhook: an endpoint that failed has a new configuration, "+
 			"it is probed at once", "organization_id", updated.OrganizationID,

@@ -126,12 +126,15 @@ func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 	for wait := 100 * time.Millisecond; err != nil && sleep(ctx, wait); wait *= 2 {
 		err = d.storeState(ctx, v)
 	}
-	if err == nil {
-		return
+	if err != nil {
+		d.stateNotStored(ctx, v.task, err)
 	}
+}
+
+func (d *Dispatcher) stateNotStored(ctx context.Context, t *task, err error) {
 	if skipped, ok := d.logs.notStored.Allow(time.Now()); ok {
 		d.cfg.Logger.WarnContext(ctx, "webhook: the state of an endpoint cannot be stored",
-			"webhook_id", v.task.Endpoint.SubscriptionID, "channel", v.task.Endpoint.Channel, "error", err,
+			"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "error", err,
 			"unlogged", skipped)
 	}
 }

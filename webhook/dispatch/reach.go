@@ -19,10 +19,12 @@ type reach struct {
 // process takes itself to be cut off. So many do not fail at once by themselves.
 const minUnreached = 8
 
-// observe notes what an attempt has shown of its host.
-func (r *reach) observe(host string, health breaker.Health) {
+// observe notes what an attempt has shown of its host. It returns whether the process is cut off,
+// and whether that has changed.
+func (r *reach) observe(host string, health breaker.Health) (cutOff, changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	before := len(r.failing) >= minUnreached
 	switch health {
 	case breaker.Healthy:
 		clear(r.failing)
@@ -35,6 +37,8 @@ func (r *reach) observe(host string, health breaker.Health) {
 		}
 	case breaker.Unknown:
 	}
+	cutOff = len(r.failing) >= minUnreached
+	return cutOff, cutOff != before
 }
 
 // cutOff reports whether the process reaches nothing.
@@ -50,17 +54,17 @@ func (d *Dispatcher) observeReach(t *task, host string, health breaker.Health) {
 	if host == "" { // every endpoint of such a channel is taken to be a host of its own
 		host = t.Endpoint.SubscriptionID + " " + t.Endpoint.Channel
 	}
-	before := d.reach.cutOff()
-	d.reach.observe(host, health)
-	switch after := d.reach.cutOff(); {
-	case after && !before:
-		if skipped, ok := d.logs.cutOff.Allow(time.Now()); ok {
-			d.cfg.Logger.Error("webhook: no host answers this process, so no endpoint is degraded",
-				"hosts", minUnreached, "unlogged", skipped)
-		}
-	case before && !after:
-		if skipped, ok := d.logs.cutOff.Allow(time.Now()); ok {
-			d.cfg.Logger.Info("webhook: hosts answer this process again", "unlogged", skipped)
-		}
+	cutOff, changed := d.reach.observe(host, health)
+	if !changed {
+		return
+	}
+	skipped, ok := d.logs.cutOff.Allow(time.Now())
+	switch {
+	case !ok:
+	case cutOff:
+		d.cfg.Logger.Error("webhook: no host answers this process, so no endpoint is degraded",
+			"hosts", minUnreached, "unlogged", skipped)
+	default:
+		d.cfg.Logger.Info("webhook: hosts answer this process again", "unlogged", skipped)
 	}
 }

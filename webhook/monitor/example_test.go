@@ -81,7 +81,7 @@ func Example_mailTheOwner() {
 	// the endpoint answered 500 Internal Server Error. Please look at the logs of your server.
 }
 
-// List the operational events beside those of the service, for the management API.
+// List the operational events together with those of the service, for the management API.
 func ExampleTypes() {
 	catalogue := append(event.Mixpeek(), monitor.Types()...)
 	fmt.Println(catalogue.Validate())

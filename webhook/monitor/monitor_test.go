@@ -283,7 +283,7 @@ func TestAnEndpointThatFailsForDays(t *testing.T) {
 	})
 }
 
-// What a probe says is not told if the endpoint has recovered, or fails anew, before it is told.
+// What a probe says is not told if the endpoint has recovered, or fails again, before it is told.
 func TestAnOldFailureIsNotTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -96,33 +96,36 @@ func (m *Metrics) attempted(r dispatch.Result) {
 
 func (m *Metrics) claimEnd(ctx context.Context, c dispatch.ClaimEnd) {
 	i := &m.instruments
-	m.observe(ctx, i.claimDuration, took(ctx, opClaim))
-	if c.Err != nil {
-		i.storeErrors.WithLabelValues(opClaim).Inc()
-		return
+	if m.storeAnswered(ctx, opClaim, i.claimDuration, c.Err) {
+		i.claimSize.Observe(float64(c.Deliveries))
 	}
-	i.claimSize.Observe(float64(c.Deliveries))
 }
 
 func (m *Metrics) settleEnd(ctx context.Context, s dispatch.SettleEnd) {
 	i := &m.instruments
-	m.observe(ctx, i.settleDuration, took(ctx, opSettle))
-	if s.Err != nil {
-		i.storeErrors.WithLabelValues(opSettle).Inc()
-		return
+	if m.storeAnswered(ctx, opSettle, i.settleDuration, s.Err) {
+		i.settleSize.Observe(float64(s.Deliveries))
+		i.lateResults.Add(float64(s.Refused))
 	}
-	i.settleSize.Observe(float64(s.Deliveries))
-	i.lateResults.Add(float64(s.Refused))
 }
 
 func (m *Metrics) pruneEnd(ctx context.Context, p dispatch.PruneEnd) {
 	i := &m.instruments
-	m.observe(ctx, i.pruneDuration, took(ctx, opPrune))
-	if p.Err != nil {
-		i.storeErrors.WithLabelValues(opPrune).Inc()
-		return
+	if m.storeAnswered(ctx, opPrune, i.pruneDuration, p.Err) {
+		i.prunedRows.Add(float64(p.Rows))
 	}
-	i.prunedRows.Add(float64(p.Rows))
+}
+
+// storeAnswered records how long a call of the store took, and its error. It reports whether there
+// was none.
+func (m *Metrics) storeAnswered(
+	ctx context.Context, op string, duration prometheus.Observer, err error,
+) bool {
+	m.observe(ctx, duration, took(ctx, op))
+	if err != nil {
+		m.instruments.storeErrors.WithLabelValues(op).Inc()
+	}
+	return err == nil
 }
 
 func (m *Metrics) healthChanged(_ context.Context, c dispatch.HealthChange) {
