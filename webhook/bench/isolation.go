@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -60,63 +58,24 @@ const victimPause = 10 * time.Millisecond
 // isolation prints what a victim, which emits a hundred events a second for one
 // endpoint, sees of what others do.
 func isolation(ctx context.Context, o options, s *sink, out io.Writer) error {
-	hostile, stop, err := startHostile(ctx)
+	hostile, err := startHostile(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer hostile.stop()
 	fmt.Fprintf(out, "%-16s %-36s %10s %10s %10s %10s\n", "isolation", "others", "emitted",
 		"delivered", "p50", "p99")
 	for _, name := range o.stores() {
 		for _, a := range attacks {
-			if err := isolationOf(ctx, o, s, out, name, hostile, a); err != nil {
+			if !o.attacks.MatchString(a.name) {
+				continue
+			}
+			if err := isolationOf(ctx, o, s, out, name, hostile.url, a); err != nil {
 				return fmt.Errorf("%s: %s: %w", name, a.name, err)
 			}
 		}
 	}
 	return nil
-}
-
-// startHostile serves endpoints that accept a request and never answer it, or a byte at
-// a time, or fail at once, under another host name than the victim's.
-func startHostile(ctx context.Context) (url string, stop func(), err error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	stopped, cancel := context.WithCancel(ctx)
-	server := &http.Server{ReadHeaderTimeout: time.Minute,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			if strings.HasPrefix(r.URL.Path, "/fails") {
-				w.WriteHeader(http.StatusInternalServerError)
-				return
-			}
-			if strings.HasPrefix(r.URL.Path, "/answers") {
-				return
-			}
-			var drip <-chan time.Time
-			if strings.HasPrefix(r.URL.Path, "/drips") {
-				ticker := time.NewTicker(500 * time.Millisecond)
-				defer ticker.Stop()
-				drip = ticker.C
-			}
-			for {
-				select {
-				case <-r.Context().Done():
-					return
-				case <-stopped.Done():
-					return
-				case <-drip:
-					_, _ = w.Write([]byte{' '})
-					_ = http.NewResponseController(w).Flush()
-				}
-			}
-		})}
-	go func() { _ = server.Serve(listener) }()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return "http://localhost:" + port, func() { cancel(); _ = server.Close() }, nil
 }
 
 func isolationOf(

@@ -27,6 +27,7 @@
 //   - engine.go, dispatcher.go, river.go, asynq.go, poster.go: what is measured
 //   - throughput.go, latency.go, backlog.go, growth.go, changes.go, emitalone.go, isolation.go,
 //     shapes.go, profile.go: the measurements
+//   - hostile.go: the endpoints of table isolation
 //   - stores.go, servers.go, sink.go, payload.go: stores, databases, the endpoint, the payload
 //   - usage.go: CPU time and allocations
 package main
@@ -39,6 +40,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -57,6 +59,7 @@ type options struct {
 	shapes          []shape
 	tls             []bool
 	retention       time.Duration // 0 is the default
+	attacks         *regexp.Regexp
 	hold            bool
 	dir, dsn, redis string
 }
@@ -88,6 +91,9 @@ func main() {
 func run(args []string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if os.Getenv(hostileVariable) != "" {
+		return serveHostile(ctx)
+	}
 	o, measure, err := parseOptions(args)
 	if err != nil {
 		return err
@@ -134,6 +140,7 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 		"what table throughput delivers over, separated by commas: http, https")
 	prune := flags.Bool("prune", true,
 		"prune what was delivered 500 ms ago, in tables throughput, latency and profile")
+	attackNames := flags.String("attack", "", "regular expression of the attacks of table isolation")
 	flags.BoolVar(&o.hold, "hold", false,
 		"keep a transaction open in the database meanwhile, in table backlog on PostgreSQL")
 	pending := flags.String("pending", "1000,100000,1000000",
@@ -160,6 +167,9 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 			return o, nil, fmt.Errorf("-transport: there is no %q, but http, https", name)
 		}
 		o.tls = append(o.tls, name == "https")
+	}
+	if o.attacks, err = regexp.Compile(*attackNames); err != nil {
+		return o, nil, fmt.Errorf("-attack: %w", err)
 	}
 	if *prune {
 		o.retention = retention
