@@ -2,6 +2,7 @@ package python
 
 import (
 	"context"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
@@ -11,7 +12,7 @@ type Limits struct{ Source, Leaves, Depth, Steps, Output, Range, Memory int }
 
 // What things cost.
 const (
-	contextEvery  = 256 // steps between two looks at the context
+	contextEvery  = 256 // steps between two looks at the context and the clock
 	BytesPerStep  = 64  // how many bytes of a string one step goes through
 	BytesPerValue = 16  // what an element of a list costs in Limits.Memory
 	BytesPerScope = 32  // what a block with variables of its own costs, and each of its variables
@@ -24,8 +25,9 @@ const (
 type Budget struct {
 	Limits  Limits
 	Context context.Context
-	used    int // steps
-	looked  int // value of used at the last look at the context
+	used    int       // steps
+	looked  int       // value of used at the last look at the context
+	began   time.Time // the last pause ended, or the render began
 	memory  int
 	depth   int
 	Fault   error
@@ -56,6 +58,7 @@ func (b *Budget) Spend(n int) error {
 // nil while the render may go on.
 func (b *Budget) Check() error {
 	b.looked = b.used
+	b.pause()
 	if b.Fault == nil {
 		if b.used > b.Limits.Steps {
 			b.Fault = fault.Errorf(fault.ErrSteps, "the limit is %d", b.Limits.Steps)
@@ -64,6 +67,25 @@ func (b *Budget) Check() error {
 		}
 	}
 	return b.Fault
+}
+
+const (
+	pauseEvery = 2 * time.Millisecond  // of a render
+	pauseFor   = 50 * time.Microsecond // or what the system's timers make of it
+)
+
+// pause parks the goroutine of a long render from time to time. The scheduler of Go lets a goroutine
+// that computes run for 10 ms, and looks at the network that seldom too while all cores are busy: on
+// two cores, all other deliveries of the process would wait for one tenant's render.
+// [runtime.Gosched] is no remedy, because it puts the goroutine in front of the network.
+func (b *Budget) pause() {
+	switch now := time.Now(); {
+	case b.began.IsZero():
+		b.began = now
+	case now.Sub(b.began) >= pauseEvery:
+		time.Sleep(pauseFor)
+		b.began = time.Now()
+	}
 }
 
 // Scan asks for the steps to go through n bytes of a string with what the processor does many bytes
