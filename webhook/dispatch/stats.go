@@ -50,9 +50,10 @@ type ProcessStats struct {
 	Held int
 	// OldestHeld is the time since which the oldest of them has been due. Zero if there is none.
 	OldestHeld time.Time
-	// OpenBreakers counts the endpoints whose breaker is open in this process, because they keep
-	// failing. Those that have become degraded by that are in Totals.DegradedEndpoints.
-	OpenBreakers int
+	// TrippedBreakers counts the endpoints that get no attempts from this process, or one at a time,
+	// because they keep failing: their breaker is open or half-open. Those that have become degraded
+	// by that are in Totals.DegradedEndpoints.
+	TrippedBreakers int
 	// LastClaim is when the store last answered a claim, or when this process last had no room for
 	// more, so that it did not need to ask. Zero if neither has happened.
 	LastClaim time.Time
@@ -84,7 +85,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 		Running: d.running.Load() != nil, Workers: queue.Workers,
 		InFlight: queue.FastSlots + queue.GeneralSlots,
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
-		OpenBreakers: queue.OpenBreakers,
+		TrippedBreakers: queue.TrippedBreakers,
 	}
 	p.Held, p.OldestHeld = d.leases.oldest()
 	if at := d.claims.last(); !at.IsZero() {

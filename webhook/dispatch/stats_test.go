@@ -102,7 +102,7 @@ func TestStats(t *testing.T) {
 	})
 }
 
-func TestStatsOfOpenBreakers(t *testing.T) {
+func TestStatsOfTrippedBreakers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		down := true
@@ -119,7 +119,7 @@ func TestStatsOfOpenBreakers(t *testing.T) {
 			t.Helper()
 			s, err := b.Stats(t.Context())
 			require.NoError(t, err)
-			return s.Process.OpenBreakers
+			return s.Process.TrippedBreakers
 		}
 		fail := func() {
 			for range breaker.Threshold {

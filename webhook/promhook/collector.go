@@ -102,8 +102,8 @@ func newGauges(cfg Config, errors prometheus.Counter) gauges {
 		func(p *dispatch.ProcessStats) float64 { return float64(p.Queued) })
 	one("queued_bytes", "Bytes of the payloads that wait in the memory of this process.",
 		func(p *dispatch.ProcessStats) float64 { return float64(p.QueuedBytes) })
-	one("open_breakers", "Endpoints whose breaker is open in this process, because they keep failing.",
-		func(p *dispatch.ProcessStats) float64 { return float64(p.OpenBreakers) })
+	one("tripped_breakers", "Endpoints whose breaker is open or half-open in this process.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.TrippedBreakers) })
 	one("last_claim_timestamp_seconds",
 		"When the store last answered a claim of this process, in seconds since 1970; 0 is never.",
 		func(p *dispatch.ProcessStats) float64 {

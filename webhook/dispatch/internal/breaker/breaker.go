@@ -56,15 +56,15 @@ const (
 // A Breaker remembers how an endpoint has been answering. The zero value is closed. It has no
 // clock: its methods are told the time. It is not safe for concurrent use.
 type Breaker struct {
-	// failedDeliveryIDs are the deliveries that failed since the endpoint last answered, each as often
-	// as it counts (weight of Record). One that fails again is not added again, unless the endpoint
-	// asked for time: it says less about the endpoint than about itself.
-	failedDeliveryIDs []int64
-	// unweighted are up to Threshold of them, each as though its weight were 1, those included that
-	// failed since the breaker is tripped.
-	unweighted   []int64
-	freshBackoff backoff // of deliveries that were never attempted
-	retryBackoff backoff // of those that were
+	// weightedFailures are the ids of the deliveries that failed since the endpoint last answered, each
+	// as often as it counts (weight of Record). One that fails again is not added again, unless the
+	// endpoint asked for time: it says less about the endpoint than about itself.
+	weightedFailures []int64
+	// unweightedFailures are up to Threshold of them, each as though its weight were 1, those included
+	// that have failed since the breaker tripped.
+	unweightedFailures []int64
+	freshBackoff       backoff // of deliveries that were never attempted
+	retryBackoff       backoff // of those that were
 	// retryAfterUntil is until when the endpoint has asked to be left alone. An answer to an earlier
 	// request does not end that.
 	retryAfterUntil time.Time
@@ -92,19 +92,19 @@ func (b *Breaker) Record(
 	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.retryAfterUntil) {
 		b.retryAfterUntil = asked
 	}
-	if len(b.unweighted) < Threshold &&
-		(o.RetryAfter > 0 || !slices.Contains(b.unweighted, deliveryID)) {
-		b.unweighted = append(b.unweighted, deliveryID)
+	if len(b.unweightedFailures) < Threshold &&
+		(o.RetryAfter > 0 || !slices.Contains(b.unweightedFailures, deliveryID)) {
+		b.unweightedFailures = append(b.unweightedFailures, deliveryID)
 	}
 	switch {
 	case b.Tripped() && retry:
 		b.retryBackoff.startNext(now)
 	case b.Tripped():
 		b.freshBackoff.startNext(now)
-	case o.RetryAfter > 0 || !slices.Contains(b.failedDeliveryIDs, deliveryID):
+	case o.RetryAfter > 0 || !slices.Contains(b.weightedFailures, deliveryID):
 		// An endpoint that asks for time asks for all deliveries.
 		for range weight {
-			b.failedDeliveryIDs = append(b.failedDeliveryIDs, deliveryID)
+			b.weightedFailures = append(b.weightedFailures, deliveryID)
 		}
 		switch {
 		case !b.Tripped():
@@ -131,11 +131,11 @@ func (b *backoff) startNext(now time.Time) {
 
 // Tripped reports whether the breaker is open or half-open: the endpoint has to answer a probe
 // before it gets more than one attempt at a time.
-func (b *Breaker) Tripped() bool { return len(b.failedDeliveryIDs) >= Threshold }
+func (b *Breaker) Tripped() bool { return len(b.weightedFailures) >= Threshold }
 
 // FailsAsAWhole reports whether Threshold deliveries have failed, with no answer in between, whatever
 // the weight of each: then it is the endpoint that fails, and not a few deliveries.
-func (b *Breaker) FailsAsAWhole() bool { return len(b.unweighted) >= Threshold }
+func (b *Breaker) FailsAsAWhole() bool { return len(b.unweightedFailures) >= Threshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }

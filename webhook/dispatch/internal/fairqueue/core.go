@@ -36,11 +36,11 @@ type Core[T any] struct {
 	backlogSomewhere bool  // see MarkBacklogSomewhere
 	claimBlocked     bool  // there was no capacity for the last claim
 
-	claimsAt     times // see ClaimAt
-	slotsUsed    slotUsage
-	slowTimeouts timeoutList[T]
-	workers      int // with an attempt in flight, or about to call Next
-	openBreakers int // of endpoints that count as failing
+	claimsAt        times // see ClaimAt
+	slotsUsed       slotUsage
+	slowTimeouts    timeoutList[T]
+	workers         int // with an attempt in flight, or about to call Next
+	trippedBreakers int // see Stats.TrippedBreakers
 }
 
 // Actions are what the caller of a Core has to do.
@@ -144,9 +144,9 @@ type Stats struct {
 	FastSlots, GeneralSlots int
 	// KnownEndpoints counts those with something to do, and those whose record is kept.
 	KnownEndpoints int
-	// OpenBreakers counts those whose breaker has opened, and has not closed since.
-	OpenBreakers int
-	Workers      int // with an attempt in flight, or about to call Next
+	// TrippedBreakers counts the endpoints whose breaker has opened, and has not closed since.
+	TrippedBreakers int
+	Workers         int // with an attempt in flight, or about to call Next
 }
 
 // NewCore makes a Core, which takes in nothing before Start.
@@ -184,8 +184,8 @@ func (c *Core[T]) Stats() Stats {
 	return Stats{
 		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
 		FastSlots: c.slotsUsed.fast, GeneralSlots: c.slotsUsed.general,
-		KnownEndpoints: len(c.endpoints),
-		OpenBreakers:   c.openBreakers, Workers: c.workers,
+		KnownEndpoints:  len(c.endpoints),
+		TrippedBreakers: c.trippedBreakers, Workers: c.workers,
 	}
 }
 
@@ -380,7 +380,7 @@ func (c *Core[T]) Finish(
 		}
 	}
 	finished.FailingSince = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
-	c.countBreaker(e)
+	c.updateTrippedCount(e)
 	switch {
 	case e.breaker.BackingOff(now):
 		finished.Drained = values(c.drain(e))
@@ -419,7 +419,7 @@ func (c *Core[T]) DrainEndpoint(now time.Time, endpoint Endpoint) []T {
 func (c *Core[T]) drainAndForget(e *endpointQueue[T]) []T {
 	unstarted := values(c.drain(e))
 	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
-	c.forgetFailing(e)
+	c.clearFailingSince(e)
 	c.updateSpeed(e)
 	c.deactivateIfIdle(e)
 	return unstarted

@@ -20,15 +20,15 @@ type endpointQueue[T any] struct {
 	prefetchReservations int
 	appliedSpeed         speed // as organization counts it: updateSpeed follows the record
 
-	inFlight        int
-	retriesInFlight int // of those in flight, the ones that have failed before
-	freshSinceRetry int // that went before a waiting retry, since the last one
-	breaker         breaker.Breaker
-	failingSince    time.Time // the first failed attempt since the last that was answered
-	breakerCounted  bool      // in Core.openBreakers
-	window          int       // how many attempts at once it has earned
-	lastFastAnswer  time.Time
-	idleSince       time.Time // if it is idle
+	inFlight         int
+	retriesInFlight  int // of those in flight, the ones that have failed before
+	freshSinceRetry  int // that went before a waiting retry, since the last one
+	breaker          breaker.Breaker
+	failingSince     time.Time // the first failed attempt since the last that was answered
+	countedAsTripped bool      // in Core.trippedBreakers
+	window           int       // how many attempts at once it has earned
+	lastFastAnswer   time.Time
+	idleSince        time.Time // if it is idle
 	// storeBacklog says that the store holds deliveries that did not fit, so that later ones must not
 	// overtake them by being prefetched.
 	storeBacklog bool
@@ -179,22 +179,23 @@ func (e *endpointQueue[T]) recordResult(
 	return time.Time{}
 }
 
-// forgetFailing makes an endpoint count as one that has not failed.
-func (c *Core[T]) forgetFailing(e *endpointQueue[T]) {
+// clearFailingSince makes an endpoint count as one that has not failed.
+func (c *Core[T]) clearFailingSince(e *endpointQueue[T]) {
 	e.failingSince = time.Time{}
-	c.countBreaker(e)
+	c.updateTrippedCount(e)
 }
 
-// countBreaker counts the breaker of the endpoint in Core.openBreakers, or no longer.
-func (c *Core[T]) countBreaker(e *endpointQueue[T]) {
-	open := !e.failingSince.IsZero() && e.breaker.Tripped()
+// updateTrippedCount counts the endpoint in Core.trippedBreakers if attempts that failed have tripped
+// its breaker, and no longer if not.
+func (c *Core[T]) updateTrippedCount(e *endpointQueue[T]) {
+	tripped := !e.failingSince.IsZero() && e.breaker.Tripped()
 	switch {
-	case open && !e.breakerCounted:
-		c.openBreakers++
-	case !open && e.breakerCounted:
-		c.openBreakers--
+	case tripped && !e.countedAsTripped:
+		c.trippedBreakers++
+	case !tripped && e.countedAsTripped:
+		c.trippedBreakers--
 	}
-	e.breakerCounted = open
+	e.countedAsTripped = tripped
 }
 
 // slowFailureWeight is how many failures one counts for that took long, of an endpoint that has no
@@ -321,7 +322,7 @@ func (c *Core[T]) evictIdle() {
 			return
 		}
 		c.idleEndpoints.pop()
-		c.forgetFailing(e)
+		c.clearFailingSince(e)
 		delete(c.endpoints, e.endpoint)
 		id := e.endpoint.SubscriptionID
 		all := c.bySubscription[id]
