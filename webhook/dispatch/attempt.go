@@ -63,18 +63,18 @@ func (r *run) work() {
 			continue
 		}
 		finished := r.d.queue.Finish(item, v.observed)
-		v.failingSince = finished.FailingSince
+		v.failingSince = finished.FailingAsAWholeSince
 		if ok {
 			r.results <- v
 		} else {
 			r.d.leases.release([]webhook.Lease{t.Lease})
 			r.lookIfDrained()
 		}
-		for _, u := range finished.Drained {
+		for _, u := range finished.Requeue {
 			back := requeue(u)
 			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
 				// The pause is told by the time here, and due times by the store's.
-				notBefore := r.d.now().Add(time.Until(finished.DrainedRetriesNotBefore))
+				notBefore := r.d.now().Add(time.Until(finished.RetriesNotBefore))
 				back.settlement.DueAt = later(u.DueAt, notBefore)
 			}
 			r.results <- back
@@ -162,7 +162,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		about.FailingSince = t.Probe.FailingSince
 	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
-	waitedBefore := d.queue.CompletedPauses(&t.item)
+	waitedBefore := d.queue.PausedFor(&t.item)
 	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel],
 		&channel.Message{
 			EventID:        t.EventID,
@@ -174,7 +174,7 @@ func (r *run) attempt(t *task) (result, bool) {
 			Progress:       t.Progress,
 		})
 	endedAt := attempt.StartedAt.Add(attempt.Duration)
-	waited := d.queue.CompletedPauses(&t.item) - waitedBefore
+	waited := d.queue.PausedFor(&t.item) - waitedBefore
 	attempt.Duration = max(attempt.Duration-waited, 0)
 	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
 		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})

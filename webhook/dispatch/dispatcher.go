@@ -339,19 +339,19 @@ func (d *Dispatcher) Cancel(
 // decides again, and asks for what the change may have set free.
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
-	d.requeueDrained(ctx, d.queue.DrainSubscription(id))
+	d.requeueRemoved(ctx, d.queue.ResetSubscription(id))
 	d.queue.SignalClaim()
 }
 
-// requeueDrained returns deliveries to the store that were taken out of the queue.
-func (d *Dispatcher) requeueDrained(ctx context.Context, drained []*task) {
-	if len(drained) == 0 {
+// requeueRemoved returns deliveries to the store that were taken out of the queue.
+func (d *Dispatcher) requeueRemoved(ctx context.Context, removed []*task) {
+	if len(removed) == 0 {
 		return
 	}
-	if err := d.requeueAll(ctx, drained); err != nil {
-		d.requeueLater(ctx, drained, err)
+	if err := d.requeueAll(ctx, removed); err != nil {
+		d.requeueLater(ctx, removed, err)
 	} else {
-		d.leases.release(leases(drained))
+		d.leases.release(leases(removed))
 	}
 }
 

@@ -180,7 +180,7 @@ func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook
 			return true
 		})
 	if stale {
-		d.drainEndpoint(ctx, t.Endpoint) // and forget what was seen of it
+		d.resetEndpoint(ctx, t.Endpoint) // and forget what was seen of it
 	}
 	if errors.Is(err, webhook.ErrConflict) || errors.Is(err, webhook.ErrNotFound) {
 		return nil
@@ -278,7 +278,7 @@ func (d *Dispatcher) setState(
 		case changed:
 			d.healthChanged(ctx, &before, &after, eventType)
 		case before.Health != webhook.Healthy:
-			d.drainEndpoint(ctx, e) // another process has found out
+			d.resetEndpoint(ctx, e) // another process has found out
 		}
 		return nil
 	}
@@ -293,7 +293,7 @@ func (d *Dispatcher) healthChanged(
 	if before.Health == after.Health {
 		return
 	}
-	d.drainEndpoint(ctx, after.Endpoint)
+	d.resetEndpoint(ctx, after.Endpoint)
 	level, message, since := slog.LevelInfo, "webhook: an endpoint is healthy again",
 		before.FailingSince
 	switch {
@@ -323,8 +323,8 @@ func (d *Dispatcher) healthChanged(
 		HealthChange{Before: *before.Clone(), After: *after.Clone(), EventType: eventType})
 }
 
-// drainEndpoint returns what is queued for the endpoint to the store, so that the store decides
-// again.
-func (d *Dispatcher) drainEndpoint(ctx context.Context, e webhook.Endpoint) {
-	d.requeueDrained(ctx, d.queue.DrainEndpoint(fairqueue.Endpoint(e)))
+// resetEndpoint forgets what was seen of the endpoint, and returns what is queued for it to the
+// store, so that the store decides again.
+func (d *Dispatcher) resetEndpoint(ctx context.Context, e webhook.Endpoint) {
+	d.requeueRemoved(ctx, d.queue.ResetEndpoint(fairqueue.Endpoint(e)))
 }

@@ -219,7 +219,7 @@ func (r *run) claimLoop(ctx context.Context) {
 	for {
 		d.claims.roundBegins()
 		d.clock.ask(r.attempts)
-		d.queue.Sweep()
+		d.queue.RescheduleAll()
 		pause := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
@@ -235,7 +235,7 @@ func (r *run) claimLoop(ctx context.Context) {
 		drains := r.drains.joined()
 		// Before the claim, which finds what these requeue or emit.
 		quiet := !d.leases.any() && r.untold.Load() == 0 && r.changing.Load() == 0
-		if b := d.queue.BeginClaim(); b.Limit > 0 {
+		if b := d.queue.PlanClaim(); b.Limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
 			// it took would wait for the end of its lease.
@@ -256,7 +256,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				failures.Over(ctx)
 				d.claims.done()
 				items := newItems(tasks)
-				d.queue.EndClaim(items, b)
+				d.queue.RecordClaim(items, b)
 				d.push(items, d.queue.Push)
 				switch {
 				case len(tasks) == b.Limit:

@@ -70,7 +70,7 @@ func (d *Dispatcher) push(
 }
 
 // idle reports whether no delivery is leased to this process, or about to be.
-func (d *Dispatcher) idle() bool { return !d.leases.any() && d.queue.Empty() }
+func (d *Dispatcher) idle() bool { return !d.leases.any() && d.queue.BufferEmpty() }
 
 func leases(tasks []*task) []webhook.Lease {
 	list := make([]webhook.Lease, len(tasks))

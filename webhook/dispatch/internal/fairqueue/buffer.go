@@ -132,14 +132,14 @@ type ClaimBudget struct {
 	Limit, PerOrganization, PerEndpoint int
 	SkipOrganizations                   []string
 	SkipEndpoints                       []Endpoint
-	// BufferEmpty says that nothing is queued or reserved, so that only endpoints that back off
+	// BufferEmpty says that nothing was queued or reserved, so that only endpoints that back off
 	// are skipped.
 	BufferEmpty bool
 }
 
-// BeginClaim returns what may be claimed now. A Limit of 0 means nothing; Actions.Claim says
-// then when there is capacity again.
-func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
+// PlanClaim returns what may be claimed now: the caller claims it, and calls RecordClaim. A Limit of
+// 0 means nothing; Actions.Claim says then when there is capacity again.
+func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	c.now = now
 	if !c.accepting {
 		return ClaimBudget{}
@@ -192,20 +192,20 @@ func (c *Core[T]) minFreeToClaim() int {
 }
 
 // ClaimAt asks for a claim at that time, because a delivery is due in the store then.
-func (c *Core[T]) ClaimAt(at time.Time) { heap.Push(&c.claimsAt, at) }
+func (c *Core[T]) ClaimAt(at time.Time) { heap.Push(&c.claimTimes, at) }
 
-// times is a heap: the first of them is the earliest.
-type times []time.Time
+// timeHeap is a heap: the first of them is the earliest.
+type timeHeap []time.Time
 
-func (t times) Len() int           { return len(t) }
-func (t times) Less(i, j int) bool { return t[i].Before(t[j]) }
-func (t times) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t timeHeap) Len() int           { return len(t) }
+func (t timeHeap) Less(i, j int) bool { return t[i].Before(t[j]) }
+func (t timeHeap) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
 
 // Push is what heap.Push calls.
-func (t *times) Push(at any) { *t = append(*t, at.(time.Time)) }
+func (t *timeHeap) Push(at any) { *t = append(*t, at.(time.Time)) }
 
 // Pop is what heap.Pop calls.
-func (t *times) Pop() any {
+func (t *timeHeap) Pop() any {
 	last := (*t)[len(*t)-1]
 	*t = (*t)[:len(*t)-1]
 	return last
@@ -219,9 +219,10 @@ func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 	}
 }
 
-// EndClaim notes what a claim with that budget says about the store: an endpoint that gave less
-// than was asked for has no backlog that is due. It is called before the items are pushed.
-func (c *Core[T]) EndClaim(now time.Time, items []*Item[T], b ClaimBudget) {
+// RecordClaim notes what a claim with that budget says about the store: an endpoint that gave less
+// than was asked for has no backlog that is due. It is called before the items are pushed, and not
+// if the claim failed.
+func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	c.now = now
 	byEndpoint, byOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
 	for _, item := range items {

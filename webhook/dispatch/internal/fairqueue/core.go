@@ -32,11 +32,11 @@ type Core[T any] struct {
 	buffered         int   // items in endpoint queues, and reservations
 	distinctBytes    int   // of the payloads in endpoint queues, each counted once
 	payloadEstimate  int   // bytes that the payload of the next claimed item is expected to have
-	budgetGeneration int64 // calls of BeginClaim
+	budgetGeneration int64 // calls of PlanClaim
 	backlogSomewhere bool  // see MarkBacklogSomewhere
 	claimBlocked     bool  // there was no capacity for the last claim
 
-	claimsAt        times // see ClaimAt
+	claimTimes      timeHeap // see ClaimAt
 	slotsUsed       slotUsage
 	slowTimeouts    timeoutList[T]
 	workers         int // with an attempt in flight, or about to call Next
@@ -60,8 +60,8 @@ func (c *Core[T]) TakeActions() Actions {
 	if c.slowTimeouts.first != nil {
 		a.TickAt = c.slowTimeouts.first.clockStart.Add(slowAfter)
 	}
-	if len(c.claimsAt) > 0 && (a.TickAt.IsZero() || c.claimsAt[0].Before(a.TickAt)) {
-		a.TickAt = c.claimsAt[0]
+	if len(c.claimTimes) > 0 && (a.TickAt.IsZero() || c.claimTimes[0].Before(a.TickAt)) {
+		a.TickAt = c.claimTimes[0]
 	}
 	return a
 }
@@ -70,8 +70,8 @@ func (c *Core[T]) TakeActions() Actions {
 func (c *Core[T]) Tick(now time.Time) {
 	c.now = now
 	c.markSlow()
-	for len(c.claimsAt) > 0 && !c.claimsAt[0].After(now) {
-		heap.Pop(&c.claimsAt)
+	for len(c.claimTimes) > 0 && !c.claimTimes[0].After(now) {
+		heap.Pop(&c.claimTimes)
 		c.actions.Claim = true
 	}
 }
@@ -102,7 +102,7 @@ type Destination struct {
 }
 
 // Item is a claimed delivery. The caller sets the exported fields before it pushes the item, and
-// does not change them from then on. What DrainSubscription has taken out may be pushed again.
+// does not change them from then on. What ResetSubscription has taken out may be pushed again.
 type Item[T any] struct {
 	Destination
 	// ID identifies the delivery.
@@ -171,7 +171,7 @@ func (c *Core[T]) Stop() []T {
 	c.accepting = false
 	var unstarted []T
 	for _, e := range c.activeEndpoints {
-		unstarted = append(unstarted, values(c.drain(e))...)
+		unstarted = append(unstarted, values(c.removeQueued(e))...)
 	}
 	return unstarted
 }
@@ -189,8 +189,8 @@ func (c *Core[T]) Stats() Stats {
 	}
 }
 
-// Empty reports whether nothing is queued or reserved. Attempts may be in flight.
-func (c *Core[T]) Empty() bool {
+// BufferEmpty reports whether nothing is queued or reserved. Attempts may be in flight.
+func (c *Core[T]) BufferEmpty() bool {
 	return c.buffered == 0
 }
 
@@ -263,7 +263,7 @@ func (c *Core[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
 		if !c.organizationMayRun(o, sp) {
 			continue
 		}
-		if e, kind := c.firstRunnable(&o.runQueues[sp]); e != nil {
+		if e, kind := c.advanceToRunnable(&o.runQueues[sp]); e != nil {
 			o.nextSpeed = sp
 			return e, kind
 		}
@@ -271,11 +271,12 @@ func (c *Core[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
 	return nil, noSlot
 }
 
-// firstRunnable returns the first endpoint of a run queue that can run something, if any can, and
-// takes those before it out that have nothing to run or wait for their host.
-func (c *Core[T]) firstRunnable(
+// advanceToRunnable brings the first endpoint of a run queue that can run something to its head,
+// and returns it, if any can. Of those before it, it takes out the ones that have nothing to run or
+// wait for their host, and moves the others to the end.
+func (c *Core[T]) advanceToRunnable(
 	runQueue *fifo[*endpointQueue[T]],
-) (first *endpointQueue[T], kind slotKind) {
+) (*endpointQueue[T], slotKind) {
 	for blocked := 0; !runQueue.empty() && blocked < maxBlockedSkipped; {
 		e := runQueue.head
 		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate {
@@ -350,14 +351,14 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey) bool {
 
 // FinishResult is what follows from an attempt that is over.
 type FinishResult[T any] struct {
-	// Drained is what the endpoint's breaker keeps from being attempted, which has to be requeued.
-	// Of that, deliveries that have failed before are not to be claimed again before
-	// DrainedRetriesNotBefore.
-	Drained                 []T
-	DrainedRetriesNotBefore time.Time
-	// FailingSince is when the first failed attempt was that no attempt has answered since, if this
-	// one has failed and the endpoint fails as a whole: see breaker.FailsAsAWhole. Zero otherwise.
-	FailingSince time.Time
+	// Requeue is what was queued and the endpoint's breaker keeps from being attempted: the caller
+	// has to requeue it. Of that, deliveries that have failed before are not to be claimed again
+	// before RetriesNotBefore.
+	Requeue          []T
+	RetriesNotBefore time.Time
+	// FailingAsAWholeSince is when the first attempt failed since one was last answered, if this one
+	// has failed too and the endpoint fails as a whole: see breaker.FailsAsAWhole. Zero otherwise.
+	FailingAsAWholeSince time.Time
 }
 
 // Finish ends an attempt, or the turn of an item that was not attempted because TryBegin was not
@@ -379,55 +380,56 @@ func (c *Core[T]) Finish(
 			item.slotHost.recordFast()
 		}
 	}
-	finished.FailingSince = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
+	finished.FailingAsAWholeSince = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
 	c.updateTrippedCount(e)
 	switch {
 	case e.breaker.BackingOff(now):
-		finished.Drained = values(c.drain(e))
+		finished.Requeue = values(c.removeQueued(e))
 		e.storeBacklog = true
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
-		finished.Drained, e.retries = values(e.retries), nil
+		finished.Requeue, e.retries = values(e.retries), nil
 	}
 	c.wakeForFreedSlot(item)
 	c.schedule(e) // behind those that waited
 	c.deactivateIfIdle(e)
-	finished.DrainedRetriesNotBefore = e.breaker.BackingOffRetriesUntil()
+	finished.RetriesNotBefore = e.breaker.BackingOffRetriesUntil()
 	return finished
 }
 
-// DrainSubscription takes out what is queued for a subscription's endpoints, returns it, and
-// forgets the record of the endpoints.
-func (c *Core[T]) DrainSubscription(now time.Time, id string) []T {
+// ResetSubscription makes a subscription's endpoints as they were before their first attempt: it
+// forgets how they have been answering, and takes out what is queued for them, which it returns.
+// Attempts in flight go on.
+func (c *Core[T]) ResetSubscription(now time.Time, id string) (removed []T) {
 	c.now = now
-	var unstarted []T
 	for _, e := range append([]*endpointQueue[T](nil), c.bySubscription[id]...) {
-		unstarted = append(unstarted, c.drainAndForget(e)...)
+		removed = append(removed, c.reset(e)...)
 	}
-	return unstarted
+	return removed
 }
 
-// DrainEndpoint is DrainSubscription for one endpoint.
-func (c *Core[T]) DrainEndpoint(now time.Time, endpoint Endpoint) []T {
+// ResetEndpoint is ResetSubscription for one endpoint.
+func (c *Core[T]) ResetEndpoint(now time.Time, endpoint Endpoint) (removed []T) {
 	c.now = now
 	if e := c.endpoints[endpoint]; e != nil {
-		return c.drainAndForget(e)
+		return c.reset(e)
 	}
 	return nil
 }
 
-func (c *Core[T]) drainAndForget(e *endpointQueue[T]) []T {
-	unstarted := values(c.drain(e))
+func (c *Core[T]) reset(e *endpointQueue[T]) []T {
+	removed := values(c.removeQueued(e))
 	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
 	c.clearFailingSince(e)
 	c.updateSpeed(e)
 	c.deactivateIfIdle(e)
-	return unstarted
+	return removed
 }
 
-// Sweep serves endpoints again whose breaker is no longer open, and lets everything look for
-// a slot again that had found none. It is called with each poll of the store.
-func (c *Core[T]) Sweep(now time.Time) {
+// RescheduleAll serves endpoints again whose breaker is no longer open, and lets everything look
+// for a slot again that had found none. It also forgets endpoints that have been idle for long. It
+// is called with each poll of the store.
+func (c *Core[T]) RescheduleAll(now time.Time) {
 	c.now = now
 	if !c.accepting {
 		return
@@ -483,9 +485,9 @@ func (c *Core[T]) stopWaitingForSlot(o *organization[T]) {
 	}
 }
 
-// drain empties the endpoint's queue.
-func (c *Core[T]) drain(e *endpointQueue[T]) []*Item[T] {
-	items := e.drain()
+// removeQueued empties the queue of the endpoint, and returns what was in it.
+func (c *Core[T]) removeQueued(e *endpointQueue[T]) []*Item[T] {
+	items := e.popAll()
 	c.countDequeued(items...)
 	return items
 }

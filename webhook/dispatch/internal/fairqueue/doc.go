@@ -44,12 +44,12 @@
 //     as an organization and an [Endpoint]; [HostKey] is known later, when it is attempted.
 //     [PayloadSize] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.TryBegin], [Queue.Finish],
-//     [Queue.Stop], [Queue.WaitWorkers]. [Queue.Sweep] is called with each poll of the store.
+//     [Queue.Stop], [Queue.WaitWorkers]. With each poll of the store: [Queue.RescheduleAll].
 //   - To prefetch: [Queue.BeginAdmission], which makes an [Admission]. After a call that prefetched
 //     nothing, [Queue.MarkBacklogSomewhere]: some endpoints have a backlog, the caller cannot tell
 //     which.
-//   - To claim: [Queue.BeginClaim], [Queue.EndClaim], [Queue.ClaimAt], [Queue.ClaimSignal].
-//   - [Queue.Stats] and [Queue.Empty] say how full it is.
+//   - To claim: [Queue.PlanClaim], [Queue.RecordClaim], [Queue.ClaimAt], [Queue.ClaimSignal].
+//   - [Queue.Stats] and [Queue.BufferEmpty] say how full it is.
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with
 // the attempts that may get slow and the hosts that endpoints wait for, buffer.go the shares of the

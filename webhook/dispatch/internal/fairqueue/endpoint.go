@@ -140,10 +140,10 @@ func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 }
 
 // recordResult notes how an attempt has gone, or why there was none. It returns what
-// Finished.FailingSince is.
+// FinishResult.FailingAsAWholeSince is.
 func (e *endpointQueue[T]) recordResult(
 	now time.Time, item *Item[T], observed breaker.Observation, maxInFlight int,
-) (failingSince time.Time) {
+) (failingAsAWholeSince time.Time) {
 	weight := 1
 	if item.slow && e.speed() != speedFast {
 		weight = slowFailureWeight
@@ -202,8 +202,8 @@ func (c *Core[T]) updateTrippedCount(e *endpointQueue[T]) {
 // good record: it would take too long to wait for breaker.Threshold of them.
 const slowFailureWeight = 4
 
-// drain takes out all items, those that were never attempted first.
-func (e *endpointQueue[T]) drain() []*Item[T] {
+// popAll takes out all items, those that were never attempted first.
+func (e *endpointQueue[T]) popAll() []*Item[T] {
 	items := slices.Concat(e.fresh, e.retries)
 	e.fresh, e.retries = nil, nil
 	return items

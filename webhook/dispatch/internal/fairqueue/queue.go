@@ -89,11 +89,11 @@ func (q *Queue[T]) Stats() Stats {
 	return q.core.Stats()
 }
 
-// Empty reports whether nothing is queued or reserved. Attempts may be in flight.
-func (q *Queue[T]) Empty() bool {
+// BufferEmpty reports whether nothing is queued or reserved. Attempts may be in flight.
+func (q *Queue[T]) BufferEmpty() bool {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.Empty()
+	return q.core.BufferEmpty()
 }
 
 // Push is [Core.Push].
@@ -131,25 +131,25 @@ func (q *Queue[T]) Finish(item *Item[T], observed breaker.Observation) FinishRes
 	return q.core.Finish(time.Now(), item, observed)
 }
 
-// DrainSubscription is [Core.DrainSubscription].
-func (q *Queue[T]) DrainSubscription(id string) []T {
+// ResetSubscription is [Core.ResetSubscription].
+func (q *Queue[T]) ResetSubscription(id string) (removed []T) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.DrainSubscription(time.Now(), id)
+	return q.core.ResetSubscription(time.Now(), id)
 }
 
-// DrainEndpoint is [Core.DrainEndpoint].
-func (q *Queue[T]) DrainEndpoint(endpoint Endpoint) []T {
+// ResetEndpoint is [Core.ResetEndpoint].
+func (q *Queue[T]) ResetEndpoint(endpoint Endpoint) (removed []T) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.DrainEndpoint(time.Now(), endpoint)
+	return q.core.ResetEndpoint(time.Now(), endpoint)
 }
 
-// Sweep is [Core.Sweep].
-func (q *Queue[T]) Sweep() {
+// RescheduleAll is [Core.RescheduleAll].
+func (q *Queue[T]) RescheduleAll() {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.Sweep(time.Now())
+	q.core.RescheduleAll(time.Now())
 }
 
 // PauseClock is [Core.PauseClock].
@@ -166,11 +166,11 @@ func (q *Queue[T]) ResumeClock(item *Item[T]) {
 	q.core.ResumeClock(time.Now(), item)
 }
 
-// CompletedPauses is [Core.CompletedPauses].
-func (q *Queue[T]) CompletedPauses(item *Item[T]) time.Duration {
+// PausedFor is [Core.PausedFor].
+func (q *Queue[T]) PausedFor(item *Item[T]) time.Duration {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.CompletedPauses(item)
+	return q.core.PausedFor(item)
 }
 
 // Admission decides what one call of the store may prefetch. It is for one goroutine.
@@ -219,18 +219,18 @@ func (q *Queue[T]) MarkBacklogSomewhere() {
 	q.core.MarkBacklogSomewhere()
 }
 
-// BeginClaim is [Core.BeginClaim].
-func (q *Queue[T]) BeginClaim() ClaimBudget {
+// PlanClaim is [Core.PlanClaim].
+func (q *Queue[T]) PlanClaim() ClaimBudget {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.BeginClaim(time.Now())
+	return q.core.PlanClaim(time.Now())
 }
 
-// EndClaim is [Core.EndClaim].
-func (q *Queue[T]) EndClaim(items []*Item[T], b ClaimBudget) {
+// RecordClaim is [Core.RecordClaim].
+func (q *Queue[T]) RecordClaim(items []*Item[T], b ClaimBudget) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.EndClaim(time.Now(), items, b)
+	q.core.RecordClaim(time.Now(), items, b)
 }
 
 // ClaimAt is [Core.ClaimAt].

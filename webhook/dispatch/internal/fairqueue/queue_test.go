@@ -148,7 +148,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 	q.ReleasePrefetch([]fairqueue.Destination{endpointA, c})
 	q.MarkStoreBacklog([]fairqueue.Destination{b})
 	assert.False(t, q.ReservePrefetch(b), "what is in the store goes first")
-	q.EndClaim(nil, wide)
+	q.RecordClaim(nil, wide)
 	assert.True(t, q.ReservePrefetch(b), "the store had nothing more")
 }
 
@@ -176,7 +176,7 @@ func TestTheBufferIsShared(t *testing.T) {
 	assert.InDelta(t, 4096/4, fresh, 4096/16)
 	assert.Greater(t, fast, 4096/8)
 	assert.Less(t, q.Stats().Buffered, 4096*7/8, "some is free for others")
-	assert.Positive(t, q.BeginClaim().Limit, "and for what they have in the store")
+	assert.Positive(t, q.PlanClaim().Limit, "and for what they have in the store")
 	for _, organization := range []string{"b", "c", "d"} {
 		assert.Greater(t, fill(organization, "new", 0), 4)
 	}
@@ -192,14 +192,14 @@ func TestADeadEndpointIsLeftAlone(t *testing.T) {
 		var unstarted []string
 		for range breaker.Threshold {
 			require.Empty(t, unstarted)
-			unstarted = q.Finish(q.Next(), unhealthy).Drained
+			unstarted = q.Finish(q.Next(), unhealthy).Requeue
 		}
 		assert.Len(t, unstarted, 50-breaker.Threshold, "the rest is requeued")
 		assert.False(t, q.ReservePrefetch(endpointA))
-		assert.Equal(t, []fairqueue.Endpoint{endpointA.Endpoint}, q.BeginClaim().SkipEndpoints)
+		assert.Equal(t, []fairqueue.Endpoint{endpointA.Endpoint}, q.PlanClaim().SkipEndpoints)
 
 		time.Sleep(breaker.FirstBackoff)
-		q.EndClaim(nil, wide)
+		q.RecordClaim(nil, wide)
 		q.Push(items(101, 5, endpointA))
 		probe := q.Next()
 		require.NotNil(t, probe)
@@ -222,7 +222,7 @@ func TestWhatCameWhileTheBreakerWasOpen(t *testing.T) {
 		q.Push(items(2, 1, endpointA))
 		assert.Nil(t, q.Next(), "the endpoint asked for 30 s")
 		time.Sleep(30 * time.Second)
-		q.Sweep()
+		q.RescheduleAll()
 		assert.EqualValues(t, 2, q.Next().ID)
 	})
 }
@@ -239,7 +239,7 @@ func TestIdleEndpointsAreForgotten(t *testing.T) {
 		}
 		assert.Equal(t, 1, q.Stats().KnownEndpoints, "its failure is remembered")
 		time.Sleep(fairqueue.IdleTTL + time.Second)
-		q.Sweep()
+		q.RescheduleAll()
 		assert.Equal(t, fairqueue.Stats{}, q.Stats())
 	})
 }
@@ -253,7 +253,7 @@ func TestStop(t *testing.T) {
 	assert.Equal(t, []string{"2", "3"}, q.Stop())
 	assert.False(t, q.ReservePrefetch(endpointB))
 	assert.Equal(t, []string{"4", "5"}, q.Push(items(4, 2, endpointA)), "too late")
-	assert.Zero(t, q.BeginClaim().Limit)
+	assert.Zero(t, q.PlanClaim().Limit)
 }
 
 func TestBytesAreBounded(t *testing.T) {
@@ -280,18 +280,18 @@ func TestBytesAreBounded(t *testing.T) {
 		limits := limits
 		limits.InitialPayloadEstimate = 40
 		q, _ := newQueue(limits)
-		b := q.BeginClaim()
+		b := q.PlanClaim()
 		assert.Equal(t, []int{25, 25}, []int{b.Limit, b.PerEndpoint}, "of forty bytes each")
 
 		claimed := sized(1, 8, 100, endpointA)
-		q.EndClaim(claimed, wide)
+		q.RecordClaim(claimed, wide)
 		q.Push(claimed)
-		b = q.BeginClaim()
+		b = q.PlanClaim()
 		assert.Equal(t, 2, b.Limit, "of a hundred bytes each, as the last ones were")
 		assert.Equal(t, []string{""}, b.SkipOrganizations, "it has its share")
 
 		q.Push(sized(101, 2, 100, endpointB))
-		assert.Zero(t, q.BeginClaim().Limit)
+		assert.Zero(t, q.PlanClaim().Limit)
 		for range 4 {
 			require.NotNil(t, q.Next())
 		}
@@ -310,7 +310,7 @@ func TestBytesAreBounded(t *testing.T) {
 			}
 		}
 		assert.Equal(t, 200, q.Stats().BufferedBytes, "each payload is in memory once")
-		assert.Len(t, q.DrainSubscription(endpointA.Endpoint.SubscriptionID), 2)
+		assert.Len(t, q.ResetSubscription(endpointA.Endpoint.SubscriptionID), 2)
 		assert.Equal(t, 200, q.Stats().BufferedBytes, "it stays there for the others")
 		assert.Equal(t, 200, q.BytesOf(endpointB))
 		require.Equal(t, endpointB, q.Next().Destination)
@@ -324,12 +324,12 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Run("expected size", func(t *testing.T) {
 		t.Parallel()
 		q, _ := newQueue(limits)
-		q.EndClaim(sized(1, 2, 500, endpointA), wide)
-		assert.Equal(t, 2, q.BeginClaim().Limit, "larger ones are believed at once: 500 bytes")
-		q.EndClaim(nil, wide)
-		assert.Equal(t, 2, q.BeginClaim().Limit)
-		q.EndClaim(sized(11, 2, 10, endpointA), wide)
-		assert.Equal(t, 4, q.BeginClaim().Limit, "smaller ones little by little: 250 bytes")
+		q.RecordClaim(sized(1, 2, 500, endpointA), wide)
+		assert.Equal(t, 2, q.PlanClaim().Limit, "larger ones are believed at once: 500 bytes")
+		q.RecordClaim(nil, wide)
+		assert.Equal(t, 2, q.PlanClaim().Limit)
+		q.RecordClaim(sized(11, 2, 10, endpointA), wide)
+		assert.Equal(t, 4, q.PlanClaim().Limit, "smaller ones little by little: 250 bytes")
 	})
 }
 
@@ -347,13 +347,13 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 
 		slices.Reverse(taken)
 		for i, failed := range taken { // the first eight fail: the endpoint is left alone
-			unstarted := q.Finish(failed, unhealthy).Drained
+			unstarted := q.Finish(failed, unhealthy).Requeue
 			if i == len(taken)-1 {
 				assert.Len(t, unstarted, 32)
 			}
 		}
 		time.Sleep(breaker.FirstBackoff)
-		q.EndClaim(nil, wide)
+		q.RecordClaim(nil, wide)
 		q.Push(retries(201, 20, endpointA))
 		probe := q.Next()
 		assert.EqualValues(t, 201, probe.ID, "nothing else waits")
@@ -362,8 +362,8 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 		assert.EqualValues(t, 301, beside.ID, "what was never attempted need not wait for it to fail")
 		assert.Nil(t, q.Next(), "one at a time")
 		finished := q.Finish(probe, unhealthy)
-		assert.Len(t, finished.Drained, 19, "those that failed are requeued")
-		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.DrainedRetriesNotBefore)
+		assert.Len(t, finished.Requeue, 19, "those that failed are requeued")
+		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.RetriesNotBefore)
 		q.Finish(beside, healthy)
 		assert.EqualValues(t, 302, q.Next().ID)
 	})
@@ -401,7 +401,7 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		q.ResumeClock(waiting)
 		time.Sleep(time.Second)
 		q.ResumeClock(waiting)
-		assert.Equal(t, 2*time.Second, q.CompletedPauses(waiting))
+		assert.Equal(t, 2*time.Second, q.PausedFor(waiting))
 		time.Sleep(99 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 1}, slots())
 		later := begin(3, endpointA)

@@ -105,7 +105,7 @@ type simulation struct {
 	queuedBytes    int
 	slots          map[string]int            // by organization
 	atHost         map[fairqueue.HostKey]int // attempts that began while the queue was open
-	claimsAt       []time.Time               // that were asked for, and are to come
+	claimTimes     []time.Time               // that were asked for, and are to come
 }
 
 func newSimulation(t testing.TB, seed uint64) *simulation {
@@ -213,7 +213,7 @@ func (s *simulation) act() (claim bool) {
 	s.require(stats.Buffered == s.queued, "%d queued, not %d", stats.Buffered, s.queued)
 	s.require(stats.BufferedBytes == s.queuedBytes,
 		"%d bytes, not %d", stats.BufferedBytes, s.queuedBytes)
-	s.require(s.core.Empty() == (s.queued == 0), "%d queued", s.queued)
+	s.require(s.core.BufferEmpty() == (s.queued == 0), "%d queued", s.queued)
 	s.require(s.core.NoWorkers() == (s.workers+taken == 0), "%d workers", s.workers+taken)
 	return actions.Claim
 }
@@ -238,7 +238,7 @@ func (s *simulation) step() {
 	case n < 93:
 		s.pass(time.Duration(s.random.IntN(200)) * time.Millisecond)
 	case n < 97:
-		s.core.Sweep(s.now)
+		s.core.RescheduleAll(s.now)
 	default:
 		s.rare()
 	}
@@ -260,7 +260,7 @@ func (s *simulation) rare() {
 		e := s.endpoints[s.random.IntN(len(s.endpoints))]
 		e.host = s.hosts[s.random.IntN(len(s.hosts))]
 	case n < 40:
-		for _, d := range s.core.DrainSubscription(s.now, s.endpoints[n-20].Endpoint.SubscriptionID) {
+		for _, d := range s.core.ResetSubscription(s.now, s.endpoints[n-20].Endpoint.SubscriptionID) {
 			s.move(d, queued, inStore)
 		}
 	case n < 50:
@@ -358,7 +358,7 @@ func (s *simulation) push(list []*delivery, from where) {
 
 // claim takes what the budget allows out of the store.
 func (s *simulation) claim() {
-	b := s.core.BeginClaim(s.now)
+	b := s.core.PlanClaim(s.now)
 	if b.Limit == 0 {
 		return
 	}
@@ -390,7 +390,7 @@ func (s *simulation) claim() {
 			Destination: d.endpoint.Destination, PayloadSize: d.payload,
 		}
 	}
-	s.core.EndClaim(s.now, items, b)
+	s.core.RecordClaim(s.now, items, b)
 	s.push(list, inStore)
 }
 
@@ -464,12 +464,12 @@ func (s *simulation) over(d *delivery, from where, observed breaker.Observation)
 		s.move(d, from, inStore)
 		at := s.now.Add(time.Duration(1+s.random.IntN(1000)) * time.Millisecond)
 		s.core.ClaimAt(at)
-		s.claimsAt = append(s.claimsAt, at)
+		s.claimTimes = append(s.claimTimes, at)
 	default:
 		s.move(d, from, done)
 	}
 	s.workers++
-	for _, d := range finished.Drained {
+	for _, d := range finished.Requeue {
 		s.move(d, queued, inStore)
 	}
 }
@@ -505,15 +505,15 @@ func (s *simulation) pass(d time.Duration) {
 		}
 		s.core.Tick(s.now)
 	}
-	before := len(s.claimsAt)
-	s.claimsAt = slices.DeleteFunc(s.claimsAt, func(at time.Time) bool { return !at.After(s.now) })
-	s.require(claim || len(s.claimsAt) == before, "nothing is claimed when it is due")
+	before := len(s.claimTimes)
+	s.claimTimes = slices.DeleteFunc(s.claimTimes, func(at time.Time) bool { return !at.After(s.now) })
+	s.require(claim || len(s.claimTimes) == before, "nothing is claimed when it is due")
 }
 
 // settle lets the workers do all they can, and checks that nothing waits then which could run.
 func (s *simulation) settle() {
 	for range s.endpoints { // one search passes over a few that are blocked
-		s.core.Sweep(s.now)
+		s.core.RescheduleAll(s.now)
 		for s.act(); s.workers > 0; s.act() {
 			s.work()
 		}
@@ -549,10 +549,10 @@ func (s *simulation) runOut() {
 		s.work()
 	}
 	s.pass(fairqueue.IdleTTL + 2*breaker.MaxBackoff)
-	s.core.EndClaim(s.now, nil, wide)
-	s.core.Sweep(s.now)
+	s.core.RecordClaim(s.now, nil, wide)
+	s.core.RescheduleAll(s.now)
 	s.act()
 	s.pass(fairqueue.IdleTTL + time.Second)
-	s.core.Sweep(s.now)
+	s.core.RescheduleAll(s.now)
 	require.Equal(s.t, fairqueue.Stats{}, s.core.Stats(), "seed %d: all is forgotten", s.seed)
 }

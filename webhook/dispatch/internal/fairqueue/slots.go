@@ -186,7 +186,7 @@ func (c *Core[T]) adjustSlots(item *Item[T], n int) {
 
 // wakeForFreedSlot lets those look for a slot again that may have the one that the item had: first
 // those that wait for its host, and then its own organization, which has just had a turn there. All
-// others do so with the next Sweep.
+// others do so with the next RescheduleAll.
 func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 	if item.slotHost != nil {
 		c.wakeWaiters(item.slotHost, maxWakeups)
@@ -254,8 +254,8 @@ func (c *Core[T]) ResumeClock(now time.Time, item *Item[T]) {
 	}
 }
 
-// CompletedPauses returns how long the attempt has waited: see PauseClock.
-func (c *Core[T]) CompletedPauses(item *Item[T]) time.Duration {
+// PausedFor returns how long the attempt has waited: see PauseClock.
+func (c *Core[T]) PausedFor(item *Item[T]) time.Duration {
 	if item.clockPauses == nil {
 		return 0
 	}
@@ -363,8 +363,8 @@ func (h *host[T]) moveToBack(o *organization[T]) {
 	}
 }
 
-// popEndpoints takes out up to n endpoints: one of each organization before another of the same.
-func (h *host[T]) popEndpoints(n int) (popped []*endpointQueue[T]) {
+// popWaiters takes out up to n endpoints: one of each organization before another of the same.
+func (h *host[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
 	for again := true; again; {
 		again = false
 		for element := h.waitingOrganizations.Front(); element != nil && len(popped) < n; {
@@ -383,8 +383,8 @@ func (h *host[T]) popEndpoints(n int) (popped []*endpointQueue[T]) {
 	return popped
 }
 
-// popEndpointsOf takes out the endpoints of an organization, which keeps its place.
-func (h *host[T]) popEndpointsOf(o *organization[T]) (popped []*endpointQueue[T]) {
+// popWaitersOf takes out the endpoints of an organization, which keeps its place.
+func (h *host[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) {
 	if element := h.waitersByOrganization[o]; element != nil {
 		for w := element.Value.(*organizationWaiters[T]); !w.endpoints.empty(); {
 			popped = append(popped, w.endpoints.head)
@@ -402,7 +402,7 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to HostKey) {
 	if e.host != nil {
 		// The endpoint may wait for a slot of the host that it leaves, where it would not be found
 		// again. All of its organization that wait there look for a slot again.
-		defer c.reschedule(e.host.popEndpointsOf(e.organization))
+		defer c.reschedule(e.host.popWaitersOf(e.organization))
 		c.leaveHost(e.host)
 		e.host = nil
 	}
@@ -433,7 +433,7 @@ func (c *Core[T]) forgetHostIfUnused(h *host[T]) {
 
 // wakeWaiters lets up to n endpoints that wait for the host look for a slot again.
 func (c *Core[T]) wakeWaiters(h *host[T], n int) {
-	c.reschedule(h.popEndpoints(n))
+	c.reschedule(h.popWaiters(n))
 }
 
 // reschedule schedules endpoints that have waited for a host.
