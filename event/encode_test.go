@@ -161,7 +161,7 @@ func TestExtraCannotShadowFields(t *testing.T) {
 
 func TestOrganizationIsNotOnTheWire(t *testing.T) {
 	t.Parallel()
-	b, err := json.Marshal(&event.Event{ID: "evt_1", OrganizationID: "org_1"})
+	b, err := json.Marshal(&event.Event{ID: "evt_1", OrganizationID: "org_1", TTL: time.Hour})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"event_id":"evt_1"}`, string(b))
 }

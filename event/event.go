@@ -65,6 +65,12 @@ type Event struct {
 	// tenants. It is not part of the JSON, and Validate does not check it; the Dispatcher's Emit does
 	// (webhook.CheckOrganizationID).
 	OrganizationID string
+
+	// TTL is the time to live: how long after the emit, or a replay, the event is still worth
+	// delivering, such as the minutes that a one-time code is valid. Zero leaves it to the retry
+	// policy. It is not part of the JSON, and Validate does not check it; the Dispatcher's Emit does
+	// (webhook.CheckTTL).
+	TTL time.Duration
 }
 
 // Subject names the resource that an event is about.

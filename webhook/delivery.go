@@ -108,10 +108,14 @@ type Delivery struct {
 	// DueAt is when the delivery can be claimed: when the next attempt is due or, while an attempt is
 	// in flight, when its lease ends. Zero once Status is settled.
 	DueAt time.Time `json:"due_at,omitzero"`
+	// ExpiresAt is when the time to live of the event ends, counted from its emit or, if later, the
+	// last replay: no attempt begins from then on. Zero if the event has none.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// SettledAt is when the delivery was settled. Zero before that, and for a delivery that is
 	// cancelled because its subscription or channel was deleted, until Prune has settled it.
 	SettledAt time.Time `json:"settled_at,omitzero"`
-	// Attempts is every attempt made, the first one first.
+	// Attempts is every attempt made, the first one first. An entry of class "expired" stands for the
+	// one that was not made because of ExpiresAt.
 	Attempts []Attempt `json:"attempts"`
 }
 

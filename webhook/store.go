@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/tracecontext"
 )
 
@@ -227,6 +228,21 @@ type NewEvent struct {
 	// Trace is the trace that the emit is a part of. The caller has cleaned it (see
 	// [tracecontext.Context.Clean]). A store should not write anything for a zero Trace.
 	Trace tracecontext.Context
+	// TTL is the time to live, in whole microseconds, and zero for none. The deliveries of the event
+	// expire that long after their QueuedAt. A store keeps it and hands it out as Task.ExpiresAt; that
+	// such a delivery becomes dead is up to the caller. It should not write anything for a zero TTL.
+	TTL time.Duration
+}
+
+// MaxTTL is the longest time to live of an event.
+const MaxTTL = 365 * 24 * time.Hour
+
+// CheckTTL adds a problem of the field to p if ttl is no time to live: neither 0, for none, nor
+// from 1 ms to MaxTTL.
+func CheckTTL(p *event.Problems, field string, ttl time.Duration) {
+	if ttl != 0 && (ttl < time.Millisecond || ttl > MaxTTL) {
+		p.Add(field, "must be 0 for none, or from 1ms to %s, is %s", MaxTTL, ttl)
+	}
 }
 
 // Enqueued is what [Queue.Enqueue] did.
@@ -318,6 +334,8 @@ type Task struct {
 	Attempts, AttemptsSinceQueued int
 	// QueuedAt is when the event was emitted or, if later, last replayed. Retries count from then.
 	QueuedAt time.Time
+	// ExpiresAt is QueuedAt and NewEvent.TTL. Zero if the event has no TTL.
+	ExpiresAt time.Time
 	// DueAt is the time from which the delivery could have been claimed: its DueAt or, if a lease on
 	// it had ended, the end of that lease.
 	DueAt time.Time

@@ -93,6 +93,9 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	if t.requeueOnly || r.attempts.Err() != nil {
 		return nil, requeue(t), true
 	}
+	if at := d.now(); expired(&t.Task, at) {
+		return nil, resultOfExpired(t, at), true
+	}
 	var since time.Time
 	if waited := time.Since(t.queuedAt); waited > d.cfg.PollInterval {
 		// Much may have happened to the subscription while the delivery was queued.
@@ -200,6 +203,9 @@ func (r *run) attempt(t *task) (result, bool) {
 
 // resultOf is the result of a delivery that had that attempt.
 func resultOf(t *task, attempt *webhook.Attempt, next decision) result {
+	if next.expires {
+		attempt.Error = excerpt(attempt.Error + expiresBefore)
+	}
 	return result{
 		task: t, observed: next.observed, gone: next.gone, permanent: next.permanent, attempt: attempt,
 		settlement: webhook.Settlement{Lease: t.Lease, Attempt: attempt, Status: next.status,

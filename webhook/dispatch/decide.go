@@ -17,8 +17,9 @@ type decision struct {
 	status   webhook.Status
 	dueAt    time.Time // of a pending delivery
 	observed breaker.Observation
-	// gone says that the endpoint is to be disabled; permanent, that the delivery cannot succeed.
-	gone, permanent bool
+	// gone says that the endpoint is to be disabled; permanent, that the delivery cannot succeed;
+	// expires, that the policy would try again, but only after the event has expired.
+	gone, permanent, expires bool
 }
 
 // ended is an attempt that is over.
@@ -57,20 +58,33 @@ func decide(t *webhook.Task, a ended, retry retryRules, now time.Time) decision 
 	if failure.Action == channel.Wait {
 		retryAfter = failure.RetryAfter
 	}
-	if due, again := retry.next(t, retryAfter, now); again {
-		d.status, d.dueAt = webhook.StatusPending, due
-	}
-	return d
+	return d.retry(t, retry, retryAfter, now)
 }
 
 // decideLost says what follows from an attempt without a result: its process stopped, or lost its
 // lease. The first lease that was lost may have been that of a bystander, so maxLost do not count.
 func decideLost(t *webhook.Task, maxLost int, retry retryRules, now time.Time) decision {
-	due, again := retry.next(t, 0, now)
-	if !again || t.Lost > maxLost {
-		return decision{status: webhook.StatusDead}
+	d := decision{status: webhook.StatusDead}
+	if t.Lost > maxLost {
+		return d
 	}
-	return decision{status: webhook.StatusPending, dueAt: due}
+	return d.retry(t, retry, 0, now)
+}
+
+// retry says that the delivery is tried again, if the policy says so and the event does not expire
+// before.
+func (d decision) retry(
+	t *webhook.Task, retry retryRules, retryAfter time.Duration, now time.Time,
+) decision {
+	due, again := retry.next(t, retryAfter, now)
+	switch {
+	case !again:
+	case t.Probe == nil && expired(t, due): // a failed probe waits for the next one
+		d.expires = true
+	default:
+		d.status, d.dueAt = webhook.StatusPending, due
+	}
+	return d
 }
 
 // observe says what a failure says about the endpoint as a whole. Whatever refuses

@@ -31,14 +31,28 @@
 // # What is promised
 //
 // Delivery is at least once. Once Emit has returned nil and the store is durable, each delivery of
-// the event is retried until the endpoint accepts it or the retry policy gives it up, whatever
-// happens to the process in between. A delivery that is given up is dead: it is kept for
+// the event is retried until the endpoint accepts it, the retry policy gives it up, or its time to
+// live ends, whatever happens to the process in between. A delivery that is given up is dead: it is kept for
 // Retention.Dead, and can be replayed until it has [MaxReplayed] attempts. Only Cancel, and
 // deleting the subscription or the channel, end a delivery earlier.
 //
 // A receiver gets an event twice if a process dies, or is paused for longer than its lease, between
 // an attempt and storing its result. It recognises duplicates by the event_id. Order is not
 // promised: a retry can arrive after later events.
+//
+// # Time to live
+//
+// An event may say for how long it is worth delivering: see [event.Event.TTL]. It counts from the
+// emit, or from the last replay of a delivery, by the store's clock. No attempt begins after it,
+// whatever the retry policy, a pause or the health of the endpoint would allow, and a delivery
+// that was not delivered by then is dead:
+//
+//   - at once, when an attempt fails and the next one would be too late. The error of that attempt
+//     says so.
+//   - otherwise when it has its turn: at the latest when its endpoint is probed or healthy again, or
+//     its subscription is no longer paused. The last entry of its history then has [ClassExpired].
+//
+// An attempt that has begun in time may end later. Set the timeout of the channel for that.
 //
 // # How a delivery goes
 //
@@ -182,6 +196,7 @@
 //   - run.go, drain.go: Run and Drain: claims, leases, results, pruning
 //   - attempt.go, try.go, task.go: one attempt, and the call of its channel
 //   - decide.go, retry.go: what follows from an attempt; the retry policies
+//   - expiry.go: deliveries whose time to live has ended
 //   - lifecycle.go, endpoints.go: endpoints that become degraded, disabled and healthy, by what
 //     attempts say, and by hand
 //   - reach.go: whether this process reaches anything

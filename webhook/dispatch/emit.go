@@ -118,6 +118,7 @@ func newEvents(ctx context.Context, events []*event.Event) ([]webhook.NewEvent, 
 		var wrong event.Problems
 		wrong.AddError("", e.Validate())
 		webhook.CheckOrganizationID(&wrong, "OrganizationID", e.OrganizationID)
+		webhook.CheckTTL(&wrong, "TTL", e.TTL)
 		if err := wrong.Err(); err != nil {
 			p.AddError(path, err)
 			continue
@@ -133,7 +134,7 @@ func newEvents(ctx context.Context, events []*event.Event) ([]webhook.NewEvent, 
 		}
 		records = append(records, webhook.NewEvent{
 			OrganizationID: e.OrganizationID, ID: e.ID, Type: e.Type, Payload: payload,
-			Trace: trace,
+			Trace: trace, TTL: e.TTL.Truncate(time.Microsecond),
 		})
 	}
 	return records, p.Err()

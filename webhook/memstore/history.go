@@ -71,6 +71,7 @@ func (d *delivery) snapshot(attempts bool) webhook.Delivery {
 		Endpoint:       d.endpoint.key,
 		Status:         d.reported(),
 		CreatedAt:      moment(d.event.createdAt),
+		ExpiresAt:      d.expiresAt(),
 	}
 	if attempts {
 		out.Attempts = slices.Clone(d.attempts)
@@ -82,6 +83,14 @@ func (d *delivery) snapshot(attempts bool) webhook.Delivery {
 		out.DueAt = moment(d.at)
 	}
 	return out
+}
+
+// expiresAt returns when the delivery expires, zero if it never does.
+func (d *delivery) expiresAt() time.Time {
+	if d.event.ttl == 0 {
+		return time.Time{}
+	}
+	return moment(d.queuedAt).Add(d.event.ttl)
 }
 
 // Delivery implements [webhook.History].

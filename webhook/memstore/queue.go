@@ -47,6 +47,7 @@ func (s *Store) enqueue(
 			eventType: e.Type,
 			payload:   e.Payload,
 			trace:     e.Trace,
+			ttl:       e.TTL,
 			createdAt: micros(now),
 		}
 		s.lastEvent++
@@ -118,6 +119,7 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 		Attempts:            len(d.attempts),
 		AttemptsSinceQueued: d.sinceQueued,
 		QueuedAt:            moment(d.queuedAt),
+		ExpiresAt:           d.expiresAt(),
 		DueAt:               due,
 		Progress:            bytes.Clone(d.progress),
 		HealthySince:        healthySince,

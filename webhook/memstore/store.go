@@ -85,6 +85,7 @@ type storedEvent struct {
 	eventType  string
 	payload    []byte
 	trace      tracecontext.Context
+	ttl        time.Duration
 	createdAt  int64
 	deliveries log
 }

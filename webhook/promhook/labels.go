@@ -34,6 +34,7 @@ var classes = []channel.Class{
 	channel.ClassTooLarge, channel.ClassRedirect, channel.ClassStatus, channel.ClassRejected,
 	channel.ClassAuth, channel.ClassPartial, channel.ClassTemplate, channel.ClassPayload,
 	channel.ClassConfig, channel.ClassPanic, channel.ClassUnknown, dispatch.ClassLost,
+	dispatch.ClassExpired,
 }
 
 var healths = []string{

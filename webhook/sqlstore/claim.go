@@ -216,14 +216,16 @@ func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64
 
 func scanDue(row scanner) (due, error) {
 	var d due
-	var id, queuedAt, state, startedAt int64
+	var id, queuedAt, state, startedAt, ttl int64
 	var trace []byte
 	t := &d.task
 	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts,
 		&queuedAt, (*[]byte)(&t.Progress),
-		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload, &trace)
+		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload, &trace,
+		&ttl)
 	t.Trace = decodeTrace(trace)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
+	t.ExpiresAt = expiry(queuedAt, ttl)
 	if state == stateInFlight && (t.Lost == 0 || startedAt > 0) {
 		t.Lost++
 	}
@@ -231,6 +233,15 @@ func scanDue(row scanner) (due, error) {
 		t.LostAt = moment(max(startedAt, -startedAt))
 	}
 	return d, err
+}
+
+// expiry returns when a delivery expires that was queued at a time, with the ttl of its event in
+// microseconds: never, if that is 0.
+func expiry(queuedAt, ttl int64) time.Time {
+	if ttl == 0 {
+		return time.Time{}
+	}
+	return moment(queuedAt + ttl)
 }
 
 // task returns the task for a delivery that was found, with its state after the claim.

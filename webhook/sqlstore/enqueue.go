@@ -15,29 +15,29 @@ type enqueueStatements struct {
 	take, reserve string // take may be empty
 	notify        string
 	events        *batch
-	tracedEvents  *batch // has a column more than events
+	richEvents    *batch // has columns more than events
 	deliveries    *batch
 	stored        string
 	blocks        *batch
 }
 
-// newEnqueueStatements leaves out what all rows share, because every parameter costs time. So does
-// the trace, which most events do not have.
+// newEnqueueStatements leaves out what all rows share, because every parameter costs time. So do
+// the trace and the time to live, which most events do not have.
 func newEnqueueStatements(x expander) enqueueStatements {
-	events := func(traced ...column) *batch {
+	events := func(more ...column) *batch {
 		columns := append([]column{{"id", integer}, {"organization_id", text}, {"event_id", text},
-			{"type", text}, {"last_id", integer}, {"payload", binary}}, traced...)
+			{"type", text}, {"last_id", integer}, {"payload", binary}}, more...)
 		return x.batch(`INSERT INTO {p}events (`+namesOf(columns)+`, created_at) WITH {v}
 			SELECT `+namesOf(columns)+`, ? FROM v WHERE true {sorted}
 			ON CONFLICT DO NOTHING`, columns...)
 	}
 	take, reserve := x.dialect.reserveSQL()
 	return enqueueStatements{
-		take:         x.sql(take),
-		reserve:      x.sql(reserve),
-		notify:       x.sql(x.dialect.notifySQL()),
-		events:       events(),
-		tracedEvents: events(column{"trace", text}),
+		take:       x.sql(take),
+		reserve:    x.sql(reserve),
+		notify:     x.sql(x.dialect.notifySQL()),
+		events:     events(),
+		richEvents: events(column{"trace", text}, column{"ttl", integer}),
 		deliveries: x.batch(`INSERT INTO {p}deliveries
 				(id, event_id, endpoint_id, state, due_at, token) WITH {v}
 			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
@@ -243,10 +243,13 @@ func (e *enqueuing) number(ids []int64) {
 	}
 }
 
+// isRich reports whether the event has what most do not have.
+func isRich(e webhook.NewEvent) bool { return !e.Trace.IsZero() || e.TTL > 0 }
+
 func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error {
-	statement, traced := s.enqueue.events, slices.ContainsFunc(e.events, isTraced)
-	if traced {
-		statement = s.enqueue.tracedEvents
+	statement, rich := s.enqueue.events, slices.ContainsFunc(e.events, isRich)
+	if rich {
+		statement = s.enqueue.richEvents
 	}
 	rows := make([]any, 0, len(e.events)*len(statement.columns))
 	last := 0 // of the deliveries
@@ -261,12 +264,16 @@ func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error
 			payload = []byte{} // nil would be NULL
 		}
 		rows = append(rows, e.ids[i], event.OrganizationID, event.ID, event.Type, lastID, payload)
-		if traced {
+		if rich {
 			trace, err := encodeTrace(event.Trace)
 			if err != nil {
 				return err
 			}
-			rows = append(rows, trace)
+			var ttl any
+			if event.TTL > 0 {
+				ttl = event.TTL.Microseconds()
+			}
+			rows = append(rows, trace, ttl)
 		}
 	}
 	inserted, err := s.x.dialect.execBatch(ctx, q, statement, rows, []any{e.now})
@@ -383,6 +390,7 @@ func (e *enqueuing) task(i int, id int64, target *match.Target, until int64) web
 		Payload:        event.Payload,
 		Trace:          event.Trace,
 		QueuedAt:       moment(e.now),
+		ExpiresAt:      expiry(e.now, event.TTL.Microseconds()),
 		DueAt:          moment(e.now),
 	}
 }

@@ -31,7 +31,8 @@ type historyStatements struct {
 func newHistoryStatements(x expander) historyStatements {
 	// The tables are in the order in which they are to be read.
 	const columns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
-			d.state, p.state, coalesce(d.settled_at, d.due_at, e.created_at), e.created_at, `
+			d.state, p.state, coalesce(d.settled_at, d.due_at, e.created_at), e.created_at,
+			coalesce(d.queued_at, e.created_at), coalesce(e.ttl, 0), `
 	const from = ` FROM {p}deliveries d
 		{join} {p}endpoints p ON p.id = d.endpoint_id
 		{join} {p}events e ON e.id = d.event_id
@@ -95,16 +96,17 @@ func (s *Store) Delivery(
 
 func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
 	var d webhook.Delivery
-	var id, at, createdAt int64
+	var id, at, createdAt, queuedAt, ttl int64
 	var state, endpointState int
 	var history []byte
 	err := rows.Scan(&id, &d.OrganizationID, &d.EventID, &d.EventType, &d.SubscriptionID, &d.Channel,
-		&state, &endpointState, &at, &createdAt, &history)
+		&state, &endpointState, &at, &createdAt, &queuedAt, &ttl, &history)
 	if err != nil {
 		return d, err
 	}
 	d.ID, d.CreatedAt, d.Status = webhook.DeliveryID(id), moment(createdAt),
 		reported(state, endpointState)
+	d.ExpiresAt = expiry(queuedAt, ttl)
 	switch {
 	case state >= stateSucceeded:
 		d.SettledAt = moment(at)

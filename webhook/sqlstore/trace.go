@@ -4,10 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/mixpeek/webhooks-go/event/tracecontext"
-	"github.com/mixpeek/webhooks-go/webhook"
 )
-
-func isTraced(e webhook.NewEvent) bool { return !e.Trace.IsZero() }
 
 // encodeTrace returns the trace for its column: nil, which is NULL, or JSON.
 func encodeTrace(trace tracecontext.Context) (any, error) {

@@ -29,6 +29,7 @@ func enqueueCases() []testCase {
 		{"Payloads", payloads},
 		{"PayloadIsNotAliased", payloadIsNotAliased},
 		{"Traces", traces},
+		{"TimesToLive", timesToLive},
 		{"LargePayload", largePayload},
 		{"LargeBatch", largeBatch},
 		{"NoEvents", noEvents},
@@ -55,6 +56,7 @@ func (f *fixture) requireDelivery(want, got webhook.Delivery) {
 		"CreatedAt": {want.CreatedAt, got.CreatedAt},
 		"DueAt":     {want.DueAt, got.DueAt},
 		"SettledAt": {want.SettledAt, got.SettledAt},
+		"ExpiresAt": {want.ExpiresAt, got.ExpiresAt},
 	} {
 		f.requireTime(at[0], at[1], name)
 	}
@@ -363,6 +365,40 @@ func traces(f *fixture) {
 	require.NoError(f.t, f.Replay(f.ctx, start().Add(2*time.Second), org, task.DeliveryID))
 	require.Equal(f.t, trace, f.claimOne(start().Add(2*time.Second)).Trace,
 		"a replay keeps the trace")
+}
+
+func timesToLive(f *fixture) {
+	f.create(hook())
+	const ttl = time.Minute + tick
+	const rule = "a task has the time to live of its event, counted from QueuedAt"
+	short := newEvent("evt_short")
+	short.TTL = ttl
+	tasks := f.prefetch(start(), always, short, newEvent("evt_1"))
+	short.ID = "evt_claimed"
+	f.enqueue(start(), newEvent("evt_2"), short)
+	tasks = append(tasks, f.claim(start(), 4)...)
+	require.Len(f.t, tasks, 4)
+	for _, task := range tasks {
+		want := time.Time{}
+		if task.EventID == "evt_short" || task.EventID == "evt_claimed" {
+			want = start().Add(ttl)
+		}
+		f.requireTime(want, task.ExpiresAt, rule)
+		f.requireTime(want, f.get(task.DeliveryID).ExpiresAt, "a Delivery has it too")
+		if task.EventID != "evt_short" {
+			f.settle(start(), succeeded(task, start()))
+		}
+	}
+	task := tasks[slices.IndexFunc(tasks, func(t webhook.Task) bool { return t.EventID == "evt_short" })]
+	f.settle(start(), retry(task, start(), start().Add(2*ttl)))
+	task = f.claimOne(start().Add(2 * ttl))
+	f.requireTime(start().Add(ttl), task.ExpiresAt, "a retry does not begin it again")
+	f.settle(start().Add(2*ttl), died(task, start().Add(2*ttl)))
+	f.requireTime(start().Add(ttl), f.get(task.DeliveryID).ExpiresAt, "a dead delivery keeps it")
+	require.NoError(f.t, f.Replay(f.ctx, start().Add(3*ttl), org, task.DeliveryID))
+	f.requireTime(start().Add(4*ttl), f.get(task.DeliveryID).ExpiresAt, "a replay begins it again")
+	f.requireTime(start().Add(4*ttl), f.claimOne(start().Add(3*ttl)).ExpiresAt,
+		"a replay begins it again")
 }
 
 func largePayload(f *fixture) {

@@ -74,6 +74,7 @@ CREATE TABLE {p}events (
     created_at      bigint  NOT NULL,
     last_id         bigint  NOT NULL, -- its last delivery; its own id if it has none any more
     trace           text,             -- JSON; NULL for none
+    ttl             bigint,           -- the time to live in microseconds; NULL for none
     payload         bytea   NOT NULL
 );
 CREATE UNIQUE INDEX {p}events_key ON {p}events (event_id, organization_id);
@@ -160,7 +161,9 @@ CREATE VIEW {p}deliveries_view AS
         d.attempts,
         timestamptz 'epoch' + e.created_at * interval '1 microsecond' AS created_at,
         timestamptz 'epoch' + d.due_at * interval '1 microsecond' AS due_at,
-        timestamptz 'epoch' + d.settled_at * interval '1 microsecond' AS settled_at
+        timestamptz 'epoch' + d.settled_at * interval '1 microsecond' AS settled_at,
+        timestamptz 'epoch' + (coalesce(d.queued_at, e.created_at) + e.ttl) * interval '1 microsecond'
+            AS expires_at
     FROM {p}deliveries d
     JOIN {p}events e ON e.id = d.event_id
     JOIN {p}endpoints p ON p.id = d.endpoint_id;

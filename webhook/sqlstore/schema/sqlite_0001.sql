@@ -76,6 +76,7 @@ CREATE TABLE {p}events (
     created_at      INTEGER NOT NULL,
     last_id         INTEGER NOT NULL, -- its last delivery; its own id if it has none any more
     trace           TEXT,             -- JSON; NULL for none
+    ttl             INTEGER,          -- the time to live in microseconds; NULL for none
     payload         BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX {p}events_key ON {p}events (event_id, organization_id);
@@ -159,7 +160,9 @@ CREATE VIEW {p}deliveries_view AS
         d.attempts,
         strftime('%Y-%m-%dT%H:%M:%fZ', e.created_at / 1e6, 'unixepoch') AS created_at,
         strftime('%Y-%m-%dT%H:%M:%fZ', d.due_at / 1e6, 'unixepoch') AS due_at,
-        strftime('%Y-%m-%dT%H:%M:%fZ', d.settled_at / 1e6, 'unixepoch') AS settled_at
+        strftime('%Y-%m-%dT%H:%M:%fZ', d.settled_at / 1e6, 'unixepoch') AS settled_at,
+        strftime('%Y-%m-%dT%H:%M:%fZ', (coalesce(d.queued_at, e.created_at) + e.ttl) / 1e6, 'unixepoch')
+            AS expires_at
     FROM {p}deliveries d
     JOIN {p}events e ON e.id = d.event_id
     JOIN {p}endpoints p ON p.id = d.endpoint_id;
