@@ -13,10 +13,10 @@ import (
 const linesPerMinute = 100
 
 // deliveryLogs bound the lines that thousands of deliveries may cause at once.
-type deliveryLogs struct{ dead, late, leaseLost, attemptLost, notStored, cutOff outage.Budget }
+type deliveryLogs struct{ dead, late, leaseLost, attemptLost, notStored, cutOff outage.Throttle }
 
 func (l *deliveryLogs) limit() {
-	for _, b := range []*outage.Budget{
+	for _, b := range []*outage.Throttle{
 		&l.dead, &l.late, &l.leaseLost, &l.attemptLost, &l.notStored, &l.cutOff,
 	} {
 		b.PerMinute = linesPerMinute
@@ -26,13 +26,13 @@ func (l *deliveryLogs) limit() {
 // logDelivery writes a line about a delivery, unless there were too many of its kind: then the next
 // one that is written says how many were not, as unlogged.
 func (d *Dispatcher) logDelivery(
-	ctx context.Context, budget *outage.Budget, message string, t *task, a *webhook.Attempt,
+	ctx context.Context, throttle *outage.Throttle, message string, t *task, a *webhook.Attempt,
 	more ...slog.Attr,
 ) {
 	if !d.cfg.Logger.Enabled(ctx, slog.LevelWarn) {
 		return
 	}
-	unlogged, ok := budget.Allow(time.Now())
+	unlogged, ok := throttle.Allow(time.Now())
 	if !ok {
 		return
 	}

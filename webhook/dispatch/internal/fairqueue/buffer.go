@@ -5,46 +5,46 @@ import (
 	"time"
 )
 
-// bufferShares are what one user may have of the buffer now: see the package documentation.
-type bufferShares struct {
+// bufferThresholds are what one user may have of the buffer now: see the package documentation.
+type bufferThresholds struct {
 	organizationItems, endpointItems int // in endpoint queues, and reservations
-	bytesPerUser                     int // of payloads, of an organization and of an endpoint
+	bytes                            int // of payloads, of an organization and of an endpoint
 }
 
-func (c *Core[T]) bufferShares() bufferShares {
+func (c *Core[T]) bufferThresholds() bufferThresholds {
 	items := dynamicThreshold(c.limits.Buffered, c.buffered)
-	return bufferShares{
+	return bufferThresholds{
 		organizationItems: min(items, c.limits.Buffered),
 		endpointItems:     min(items, c.limits.BufferedPerEndpoint),
-		bytesPerUser:      dynamicThreshold(c.limits.BufferedBytes, c.distinctBytes),
+		bytes:             dynamicThreshold(c.limits.BufferedBytes, c.distinctBytes),
 	}
 }
 
-// hasRoom reports whether the endpoint may have n more items in the buffer. One that is
-// slow, or new, has no use for more that were never attempted than it can have in flight soon; if
-// it has none of those, it may have n. Those that have failed before must not keep them out.
-func (e *endpointQueue[T]) hasRoom(shares bufferShares, n int) bool {
+// hasRoom reports whether the endpoint may have n more items in the buffer. One that is slow, or
+// new, has no use for more that were never attempted than it can have in flight soon; if it has none
+// of those, it may have n. Those that have failed before must not keep them out.
+func (e *endpointQueue[T]) hasRoom(t bufferThresholds, n int) bool {
 	if e.speed() != speedFast && len(e.fresh)+e.prefetchReservations > max(4*e.window-n, 0) {
 		return false
 	}
-	return e.len()+e.prefetchReservations+n <= shares.endpointItems
+	return e.len()+e.prefetchReservations+n <= t.endpointItems && e.payloadBytes < t.bytes
 }
 
 // organizationHasRoom reports whether the endpoint's organization may have n more items
 // in the buffer for it. Of its share, three eighths are for endpoints that have been answering at
 // once, and one each for those that are new, for those that are slow, and for those of each kind
 // that have nothing yet: none of them keeps out others.
-func (e *endpointQueue[T]) organizationHasRoom(shares bufferShares, n int) bool {
-	o, eighths, bytes := e.organization, 1, shares.bytesPerUser/2
+func (e *endpointQueue[T]) organizationHasRoom(t bufferThresholds, n int) bool {
+	o, eighths, bytes := e.organization, 1, t.bytes/2
 	if e.appliedSpeed == speedFast {
-		eighths, bytes = 3, shares.bytesPerUser
+		eighths, bytes = 3, t.bytes
 	}
 	if e.len()+e.prefetchReservations == 0 {
 		eighths, n = eighths+1, 1
 	}
-	return o.buffered < shares.organizationItems &&
-		o.bufferedBySpeed[e.appliedSpeed]+n <= max(shares.organizationItems*eighths/8, 1) &&
-		o.distinctBytes < max(bytes, 1) && e.payloadBytes < shares.bytesPerUser
+	return o.buffered < t.organizationItems &&
+		o.bufferedBySpeed[e.appliedSpeed]+n <= max(t.organizationItems*eighths/8, 1) &&
+		o.distinctBytes < max(bytes, 1)
 }
 
 // ReservePrefetch reserves capacity for one delivery that may be prefetched, and reports whether
@@ -54,9 +54,9 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 	if !c.accepting || c.buffered >= c.limits.Buffered || c.distinctBytes >= c.limits.BufferedBytes {
 		return false
 	}
-	e, shares := c.activate(d), c.bufferShares()
-	if e.storeBacklog || e.breaker.BackingOff(c.now) || !e.hasRoom(shares, 1) ||
-		!e.organizationHasRoom(shares, 1) {
+	e, thresholds := c.activate(d), c.bufferThresholds()
+	if e.storeBacklog || e.breaker.BackingOff(c.now) || !e.hasRoom(thresholds, 1) ||
+		!e.organizationHasRoom(thresholds, 1) {
 		c.deactivateIfIdle(e)
 		return false
 	}
@@ -154,24 +154,24 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.payloadEstimate), 1),
 		c.limits.PerClaim)}
 	b.BufferEmpty = c.buffered == 0
-	shares := c.bufferShares()
-	itemsFittingBytes := shares.bytesPerUser / c.payloadEstimate
-	b.PerOrganization = min(max(min(shares.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
-	b.PerEndpoint = min(max(min(shares.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
+	thresholds := c.bufferThresholds()
+	itemsFittingBytes := thresholds.bytes / c.payloadEstimate
+	b.PerOrganization = min(max(min(thresholds.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
+	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
 	c.budgetGeneration++
 	backlogSomewhere := c.backlogSomewhere
 	c.backlogSomewhere = false
 	for _, e := range c.activeEndpoints {
 		o := e.organization
 		switch {
-		case o.buffered > shares.organizationItems-b.PerOrganization ||
-			o.distinctBytes >= shares.bytesPerUser:
+		case o.buffered > thresholds.organizationItems-b.PerOrganization ||
+			o.distinctBytes >= thresholds.bytes:
 			if o.skippedInGeneration != c.budgetGeneration {
 				o.skippedInGeneration = c.budgetGeneration
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.BackingOff(c.now) || !e.hasRoom(shares, b.PerEndpoint) ||
-			!e.organizationHasRoom(shares, b.PerOrganization):
+		case e.breaker.BackingOff(c.now) || !e.hasRoom(thresholds, b.PerEndpoint) ||
+			!e.organizationHasRoom(thresholds, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
 			continue

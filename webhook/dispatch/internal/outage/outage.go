@@ -1,5 +1,5 @@
-// Package outage is for work that is tried until it succeeds: how long to wait while it
-// keeps failing, and how to log that once.
+// Package outage is for work that is tried until it succeeds: how long to wait while it keeps
+// failing, and how to log that once.
 package outage
 
 import (
@@ -11,20 +11,20 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// A Log logs once that some work began to fail, and once that it succeeds again. An
-// outage that ends and begins again within a minute is not logged again. It is not safe
-// for concurrent use.
+// A Log logs once that some work began to fail, and once that it succeeds again. An outage that ends
+// and begins again within a minute is not logged again. It is not safe for concurrent use.
 type Log struct {
 	logger  *slog.Logger
 	op      string
 	backoff *backoff.ExponentialBackOff
 
-	since  time.Time // when it began; zero if all is well
-	logged bool      // that it began
-	last   time.Time // when a beginning was logged
+	since       time.Time // when the outage began; zero if there is none
+	sinceLogged bool      // its beginning was logged
+	lastLogged  time.Time // when the beginning of an outage was last logged
 }
 
-const quietTime = time.Minute
+// minBetweenLogs is how long no further beginning of an outage is logged.
+const minBetweenLogs = time.Minute
 
 // New returns a Log of an operation, which the messages name as the attribute op.
 func New(logger *slog.Logger, op string) *Log {
@@ -42,8 +42,8 @@ func (l *Log) Failed(ctx context.Context, err error) time.Duration {
 	if !l.Ongoing() {
 		l.since = at
 	}
-	if !l.logged && (l.last.IsZero() || at.Sub(l.last) >= quietTime) {
-		l.logged, l.last = true, at
+	if !l.sinceLogged && (l.lastLogged.IsZero() || at.Sub(l.lastLogged) >= minBetweenLogs) {
+		l.sinceLogged, l.lastLogged = true, at
 		l.logger.ErrorContext(ctx, "webhook: the store fails", "op", l.op, "error", err)
 	}
 	return l.backoff.NextBackOff()
@@ -54,59 +54,40 @@ func (l *Log) Over(ctx context.Context) {
 	if !l.Ongoing() {
 		return
 	}
-	if l.logged {
+	if l.sinceLogged {
 		l.logger.InfoContext(ctx, "webhook: the store works again", "op", l.op, "outage",
 			time.Since(l.since).Round(time.Millisecond).String()) // JSON would have nanoseconds
 	}
-	l.since, l.logged = time.Time{}, false
+	l.since, l.sinceLogged = time.Time{}, false
 	l.backoff.Reset()
 }
 
 // Ongoing reports whether the last call was of Failed.
 func (l *Log) Ongoing() bool { return !l.since.IsZero() }
 
-// A Throttle lets one message of a kind pass each minute. It is safe for concurrent use.
+// A Throttle bounds how many messages of a kind pass each minute. It is safe for concurrent use.
 type Throttle struct {
-	mu      sync.Mutex
-	last    time.Time
-	skipped int
-}
-
-// Allow reports whether to log now, and how many messages it has held back since
-// the last one.
-func (t *Throttle) Allow(at time.Time) (skipped int, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.last.IsZero() && at.Sub(t.last) < quietTime {
-		t.skipped++
-		return 0, false
-	}
-	skipped, t.skipped, t.last = t.skipped, 0, at
-	return skipped, true
-}
-
-// A Budget lets a number of messages of a kind pass each minute. It is safe for concurrent use.
-type Budget struct {
+	// PerMinute is how many pass. Zero is one.
 	PerMinute int
 
 	mu              sync.Mutex
-	since           time.Time // when the minute began
-	passed, skipped int
+	minuteStart     time.Time
+	passed, skipped int // passed in this minute, skipped since the last that passed
 }
 
 // Allow reports whether to log now, and how many messages it has held back since the last one that
 // it let pass.
-func (b *Budget) Allow(at time.Time) (skipped int, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.since.IsZero() || at.Sub(b.since) >= time.Minute {
-		b.since, b.passed = at, 0
+func (t *Throttle) Allow(at time.Time) (skipped int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.minuteStart.IsZero() || at.Sub(t.minuteStart) >= time.Minute {
+		t.minuteStart, t.passed = at, 0
 	}
-	if b.passed >= b.PerMinute {
-		b.skipped++
+	if t.passed >= max(t.PerMinute, 1) {
+		t.skipped++
 		return 0, false
 	}
-	b.passed++
-	skipped, b.skipped = b.skipped, 0
+	t.passed++
+	skipped, t.skipped = t.skipped, 0
 	return skipped, true
 }
