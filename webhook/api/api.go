@@ -15,6 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
+	"github.com/mixpeek/webhooks-go/webhook/internal/configs"
 )
 
 // DefaultPrefix is the path of the API in the published contract.
@@ -73,7 +74,7 @@ type API struct {
 	authenticate Authenticator
 	idempotency  *idempotency.Group
 	cfg          Config
-	fields       configFields
+	fields       configs.Fields
 	openAPI      []byte
 	mux          *http.ServeMux
 	requests     *admission
@@ -110,7 +111,7 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 	}
 	a := &API{
 		dispatcher: d, authenticate: authenticate, idempotency: repeatable, cfg: cfg,
-		fields:   configFields{d.Channels()},
+		fields:   configs.Of(d.Channels()),
 		openAPI:  document,
 		requests: newAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization, clientPatience),
 		tests:    newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),

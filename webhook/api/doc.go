@@ -161,12 +161,10 @@
 //	auth.go         Authenticator and Keys
 //	admission.go    how many requests are in progress, and which of them end early
 //	read.go         bodies and queries: bounds, and reading with all problems
-//	json.go         walking JSON without decoding it, and replacing values in it
 //	errors.go       answers, errors and validation problems
 //	webhooks.go     create, read, update, patch, delete; ETag and If-Match
 //	list.go         lists of webhooks, their filters and cursors
-//	configs.go      configs of channels in answers: masks, and the contract's fields
-//	restore.go      configs of channels in updates: what a mask or a missing field keeps
+//	mask.go         masks in answers and updates: see webhook/internal/configs
 //	rotate.go       signing secrets
 //	endpoints.go    endpoints that fail, enabling and disabling them
 //	deliveries.go   deliveries, replays and statistics

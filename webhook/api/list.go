@@ -85,7 +85,7 @@ func (a *API) listSubscriptions(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	masked, err := a.fields.answerAll(list)
+	masked, err := a.maskedAll(list)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (a *API) searchSubscriptions(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, err := a.fields.answerAll(found)
+	results, err := a.maskedAll(found)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,11 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event/jsontext"
+	"github.com/mixpeek/webhooks-go/webhook/internal/configs"
 )
+
+// errStop is returned by functions that are passed to [configs.Children], to stop.
+var errStop = errors.New("api: stop")
 
 // bodyTime is how long a body may take to arrive. A request that waits for it has a place that
 // another request of its organization could use.
@@ -340,7 +344,7 @@ func (s *bodyScan) value(depth int) error {
 	most, bounded := s.bound(depth)
 	s.path = append(s.path, nil)
 	last := len(s.path) - 1
-	err := children(s.text, func(i int, part any) error {
+	err := configs.Children(s.text, func(i int, part any) error {
 		if bounded && i == most {
 			s.found.add(s.path[:last], typeTooLong, "must have at most %d entries", most)
 			return errStop

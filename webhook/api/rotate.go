@@ -1,16 +1,12 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 
-	"github.com/mixpeek/webhooks-go/event/signature"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/configs"
 )
-
-// maxPrevious is how many earlier signing secrets stay in use.
-const maxPrevious = 3
 
 // RotateRequest asks for a new signing secret.
 type RotateRequest struct {
@@ -32,11 +28,6 @@ type RotateResponse struct {
 	Previous int `json:"previous"`
 }
 
-const (
-	fieldSecret   = "signing_secret"
-	fieldPrevious = "signing_secrets"
-)
-
 // rotateSecret adds a new signing secret before the present one. Requests are signed with both
 // until dropSecrets, so that receivers can change to the new one at any time. A channel that did
 // not sign begins to.
@@ -56,17 +47,12 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		config, err := readSigning(stored.Channels[i].Configs)
+		rotated, made, err := configs.Rotate(stored.Channels[i].Configs)
 		if err != nil {
 			return nil, err
 		}
-		secret, public := newSecret(config.current())
-		config.secrets = append([]string{secret},
-			config.secrets[:min(len(config.secrets), maxPrevious)]...)
-		if stored.Channels[i].Configs, err = config.write(); err != nil {
-			return nil, err
-		}
-		res = RotateResponse{stored.ID, stored.ChannelKeys()[i], secret, public, len(config.secrets) - 1}
+		stored.Channels[i].Configs = rotated
+		res = RotateResponse{stored.ID, stored.ChannelKeys()[i], made.Secret, made.Public, made.Previous}
 		return stored, nil
 	})
 	if err != nil {
@@ -90,12 +76,7 @@ func (a *API) dropSecrets(r *request) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		config, err := readSigning(stored.Channels[i].Configs)
-		if err != nil {
-			return nil, err
-		}
-		config.secrets = config.secrets[:min(len(config.secrets), 1)]
-		stored.Channels[i].Configs, err = config.write()
+		stored.Channels[i].Configs, err = configs.DropPrevious(stored.Channels[i].Configs)
 		return stored, err
 	})
 	if err != nil {
@@ -104,27 +85,13 @@ func (a *API) dropSecrets(r *request) (*response, error) {
 	return a.subscriptionResponse(http.StatusOK, sub, nil)
 }
 
-// newSecret makes a secret of the same kind as the present one.
-func newSecret(present string) (secret, public string) {
-	key := signature.NewKey()
-	if old, err := signature.ParseKey(present); err == nil {
-		if _, pair := old.Public(); pair {
-			key = signature.NewKeyPair()
-		}
-	}
-	if verifies, ok := key.Public(); ok {
-		public = verifies.Reveal()
-	}
-	return key.Reveal(), public
-}
-
 // signingChannel returns the index of the channel with the key, or of the only channel that can
 // sign, which is one whose secrets include a signing_secret.
 func (a *API) signingChannel(sub *webhook.Subscription, name string, location []any) (int, error) {
 	var can []int
 	var names []string
 	for i, key := range sub.ChannelKeys() {
-		if a.fields.canSign(sub.Channels[i].Channel) && (name == "" || name == key) {
+		if a.fields.CanSign(sub.Channels[i].Channel) && (name == "" || name == key) {
 			can = append(can, i)
 			names = append(names, key)
 		}
@@ -142,59 +109,4 @@ func (a *API) signingChannel(sub *webhook.Subscription, name string, location []
 		p.add(location, typeMissing, "must be one of %s", strings.Join(names, ", "))
 	}
 	return 0, p
-}
-
-// signing is the configs of a channel that can sign, and its secrets, the newest first.
-type signing struct {
-	members map[string]json.RawMessage
-	secrets []string
-}
-
-func readSigning(configs json.RawMessage) (s signing, err error) {
-	if err := json.Unmarshal(configs, &s.members); err != nil {
-		return s, err
-	}
-	if s.members == nil { // the configs are null
-		s.members = make(map[string]json.RawMessage)
-	}
-	var current string
-	for field, value := range map[string]any{fieldSecret: &current, fieldPrevious: &s.secrets} {
-		if raw := s.members[field]; raw != nil {
-			if err := json.Unmarshal(raw, value); err != nil {
-				return s, err
-			}
-		}
-	}
-	if current != "" {
-		s.secrets = append([]string{current}, s.secrets...)
-	}
-	return s, nil
-}
-
-func (s signing) current() string {
-	if len(s.secrets) == 0 {
-		return ""
-	}
-	return s.secrets[0]
-}
-
-func (s signing) write() (json.RawMessage, error) {
-	delete(s.members, fieldSecret)
-	delete(s.members, fieldPrevious)
-	set := func(field string, value any) error {
-		raw, err := json.Marshal(value)
-		s.members[field] = raw
-		return err
-	}
-	if len(s.secrets) > 0 {
-		if err := set(fieldSecret, s.secrets[0]); err != nil {
-			return nil, err
-		}
-	}
-	if len(s.secrets) > 1 {
-		if err := set(fieldPrevious, s.secrets[1:]); err != nil {
-			return nil, err
-		}
-	}
-	return json.Marshal(s.members)
 }

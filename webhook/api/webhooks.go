@@ -22,7 +22,7 @@ func (a *API) createSubscription(r *request) (*response, error) {
 	}
 	sub.OrganizationID = r.organizationID
 	key := idempotencyKey(p, r)
-	a.fields.restore(p, sub, nil)
+	a.restore(p, sub, nil)
 	if len(p.list) > 0 {
 		p.mergeError(a.dispatcher.CheckSubscription(sub))
 		return nil, p
@@ -90,7 +90,7 @@ func (a *API) updated(
 	p *problems, sub, stored *webhook.Subscription,
 ) (*webhook.Subscription, error) {
 	sub.ID, sub.OrganizationID = stored.ID, stored.OrganizationID
-	a.fields.restore(p, sub, stored)
+	a.restore(p, sub, stored)
 	if len(p.list) > 0 {
 		p.mergeError(a.dispatcher.CheckSubscription(sub))
 		return nil, p
@@ -187,7 +187,7 @@ func (a *API) change(
 func (a *API) subscriptionResponse(
 	status int, sub *webhook.Subscription, reveal []string,
 ) (*response, error) {
-	masked, err := a.fields.answer(sub, reveal)
+	masked, err := a.masked(sub, reveal)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +281,7 @@ func (a *API) readChannel(
 	}
 	c.Channel = o.text("channel")
 	c.Configs = o.get("configs")
-	for _, name := range a.fields.unknown(c) {
+	for _, name := range a.fields.Unknown(c) {
 		p.add(append(o.at("configs"), name), typeExtra, "is not known here")
 	}
 	o.text("description")

@@ -1,4 +1,4 @@
-package api
+package configs
 
 import (
 	"bytes"
@@ -12,16 +12,18 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// restore sets the stored values where an update has masks, and where it leaves out fields that
-// its client may not know: see [configFields.extensions]. It adds a problem for each mask that
-// stands for no stored value. stored is nil for a new webhook.
+// Restore sets the stored values where an update has masks, and where it leaves out fields that
+// its client may not know: see [Fields.extensions]. It reports each mask that stands for no stored
+// value, by its path in the subscription's JSON. stored is nil for a new webhook.
 //
 // Which value a mask stands for depends on which stored channel the channel is, and a wrong guess
 // would send the secrets of one endpoint to another. A channel that is as it was answered is that
 // stored channel, wherever it is in the list now. Each of the others is the stored channel of its
 // name from which it differs least. If there are several of these, its masks are refused. So are
 // the masks of a channel that now sends to another place, because the secret would be sent there.
-func (f configFields) restore(p *problems, sub, stored *webhook.Subscription) {
+func (f Fields) Restore(
+	sub, stored *webhook.Subscription, report func(path []any, rule string),
+) {
 	pairs := &pairing{}
 	var left []pairable
 	if stored != nil {
@@ -35,7 +37,7 @@ func (f configFields) restore(p *problems, sub, stored *webhook.Subscription) {
 		if match, ok := pairs.of[i]; ok {
 			from = &stored.Channels[match]
 		}
-		r := restoring{configFields: f, found: p, channel: i, to: c, from: from}
+		r := restoring{Fields: f, report: report, channel: i, to: c, from: from}
 		if from != nil {
 			r.moved = !f.sameTarget(c.Channel, c, from)
 			r.keepExtensions()
@@ -48,8 +50,8 @@ func (f configFields) restore(p *problems, sub, stored *webhook.Subscription) {
 }
 
 // shown returns the channels as they were answered, or none if the webhook is unreadable.
-func (f configFields) shown(stored *webhook.Subscription) []pairable {
-	masked, err := f.answer(stored, nil)
+func (f Fields) shown(stored *webhook.Subscription) []pairable {
+	masked, err := f.Masked(stored)
 	if err != nil {
 		return nil
 	}
@@ -58,8 +60,8 @@ func (f configFields) shown(stored *webhook.Subscription) []pairable {
 
 // restoring is the work on one channel.
 type restoring struct {
-	configFields
-	found   *problems
+	Fields
+	report  func(path []any, rule string)
 	channel int // its position in the body
 	to      *webhook.ChannelConfig
 	from    *webhook.ChannelConfig // the stored channel that it is; nil if there is none
@@ -105,11 +107,9 @@ func (r *restoring) unmask() {
 	r.to.Configs = replaceLeaves(r.to.Configs, replacements)
 }
 
-// refuse adds a problem with a value of the configs.
+// refuse reports a value of the configs.
 func (r *restoring) refuse(path *jsonPath, rule string) {
-	if !r.found.full() {
-		r.found.add(leafLocation(r.channel, path.parts()), typeValue, "%s", rule)
-	}
+	r.report(leafLocation(r.channel, path.parts()), rule)
 }
 
 // keepExtensions adds the stored extensions that the body leaves out. A field that is null is not
@@ -130,7 +130,7 @@ func (r *restoring) keepExtensions() {
 			continue
 		}
 		if r.moved && !public(name) {
-			r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissingMoved)
+			r.report(leafLocation(r.channel, []any{name}), ruleMissingMoved)
 			continue
 		}
 		kept = append(kept, stored[i])
@@ -158,7 +158,7 @@ func replaces(channelName string, now []member, extension string) bool {
 	return false
 }
 
-// missExtensions adds a problem for each extension that the body leaves out, if the channel may
+// missExtensions reports each extension that the body leaves out, if the channel may
 // be one of several stored channels, and any of them has the extension.
 func (r *restoring) missExtensions(left []pairable) {
 	now, err := readMembers(r.to.Configs)
@@ -173,7 +173,7 @@ func (r *restoring) missExtensions(left []pairable) {
 			return old.name == r.to.Channel &&
 				old.has(name)
 		}) {
-			r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissing)
+			r.report(leafLocation(r.channel, []any{name}), ruleMissing)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func storedValues(c *webhook.ChannelConfig) map[pathKey][]byte {
 }
 
 func leafLocation(channel int, path []any) []any {
-	return append([]any{"body", "channels", channel, "configs"}, path...)
+	return append([]any{"channels", channel, "configs"}, path...)
 }
 
 // pairing says which stored channel each new one is: of[new] = old.
@@ -215,7 +215,7 @@ func (p pairable) has(name string) bool {
 	return value != nil && value != ""
 }
 
-func (f configFields) pairables(channels []webhook.ChannelConfig) []pairable {
+func (f Fields) pairables(channels []webhook.ChannelConfig) []pairable {
 	list := make([]pairable, len(channels))
 	for i, c := range channels {
 		list[i] = pairable{name: c.Channel, extensions: f.extensions(c.Channel)}

@@ -1,8 +1,19 @@
-package api
+// Package configs is what the management API and the console do with the configs of channels: they
+// mask the secrets in them, put stored values back where an update has masks, and rotate signing
+// secrets.
+//
+// # What is where
+//
+//   - configs.go: which fields are secrets; masks; where messages go
+//   - restore.go: which stored channel an updated one is, and its stored values
+//   - signing.go: signing secrets
+//   - json.go: JSON text that is changed in places
+package configs
 
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -15,13 +26,16 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// configFields knows the fields of channels' configs from the channels' drivers.
-type configFields struct{ registry *channel.Registry }
+// Fields knows the fields of channels' configs from the channels' drivers.
+type Fields struct{ registry *channel.Registry }
+
+// Of returns the Fields of the channels in the registry.
+func Of(registry *channel.Registry) Fields { return Fields{registry} }
 
 // fields returns the fields of a channel's configs. For a channel of the contract without a
 // driver in this process these are the contract's fields: its numbers must not be masked, because
 // the contract's clients could not read them then.
-func (f configFields) fields(channelName string) (fields []channel.Field, listed bool) {
+func (f Fields) fields(channelName string) (fields []channel.Field, listed bool) {
 	if fields, listed = f.registry.Fields(channelName); listed ||
 		slices.Contains(f.registry.Names(), channelName) {
 		return fields, listed
@@ -35,7 +49,7 @@ func (f configFields) fields(channelName string) (fields []channel.Field, listed
 
 // public returns a function that reports whether a field of a channel's configs is not a secret.
 // All fields are secrets, except those that the driver lists as public.
-func (f configFields) public(channelName string) func(name string) bool {
+func (f Fields) public(channelName string) func(name string) bool {
 	fields, _ := f.fields(channelName)
 	return func(name string) bool {
 		return slices.ContainsFunc(fields,
@@ -43,16 +57,16 @@ func (f configFields) public(channelName string) func(name string) bool {
 	}
 }
 
-// canSign reports whether the channel has signing secrets.
-func (f configFields) canSign(channelName string) bool {
+// CanSign reports whether the channel has signing secrets.
+func (f Fields) CanSign(channelName string) bool {
 	fields, _ := f.registry.Fields(channelName)
 	return slices.ContainsFunc(fields,
 		func(field channel.Field) bool { return field.Name == fieldSecret && field.Secret })
 }
 
-// unknown returns the fields of a channel's configs that its driver does not list. Drivers ignore
-// such fields; the API refuses them, so that a misspelt name is noticed.
-func (f configFields) unknown(c webhook.ChannelConfig) []string {
+// Unknown returns the fields of a channel's configs that its driver does not list. Drivers ignore
+// such fields; those who call this refuse them, so that a misspelt name is noticed.
+func (f Fields) Unknown(c webhook.ChannelConfig) []string {
 	fields, ok := f.registry.Fields(c.Channel)
 	var members map[string]json.RawMessage
 	if !ok || json.Unmarshal(c.Configs, &members) != nil {
@@ -85,7 +99,7 @@ func publishedFields(channelName string) []string {
 // extensions returns the fields of a channel's configs that a client of the contract does not
 // know. Such a client leaves them out when it sends back what it has read. For channels that the
 // contract does not have there are none.
-func (f configFields) extensions(channelName string) []string {
+func (f Fields) extensions(channelName string) []string {
 	published := publishedFields(channelName)
 	fields, _ := f.fields(channelName)
 	var names []string
@@ -209,7 +223,7 @@ const Mask = "********"
 const maskJSON = `"` + Mask + `"`
 
 // secretLeaves returns the secrets in a channel's configs, except empty strings.
-func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
+func (f Fields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
 	leaves, err := jsonLeaves(c.Configs, f.public(c.Channel))
 	if err != nil {
 		return nil, err
@@ -217,9 +231,6 @@ func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) 
 	return slices.DeleteFunc(leaves,
 		func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) == `""` }), nil
 }
-
-// maxReveal is how many secrets one request may ask for.
-const maxReveal = 100
 
 // asked returns the index of the name that asks for the secret, such as
 // channels.0.configs.headers.X-Token, or -1.
@@ -235,15 +246,10 @@ func asked(reveal []string, channel int, path *jsonPath) int {
 }
 
 // mask returns a copy of the webhook in which secrets are masked, except those that reveal names.
-// It returns a problem if a name is not that of a secret of the webhook.
-func (f configFields) mask(
+// If a name is not that of a secret of the webhook, it returns ErrNoSecret as well.
+func (f Fields) mask(
 	sub *webhook.Subscription, reveal []string,
 ) (*webhook.Subscription, error) {
-	if len(reveal) > maxReveal {
-		p := &problems{}
-		p.add([]any{"query", "reveal"}, typeTooLong, "must occur at most %d times", maxReveal)
-		return nil, p
-	}
 	masked := sub.Clone()
 	revealed := make([]bool, len(reveal))
 	for i, c := range masked.Channels {
@@ -261,20 +267,22 @@ func (f configFields) mask(
 		}
 		masked.Channels[i].Configs = replaceLeaves(c.Configs, replacements)
 	}
-	p := &problems{}
 	for i, name := range reveal {
 		if !revealed[i] && slices.Index(reveal, name) == i {
-			p.add([]any{"query", "reveal"}, typeValue,
-				"must name a secret of the webhook, such as channels.0.configs.headers.X-Token")
-			break
+			return nil, ErrNoSecret
 		}
 	}
-	return masked, p.err()
+	return masked, nil
 }
 
-// answer returns the webhook as it is in answers: see [present] and [configFields.mask].
-func (f configFields) answer(
-	sub *webhook.Subscription, reveal []string,
+// ErrNoSecret means that a name to be revealed is not that of a secret.
+var ErrNoSecret = errors.New("configs: there is no secret of that name")
+
+// Masked returns a copy of the subscription as it is shown: secrets are [Mask], except those that
+// reveal names, such as channels.0.configs.headers.X-Token, and the configs are in the form of the
+// published contract. It returns ErrNoSecret if a name is not that of a secret.
+func (f Fields) Masked(
+	sub *webhook.Subscription, reveal ...string,
 ) (*webhook.Subscription, error) {
 	shown, err := present(sub)
 	if err != nil {
@@ -283,20 +291,9 @@ func (f configFields) answer(
 	return f.mask(shown, reveal)
 }
 
-func (f configFields) answerAll(list []*webhook.Subscription) ([]*webhook.Subscription, error) {
-	masked := make([]*webhook.Subscription, len(list))
-	for i, sub := range list {
-		var err error
-		if masked[i], err = f.answer(sub, nil); err != nil {
-			return nil, err
-		}
-	}
-	return masked, nil
-}
-
 // sameTarget reports whether messages of both configs go to the same place, so that a secret of
 // one may be used in the other: see [channel.Field]. A mask stands for the stored value.
-func (f configFields) sameTarget(channelName string, now, stored *webhook.ChannelConfig) bool {
+func (f Fields) sameTarget(channelName string, now, stored *webhook.ChannelConfig) bool {
 	a, errA := f.targets(channelName, now)
 	b, errB := f.targets(channelName, stored)
 	if errA != nil || errB != nil {
@@ -316,7 +313,7 @@ func (f configFields) sameTarget(channelName string, now, stored *webhook.Channe
 }
 
 // targets returns the values that decide where messages go, by path.
-func (f configFields) targets(
+func (f Fields) targets(
 	channelName string, c *webhook.ChannelConfig,
 ) (map[pathKey]string, error) {
 	fields, listed := f.fields(channelName)

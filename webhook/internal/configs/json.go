@@ -1,4 +1,4 @@
-package api
+package configs
 
 import (
 	"bytes"
@@ -12,13 +12,10 @@ import (
 	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
-// errStop is returned by functions that are passed to children, to stop.
-var errStop = errors.New("api: stop")
-
-// children calls each for every member of the object, or element of the list, that follows in
+// Children calls each for every member of the object, or element of the list, that follows in
 // text, with its position and with its name or, in a list, the position again. each must read the
 // value.
-func children(text *jsontext.Reader, each func(i int, part any) error) error {
+func Children(text *jsontext.Reader, each func(i int, part any) error) error {
 	i := -1
 	if text.Next() == '[' {
 		return text.Array(func() error {
@@ -106,7 +103,7 @@ type jsonLeaf struct {
 func jsonLeaves(raw []byte, skip func(top string) bool) ([]jsonLeaf, error) {
 	w := &leafWalk{text: jsontext.NewReader(raw, jsontext.MaxDepth), skipTop: skip}
 	if w.value(nil) != nil || !w.text.AtEnd() {
-		return nil, errors.New("api: the configs are not JSON")
+		return nil, errors.New("configs: the configs are not JSON")
 	}
 	return w.leaves, nil
 }
@@ -120,7 +117,7 @@ type leafWalk struct {
 func (w *leafWalk) value(path *jsonPath) error {
 	switch b := w.text.Next(); {
 	case b == '{', b == '[':
-		return children(w.text, func(i int, part any) error {
+		return Children(w.text, func(i int, part any) error {
 			switch name, isName := part.(string); {
 			case !isName && path != nil:
 				path.length = i + 1
@@ -180,7 +177,7 @@ func readMembers(raw json.RawMessage) ([]member, error) {
 		return nil, err
 	}
 	if open != json.Delim('{') {
-		return nil, errors.New("api: not a JSON object")
+		return nil, errors.New("configs: not a JSON object")
 	}
 	var members []member
 	for d.More() {

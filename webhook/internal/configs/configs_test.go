@@ -1,0 +1,99 @@
+package configs
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/standard"
+	"github.com/mixpeek/webhooks-go/event/jsontext"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// openDriver lists its field a as public.
+type openDriver struct{ channel.Func }
+
+func (openDriver) Schema() channel.Schema {
+	return channel.Schema{Fields: []channel.Field{{Name: "a"}}}
+}
+
+// repeats reports whether an object has a member twice, which no body may have.
+func repeats(raw []byte) (twice bool) {
+	var walk func(text *jsontext.Reader) error
+	walk = func(text *jsontext.Reader) error {
+		if b := text.Next(); b != '{' && b != '[' {
+			return text.Skip()
+		}
+		seen := map[any]bool{}
+		return Children(text, func(_ int, part any) error {
+			twice = twice || seen[part]
+			seen[part] = true
+			return walk(text)
+		})
+	}
+	return walk(jsontext.NewReader(raw, jsontext.MaxDepth)) != nil || twice
+}
+
+// FuzzMask masks the configs of channels of which all fields, only the headers, or no fields are
+// secrets, and restores them. No secret is left in the masked configs, and the restored ones are
+// the same byte by byte.
+func FuzzMask(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"a": "b"}`,
+		` { "headers" : { "X-A" :"b", "X-B": "\u00e9\"" , "n":1e5} , "signing_secrets":["a",  "b"]} `,
+		`{"a": [[], {}, [1, -2.50e+3, "x", null, true, {"b": ""}]], "": {"": "c"}}`,
+		`{"headers": "********"}`,
+		`{"url": "https://example.com/?a=b&c=<d>", "HEADERS": {"x": "y"}}`, `[]`, `{"a": "b", "a": "c"}`,
+		`{`,
+	} {
+		f.Add([]byte(seed))
+	}
+	registry, err := standard.New(standard.Config{})
+	require.NoError(f, err)
+	require.NoError(f, registry.Register("open", openDriver{}))
+	fields := Of(registry)
+	f.Fuzz(func(t *testing.T, configs []byte) {
+		var members map[string]json.RawMessage
+		if json.Unmarshal(configs, &members) != nil || members == nil || repeats(configs) {
+			return
+		}
+		for _, name := range []string{"unheard of", "webhook", "open"} {
+			stored := &webhook.Subscription{Channels: []webhook.ChannelConfig{{Channel: name,
+				Configs: configs}}}
+			secrets, err := fields.secretLeaves(stored.Channels[0])
+			require.NoError(t, err)
+			masked, err := fields.mask(stored, nil)
+			require.NoError(t, err)
+			require.True(t, json.Valid(masked.Channels[0].Configs))
+			left, err := fields.secretLeaves(masked.Channels[0])
+			require.NoError(t, err)
+			require.Len(t, left, len(secrets))
+			for i, leaf := range left {
+				assert.Equal(t, secrets[i].path.parts(), leaf.path.parts())
+				assert.True(t, bytes.Equal([]byte(maskJSON), masked.Channels[0].Configs[leaf.start:leaf.end]))
+			}
+			fields.Restore(masked, stored, func(path []any, rule string) {
+				t.Errorf("%v %s", path, rule)
+			})
+			assert.Equal(t, string(configs), string(masked.Channels[0].Configs))
+		}
+	})
+}
+
+// A channel may be stored with configs that are null, or have no members.
+func TestSigningOfEmptyConfigs(t *testing.T) {
+	t.Parallel()
+	for _, configs := range []string{`null`, `{}`, `{"signing_secret": null}`} {
+		s, err := readSigning([]byte(configs))
+		require.NoError(t, err, configs)
+		assert.Empty(t, s.secrets, configs)
+		s.secrets = []string{"new"}
+		written, err := s.write()
+		require.NoError(t, err, configs)
+		assert.JSONEq(t, `{"signing_secret": "new"}`, string(written), configs)
+	}
+}
