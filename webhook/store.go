@@ -401,6 +401,10 @@ type History interface {
 	// unfinished deliveries may be a moment newer than the other figures. The cost
 	// does not depend on how many settled deliveries are stored.
 	Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error)
+	// HourlyStatistics returns what Statistics counts, hour by hour, for a page of an organization's
+	// subscriptions. The cost depends on the number of subscriptions and hours, and not on how many
+	// deliveries are stored.
+	HourlyStatistics(ctx context.Context, q HourlyQuery) (HourlyPage, error)
 	// Totals counts the deliveries that are unfinished or dead, and finds the oldest that is due at
 	// the given time. It is cheap enough to be asked every few seconds: the cost depends on q.Limit
 	// and on the number of endpoints, and not on how many deliveries have succeeded. An organization

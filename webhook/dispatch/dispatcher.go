@@ -366,6 +366,17 @@ func (d *Dispatcher) Statistics(
 	return d.store.Statistics(ctx, q)
 }
 
+// HourlyStatistics returns what Statistics counts, hour by hour, for a page of the organization's
+// subscriptions. A subscription that the organization does not have has no hours.
+func (d *Dispatcher) HourlyStatistics(
+	ctx context.Context, q webhook.HourlyQuery,
+) (webhook.HourlyPage, error) {
+	if !storable(q.OrganizationID, q.SubscriptionID, q.After) {
+		return webhook.HourlyPage{}, nil
+	}
+	return d.store.HourlyStatistics(ctx, q)
+}
+
 // CountSubscriptions returns how many of the organization's subscriptions fit the filters
 // of the query, on all pages.
 func (d *Dispatcher) CountSubscriptions(

@@ -291,6 +291,12 @@ func TestPlans(t *testing.T) {
 		"SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
 	expect("d.endpoint_id = p.id AND d.due_at IS NOT NULL",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=?)")
+	expect("sum(s.duration) FROM p_endpoints",
+		"SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id>? AND webhook_id<?)")
+	expect("sum(s.duration) FROM p_endpoints",
+		"SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
+	expect("SELECT DISTINCT webhook_id",
+		"SEARCH p_endpoints USING INDEX p_endpoints_owner (organization_id=? AND webhook_id>?)")
 	expect("FROM p_statistics WHERE endpoint_id IN",
 		"SEARCH p_statistics USING PRIMARY KEY (endpoint_id=?)")
 	expect("FROM p_statistics WHERE hour < ?", "USING COVERING INDEX p_statistics_hour (hour<?)")

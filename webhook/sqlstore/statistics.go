@@ -17,6 +17,8 @@ type statisticsStatements struct {
 	add   *batch
 
 	figures, failure, unfinished string
+	// page lists subscriptions, hours has the figures of those from one id to another.
+	page, hours string
 }
 
 func newStatisticsStatements(x expander) statisticsStatements {
@@ -55,6 +57,13 @@ func newStatisticsStatements(x expander) statisticsStatements {
 		failure: x.sql(`SELECT s.last_failure, s.last_failed
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription + `
 			ORDER BY s.last_failure DESC LIMIT 1`),
+		page: x.sql(`SELECT DISTINCT webhook_id FROM {p}endpoints
+			WHERE organization_id = ? AND webhook_id > ? AND state < 2 ORDER BY webhook_id LIMIT ?`),
+		hours: x.sql(`SELECT p.webhook_id, s.hour, sum(s.succeeded), sum(s.failed), sum(s.dead),
+				sum(s.cancelled), sum(s.duration)
+			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?
+			WHERE p.organization_id = ? AND p.webhook_id >= ? AND p.webhook_id <= ? AND p.state < 2
+			GROUP BY p.webhook_id, s.hour ORDER BY p.webhook_id, s.hour`),
 		// Pending is 0, in flight is 1.
 		unfinished: x.sql(`SELECT count(*), coalesce(sum(u.paused), 0),
 				coalesce(sum(CASE WHEN u.paused = 0 THEN u.state ELSE 0 END), 0) FROM (
@@ -155,6 +164,62 @@ func (s *Store) unfinished(
 		[]any{&all, &paused, &inFlight})
 	f.Pending, f.InFlight, f.Paused = all-paused-inFlight, inFlight, paused
 	return err
+}
+
+// HourlyStatistics implements [webhook.History].
+func (s *Store) HourlyStatistics(
+	ctx context.Context, query webhook.HourlyQuery,
+) (page webhook.HourlyPage, err error) {
+	first, last := query.SubscriptionID, query.SubscriptionID
+	if query.SubscriptionID == "" {
+		if first, last, page.Next, err = s.hourlyPage(ctx, query); err != nil {
+			return webhook.HourlyPage{}, s.failed(err)
+		}
+		if last == "" {
+			return page, nil
+		}
+	}
+	since := int64(math.MinInt64)
+	if !query.Since.IsZero() {
+		since = hourOf(query.Since)
+	}
+	err = collect(ctx, s.read, func(row scanner) error {
+		var f webhook.HourlyStatistics
+		var hour, duration int64
+		err := row.Scan(&f.SubscriptionID, &hour, &f.Succeeded, &f.Failed, &f.Dead, &f.Cancelled,
+			&duration)
+		f.Hour = moment(hour * time.Hour.Microseconds())
+		f.Duration = time.Duration(duration) * time.Microsecond
+		page.Hours = append(page.Hours, f)
+		return err
+	}, s.settle.statistics.hours, since, query.OrganizationID, first, last)
+	if err != nil {
+		return webhook.HourlyPage{}, s.failed(err)
+	}
+	return page, nil
+}
+
+// hourlyPage returns the ids of the first and last subscription of the page, and the cursor of the
+// next one. The ids are empty if there are no subscriptions.
+func (s *Store) hourlyPage(
+	ctx context.Context, query webhook.HourlyQuery,
+) (first, last, next string, err error) {
+	limit := query.PageSize()
+	n := 0
+	err = collect(ctx, s.read, func(row scanner) error {
+		var id string
+		err := row.Scan(&id)
+		switch n++; {
+		case n == 1:
+			first, last = id, id
+		case n <= limit:
+			last = id
+		default:
+			next = last
+		}
+		return err
+	}, s.settle.statistics.page, query.OrganizationID, query.After, limit+1)
+	return first, last, next, err
 }
 
 // hourOf returns the hours since 1970.

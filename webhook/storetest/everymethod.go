@@ -62,6 +62,10 @@ func isolationOfEveryMethod(f *fixture) {
 		_, err = f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: stranger,
 			SubscriptionID: sub.ID})
 		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
+		hours, err := f.HourlyStatistics(f.ctx, webhook.HourlyQuery{OrganizationID: stranger,
+			SubscriptionID: sub.ID})
+		require.NoError(f.t, err)
+		require.Empty(f.t, hours, rule, stranger)
 		totals, err := f.Totals(f.ctx, start(), webhook.TotalsQuery{OrganizationID: stranger})
 		require.NoError(f.t, err)
 		require.Equal(f.t, webhook.Totals{}, totals, rule, stranger)
@@ -206,6 +210,10 @@ func cancelledBefore(f *fixture) {
 		"Cancel":       func() error { return f.Cancel(ctx, start(), org, tasks[1].DeliveryID) },
 		"Statistics": func() error {
 			_, err := f.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: sub.ID})
+			return err
+		},
+		"HourlyStatistics": func() error {
+			_, err := f.HourlyStatistics(ctx, webhook.HourlyQuery{OrganizationID: org})
 			return err
 		},
 		"Totals": func() error {

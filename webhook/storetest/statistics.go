@@ -24,6 +24,8 @@ func statisticsCases() []testCase {
 		{"LargeBatch", statisticsOfLargeBatch},
 		{"NotFound", statisticsNotFound},
 		{"DeletedIDUsedAgain", statisticsOfRecreated},
+		{"Hourly", hourlyStatistics},
+		{"HourlyPages", hourlyPages},
 	}
 }
 

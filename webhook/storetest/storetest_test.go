@@ -52,6 +52,7 @@ func broken() map[string]struct {
 		"reads all attempts":         {readsAttempts{memstore.New()}, "History/WithoutAttempts"},
 		"ignores the tenant":         {ignoresTenant{memstore.New()}, "Tenants/EveryMethod"},
 		"ignores Since":              {ignoresSince{memstore.New()}, "Statistics/Since"},
+		"has pages of hours":         {pagesOfHours{memstore.New()}, "Statistics/HourlyPages"},
 		"counts what is stored":      {countsStored{memstore.New()}, "Statistics/OutlivePruning"},
 		"prunes too early":           {prunesEarly{memstore.New()}, "Prune/Strictly"},
 		"totals of all":              {totalsOfAll{memstore.New()}, "Totals/Organizations"},
@@ -341,6 +342,19 @@ func (s ignoresSince) Statistics(
 		webhook.StatisticsQuery{OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID})
 	f.Since = q.Since.UTC().Truncate(time.Hour)
 	return f, err
+}
+
+// pagesOfHours bounds a page by its hours.
+type pagesOfHours struct{ webhook.Store }
+
+func (s pagesOfHours) HourlyStatistics(
+	ctx context.Context, q webhook.HourlyQuery,
+) (webhook.HourlyPage, error) {
+	page, err := s.Store.HourlyStatistics(ctx, q)
+	if len(page.Hours) > 1 {
+		page.Hours = page.Hours[:1]
+	}
+	return page, err
 }
 
 // readsAttempts answers with attempts that are not wanted.

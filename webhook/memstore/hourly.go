@@ -1,0 +1,71 @@
+package memstore
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// HourlyStatistics implements [webhook.History].
+func (s *Store) HourlyStatistics(
+	ctx context.Context, q webhook.HourlyQuery,
+) (page webhook.HourlyPage, err error) {
+	if err := ctx.Err(); err != nil {
+		return page, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.organizations[q.OrganizationID]
+	if o == nil {
+		return page, nil
+	}
+	ids := []string{q.SubscriptionID}
+	if q.SubscriptionID == "" {
+		ids = slices.Sorted(maps.Keys(o.subscriptions))
+		from, found := slices.BinarySearch(ids, q.After)
+		if found {
+			from++
+		}
+		ids = ids[from:]
+		if limit := q.PageSize(); len(ids) > limit {
+			ids = ids[:limit]
+			page.Next = ids[limit-1]
+		}
+	}
+	since := q.Since.UTC().Truncate(time.Hour)
+	for _, id := range ids {
+		if sub := o.subscriptions[id]; sub != nil {
+			page.Hours = append(page.Hours, sub.hourly(since)...)
+		}
+	}
+	return page, nil
+}
+
+// hourly adds up the figures of the endpoints.
+func (sub *subscription) hourly(since time.Time) (list []webhook.HourlyStatistics) {
+	hours := map[time.Time]*webhook.HourlyStatistics{}
+	for _, e := range sub.endpoints {
+		for _, h := range e.hours {
+			if h.hour.Before(since) {
+				continue
+			}
+			f := hours[h.hour]
+			if f == nil {
+				f = &webhook.HourlyStatistics{SubscriptionID: sub.subscription.ID, Hour: h.hour.UTC()}
+				hours[h.hour] = f
+			}
+			f.Succeeded += h.figures.Succeeded
+			f.Failed += h.figures.Failed
+			f.Dead += h.figures.Dead
+			f.Cancelled += h.figures.Cancelled
+			f.Duration += h.figures.Duration
+		}
+	}
+	for _, hour := range slices.SortedFunc(maps.Keys(hours), time.Time.Compare) {
+		list = append(list, *hours[hour])
+	}
+	return list
+}
