@@ -20,7 +20,8 @@ import (
 type Retry struct {
 	// Delays are the waits after the first failure, the second, and so on. When they are used up, the
 	// delivery is given up. They are whole seconds, without jitter. If an endpoint asks for a longer
-	// wait, it gets that. Empty means that dispatch.Config.Retry decides.
+	// wait, it gets that. Empty means that dispatch.Config.Retry decides. [StandardRetryDelays] is a
+	// list that many know.
 	Delays []time.Duration
 	// MaxAttempts bounds the attempts of a delivery: 1 means one attempt and no retry. A replay
 	// starts the count again. 0 means no bound of its own.
@@ -42,6 +43,16 @@ const (
 	// MaxRetryAge is the longest Retry.MaxAge, and bounds the sum of Retry.Delays.
 	MaxRetryAge = 30 * 24 * time.Hour
 )
+
+// StandardRetryDelays returns the waits of the schedule that the specification of Standard Webhooks
+// gives: after 5 s, 5 min, 30 min, and 2, 5, 10, 14, 20 and 24 hours. That makes 10 attempts in three
+// days and four hours. It fits Retry.Delays as well as dispatch.RetrySchedule.
+func StandardRetryDelays() []time.Duration {
+	return []time.Duration{
+		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+	}
+}
 
 // Validate returns an [*event.ValidationError] that lists every invalid field by its JSON name. A
 // nil Retry is valid.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 func TestRetryJSON(t *testing.T) {
@@ -35,6 +36,21 @@ func TestRetryJSON(t *testing.T) {
 	assert.EqualError(t, huge.Validate(),
 		"invalid: max_age_seconds: must be a whole number from 0 to 2592000")
 	require.Error(t, json.Unmarshal([]byte(`{"max_attempts":"3"}`), &huge))
+}
+
+func TestStandardRetryDelays(t *testing.T) {
+	t.Parallel()
+	delays := webhook.StandardRetryDelays()
+	require.NoError(t, (&webhook.Retry{Delays: delays}).Validate())
+	require.NoError(t, dispatch.RetrySchedule(delays).Validate())
+	sum := time.Duration(0)
+	for _, delay := range delays {
+		sum += delay
+	}
+	assert.Len(t, delays, 9)
+	assert.Equal(t, 75*time.Hour+35*time.Minute+5*time.Second, sum, "as in the specification")
+	delays[0] = 0
+	assert.Equal(t, 5*time.Second, webhook.StandardRetryDelays()[0], "the list is the caller's own")
 }
 
 func TestRetryValidate(t *testing.T) {

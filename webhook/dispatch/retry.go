@@ -50,8 +50,15 @@ type Failure struct {
 // [HealthConfig], that means that there is no end.
 const Forever time.Duration = math.MaxInt64
 
-// NoJitter is the value of [ExponentialRetry.Jitter] that means that waits are exact.
-const NoJitter = -1
+// Values of [ExponentialRetry.Jitter] that are no share of the wait.
+const (
+	// NoJitter means that waits are exact.
+	NoJitter = -1
+	// FullJitter means that a wait is anything from nothing to the whole interval, evenly: half of the
+	// interval on average. Where thousands of deliveries have failed together, this keeps them apart
+	// best (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
+	FullJitter = -2
+)
 
 const maxWait = 365 * 24 * time.Hour
 
@@ -67,7 +74,8 @@ type ExponentialRetry struct {
 	// Defaults to 1 h, or InitialInterval if that is longer.
 	MaxInterval time.Duration
 	// Jitter spreads a wait evenly over ±Jitter of its length, so that deliveries that failed together
-	// do not come back together. At most 1. Defaults to 0.2; [NoJitter] means that waits are exact.
+	// do not come back together. At most 1. Defaults to 0.2. [NoJitter] means that waits are exact,
+	// and [FullJitter] that they are spread from zero.
 	Jitter float64
 	// MaxAttempts bounds the attempts of a delivery, counted from zero after a
 	// replay: 1 makes one and no retry. Defaults to [NoLimit].
@@ -102,8 +110,8 @@ func (p ExponentialRetry) Validate() error {
 	if p.MaxInterval > maxWait {
 		problems.Add("MaxInterval", "must be at most a year")
 	}
-	if p.Jitter != NoJitter && !(p.Jitter > 0 && p.Jitter <= 1) {
-		problems.Add("Jitter", "must be from 0 to 1, or NoJitter")
+	if p.Jitter != NoJitter && p.Jitter != FullJitter && !(p.Jitter > 0 && p.Jitter <= 1) {
+		problems.Add("Jitter", "must be from 0 to 1, NoJitter or FullJitter")
 	}
 	settings.AtLeast(&problems, "MaxAttempts", p.MaxAttempts, 1)
 	settings.AtLeast(&problems, "MaxElapsed", p.MaxElapsed, 0)
@@ -132,10 +140,15 @@ func (p ExponentialRetry) Next(f Failure) (time.Duration, bool) {
 // process, so it is computed from the count; the library, which keeps the interval in
 // memory, randomizes it.
 func (p ExponentialRetry) interval(attempts int) time.Duration {
-	interval := float64(p.InitialInterval) * math.Pow(p.Multiplier, float64(attempts-1))
+	interval := time.Duration(min(float64(p.MaxInterval),
+		float64(p.InitialInterval)*math.Pow(p.Multiplier, float64(attempts-1))))
+	jitter := max(p.Jitter, 0)
+	if p.Jitter == FullJitter {
+		interval, jitter = interval/2, 1 // half of it ± the same
+	}
 	one := backoff.ExponentialBackOff{
-		InitialInterval:     time.Duration(min(interval, float64(p.MaxInterval))),
-		RandomizationFactor: max(p.Jitter, 0),
+		InitialInterval:     interval,
+		RandomizationFactor: jitter,
 		Multiplier:          1,
 		MaxInterval:         p.MaxInterval,
 		Stop:                backoff.Stop,
@@ -148,6 +161,7 @@ func (p ExponentialRetry) interval(attempts int) time.Duration {
 // RetrySchedule is a list of waits: the first is the one after the first failure. The delivery is
 // given up after one attempt more than there are waits. The waits are exact, without jitter; a wait
 // of zero retries at once. There must be at least one wait, and each may be at most a year.
+// [webhook.StandardRetryDelays] is the list that Standard Webhooks recommends.
 type RetrySchedule []time.Duration
 
 // Next returns the wait after f.Attempts failures. It returns false after the last wait.

@@ -44,6 +44,28 @@ func TestExponentialRetryJitterSpreads(t *testing.T) {
 	assert.Equal(t, 1500*time.Millisecond, p.MaxWait())
 }
 
+func TestFullJitterSpreadsFromZero(t *testing.T) {
+	t.Parallel()
+	p := ExponentialRetry{InitialInterval: time.Second, MaxInterval: 4 * time.Second, Jitter: FullJitter}
+	require.NoError(t, p.Validate())
+	assert.Equal(t, 4*time.Second, p.MaxWait())
+	for attempts, most := range map[int]time.Duration{
+		1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 9: 4 * time.Second,
+	} {
+		tenths := make(map[time.Duration]int)
+		for range 1000 {
+			wait, again := p.Next(Failure{Attempts: attempts})
+			require.True(t, again)
+			require.GreaterOrEqual(t, wait, time.Duration(0))
+			require.LessOrEqual(t, wait, most)
+			tenths[min(wait*10/most, 9)]++
+		}
+		for i := range time.Duration(10) {
+			assert.Greater(t, tenths[i], 50, "about a tenth of the waits are in each tenth: %v", tenths)
+		}
+	}
+}
+
 func TestExponentialRetryBudget(t *testing.T) {
 	t.Parallel()
 	queued := time.Date(2025, 10, 8, 16, 9, 0, 0, time.UTC)
@@ -89,7 +111,7 @@ func TestRetryPoliciesRefuseWhatMakesNoSense(t *testing.T) {
 		"invalid: Retry: needs at least one wait; ExponentialRetry{MaxAttempts: 1} makes no retries":                           RetrySchedule{},
 		"invalid: Retry[1]: must be from 0 to a year, is -1s; Retry[2]: must be from 0 to a year, is 2562047h47m16.854775807s": RetrySchedule{1, -time.Second, Forever},
 		"invalid: Retry.MaxElapsed: must be at least 0s, is -1s":                                                               ExponentialRetry{MaxElapsed: -time.Second},
-		"invalid: Retry.Jitter: must be from 0 to 1, or NoJitter":                                                              ExponentialRetry{Jitter: -0.5},
+		"invalid: Retry.Jitter: must be from 0 to 1, NoJitter or FullJitter":                                                   ExponentialRetry{Jitter: -0.5},
 		"invalid: Retry.MaxInterval: must be at most a year":                                                                   ExponentialRetry{MaxInterval: Forever},
 		"invalid: Retry.Multiplier: must be at least 1, is NaN":                                                                ExponentialRetry{Multiplier: math.NaN()},
 	} {
