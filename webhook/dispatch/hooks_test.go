@@ -121,7 +121,7 @@ func (s *contextStore) Settle(
 func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send channel.Func) {
 	t.Helper()
 	cfg.Channels = channel.NewRegistry()
-	cfg.Retry = slices.Repeat(dispatch.RetrySchedule{time.Second}, breaker.Threshold)
+	cfg.Retry = slices.Repeat(dispatch.RetrySchedule{time.Second}, breaker.FailureThreshold)
 	cfg.Lifecycle.DegradedAfter = time.Second
 	require.NoError(t, cfg.Channels.Register("webhook", channel.Func(
 		func(ctx context.Context, m *channel.Message) (channel.Result, error) {
@@ -129,7 +129,7 @@ func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send chann
 				time.Sleep(20 * time.Second)
 				return accept(ctx, m)
 			}
-			if result, err := send(ctx, m); err != nil || m.Attempt > breaker.Threshold {
+			if result, err := send(ctx, m); err != nil || m.Attempt > breaker.FailureThreshold {
 				return result, err
 			}
 			return channel.Result{}, &channel.Error{Action: channel.Wait, RetryAfter: time.Second}

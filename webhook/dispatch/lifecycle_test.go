@@ -367,11 +367,11 @@ func TestProbesCostDeliveriesNothing(t *testing.T) {
 		b := newBench(t, cfg, endpoint.send)
 		sub := b.subscribe(t, "*")
 		b.run(t)
-		b.emitFor(t, time.Second, breaker.Threshold*time.Second)
+		b.emitFor(t, time.Second, breaker.FailureThreshold*time.Second)
 		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
 		elapse(day)
 		all := b.deliveries(t, webhook.DeliveryQuery{})
-		require.Len(t, all, breaker.Threshold)
+		require.Len(t, all, breaker.FailureThreshold)
 		probes := -len(all) // the first attempts
 		for _, d := range all {
 			assert.Equal(t, webhook.StatusPending, d.Status)
@@ -757,7 +757,7 @@ func TestOnlyAttemptsChangeHealth(t *testing.T) {
 		require.NoError(t, b.CreateSubscription(t.Context(), sub))
 		other := benchOn(t, store, cfg, accept) // does not have the channel
 		stop := other.run(t)
-		for range 2 * breaker.Threshold {
+		for range 2 * breaker.FailureThreshold {
 			other.emit(t, event.ObjectCreated)
 			elapse(2 * breaker.MaxBackoff)
 		}
@@ -766,6 +766,6 @@ func TestOnlyAttemptsChangeHealth(t *testing.T) {
 		assert.Zero(t, changes.Load())
 		assert.Empty(t, healthLog(log.String()))
 		require.NoError(t, b.Drain(t.Context()))
-		assert.Equal(t, 2*breaker.Threshold, b.count(t, webhook.StatusSucceeded))
+		assert.Equal(t, 2*breaker.FailureThreshold, b.count(t, webhook.StatusSucceeded))
 	})
 }

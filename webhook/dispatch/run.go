@@ -214,7 +214,7 @@ func (r *run) claimLoop(ctx context.Context) {
 	d := r.d
 	d.claims.loopBegins()
 	defer d.claims.loopEnds()
-	failures := outage.New(d.cfg.Logger, "claim deliveries")
+	failures := outage.NewLog(d.cfg.Logger, "claim deliveries")
 	again := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
 	for {
 		d.claims.roundBegins()
@@ -294,7 +294,7 @@ const (
 
 // listenLoop claims when the store hears of deliveries that others enqueued.
 func (r *run) listenLoop(ctx context.Context, listener webhook.Listener) {
-	failures := outage.New(r.d.cfg.Logger, "listen for deliveries")
+	failures := outage.NewLog(r.d.cfg.Logger, "listen for deliveries")
 	for {
 		err := listener.Listen(ctx, func() {
 			failures.Over(ctx)
@@ -345,7 +345,7 @@ func (r *run) pause(
 // settleLoop stores results, as many as there are at a time, until the channel
 // is closed. It tries again when the store fails, until r.storing ends.
 func (r *run) settleLoop() {
-	failures := outage.New(r.d.cfg.Logger, "store results")
+	failures := outage.NewLog(r.d.cfg.Logger, "store results")
 	batch := make([]result, 0, maxSettle)
 	for v := range r.results {
 		batch = append(batch[:0], v)
@@ -442,7 +442,7 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 // renewLoop extends the leases of what this process holds.
 func (r *run) renewLoop(stop <-chan struct{}) {
 	d := r.d
-	failures := outage.New(d.cfg.Logger, "extend leases")
+	failures := outage.NewLog(d.cfg.Logger, "extend leases")
 	ticker := time.NewTicker(d.cfg.Lease / 4)
 	defer ticker.Stop()
 	for {
@@ -498,7 +498,7 @@ func pruneEvery(r Retention) time.Duration {
 // pruneLoop removes what is older than the retention says.
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
-	failures := outage.New(d.cfg.Logger, "prune deliveries")
+	failures := outage.NewLog(d.cfg.Logger, "prune deliveries")
 	every := pruneEvery(d.cfg.Retention)
 	wait := min(firstPrune, every)
 	for sleep(ctx, wait) {

@@ -83,7 +83,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 	queue := d.queue.Stats()
 	p := ProcessStats{
 		Running: d.running.Load() != nil, Workers: queue.Workers,
-		InFlight: queue.FastSlots + queue.GeneralSlots,
+		InFlight: queue.FastSlotsUsed + queue.GeneralSlotsUsed,
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
 		TrippedBreakers: queue.TrippedBreakers,
 	}

@@ -122,7 +122,7 @@ func TestStatsOfTrippedBreakers(t *testing.T) {
 			return s.Process.TrippedBreakers
 		}
 		fail := func() {
-			for range breaker.Threshold {
+			for range breaker.FailureThreshold {
 				b.emit(t, event.ObjectCreated)
 				elapse(2 * time.Second)
 			}

@@ -1,8 +1,8 @@
 // Package breaker is a circuit breaker: it decides when an endpoint that keeps failing is left
 // alone, and when it is tried again.
 //
-// A [Breaker] is closed at first. Once [Threshold] deliveries have failed, with no answer of a
-// living endpoint in between, it opens: it backs off for [FirstBackoff], twice as long after each
+// A [Breaker] is closed at first. Once [FailureThreshold] deliveries have failed, with no answer of
+// a living endpoint in between, it opens: it backs off for [FirstBackoff], twice as long after each
 // further failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is
 // not closed and not backing off: the caller makes one attempt at a time, until one is answered,
 // which closes it. A breaker that is open or half-open is tripped. An endpoint that asks for time,
@@ -24,9 +24,9 @@ import (
 )
 
 const (
-	// Threshold is how many deliveries must fail, with no answer in between, before the breaker
-	// opens.
-	Threshold = 8
+	// FailureThreshold is how many deliveries must fail, with no answer in between, before the
+	// breaker opens.
+	FailureThreshold = 8
 	// FirstBackoff is how long the breaker is open at first.
 	FirstBackoff = time.Second
 	// MaxBackoff is how long it is open at most.
@@ -60,8 +60,8 @@ type Breaker struct {
 	// as often as it counts (weight of Record). One that fails again is not added again, unless the
 	// endpoint asked for time: it says less about the endpoint than about itself.
 	weightedFailures []int64
-	// unweightedFailures are up to Threshold of them, each as though its weight were 1, those included
-	// that have failed since the breaker tripped.
+	// unweightedFailures are up to FailureThreshold of them, each as though its weight were 1, those
+	// included that have failed since the breaker tripped.
 	unweightedFailures []int64
 	freshBackoff       backoff // of deliveries that were never attempted
 	retryBackoff       backoff // of those that were
@@ -92,7 +92,7 @@ func (b *Breaker) Record(
 	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.retryAfterUntil) {
 		b.retryAfterUntil = asked
 	}
-	if len(b.unweightedFailures) < Threshold &&
+	if len(b.unweightedFailures) < FailureThreshold &&
 		(o.RetryAfter > 0 || !slices.Contains(b.unweightedFailures, deliveryID)) {
 		b.unweightedFailures = append(b.unweightedFailures, deliveryID)
 	}
@@ -131,11 +131,11 @@ func (b *backoff) startNext(now time.Time) {
 
 // Tripped reports whether the breaker is open or half-open: the endpoint has to answer a probe
 // before it gets more than one attempt at a time.
-func (b *Breaker) Tripped() bool { return len(b.weightedFailures) >= Threshold }
+func (b *Breaker) Tripped() bool { return len(b.weightedFailures) >= FailureThreshold }
 
-// FailsAsAWhole reports whether Threshold deliveries have failed, with no answer in between, whatever
-// the weight of each: then it is the endpoint that fails, and not a few deliveries.
-func (b *Breaker) FailsAsAWhole() bool { return len(b.unweightedFailures) >= Threshold }
+// FailsAsAWhole reports whether FailureThreshold deliveries have failed, with no answer in between,
+// whatever the weight of each: then it is the endpoint that fails, and not a few deliveries.
+func (b *Breaker) FailsAsAWhole() bool { return len(b.unweightedFailures) >= FailureThreshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }

@@ -21,12 +21,12 @@ func TestBreaker(t *testing.T) {
 	var b breaker.Breaker
 	now := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC)
 	for range 50 {
-		fail(&b, now, 1, breaker.Threshold-1, true)
+		fail(&b, now, 1, breaker.FailureThreshold-1, true)
 	}
 	assert.False(t, b.Tripped(),
 		"deliveries that fail again and again say less about the endpoint than about themselves")
 	b.Record(now, breaker.Observation{Health: breaker.Healthy}, 100, false, 1)
-	fail(&b, now, 1, breaker.Threshold-1, false)
+	fail(&b, now, 1, breaker.FailureThreshold-1, false)
 	assert.False(t, b.Tripped(), "an answer ends the count")
 	fail(&b, now, 200, 1, false)
 	assert.True(t, b.Tripped())
@@ -69,7 +69,7 @@ func TestAFewDeliveriesAreNotTheEndpoint(t *testing.T) {
 	now := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC)
 	failed := breaker.Observation{Health: breaker.Unhealthy}
 	for range 50 {
-		for id := range int64(breaker.Threshold - 1) {
+		for id := range int64(breaker.FailureThreshold - 1) {
 			b.Record(now, failed, id, true, 4)
 		}
 	}
@@ -79,7 +79,7 @@ func TestAFewDeliveriesAreNotTheEndpoint(t *testing.T) {
 	assert.True(t, b.FailsAsAWhole())
 	b.Record(now, breaker.Observation{Health: breaker.Healthy}, 101, false, 1)
 	assert.False(t, b.FailsAsAWhole())
-	for range breaker.Threshold {
+	for range breaker.FailureThreshold {
 		assert.False(t, b.FailsAsAWhole())
 		b.Record(now, breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Second}, 1, true, 1)
 	}

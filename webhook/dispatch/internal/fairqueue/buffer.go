@@ -55,7 +55,7 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 		return false
 	}
 	e, thresholds := c.activate(d), c.bufferThresholds()
-	if e.storeBacklog || e.breaker.BackingOff(c.now) || !e.hasRoom(thresholds, 1) ||
+	if e.hasBacklog || e.breaker.BackingOff(c.now) || !e.hasRoom(thresholds, 1) ||
 		!e.organizationHasRoom(thresholds, 1) {
 		c.deactivateIfIdle(e)
 		return false
@@ -77,12 +77,12 @@ func (c *Core[T]) ReleasePrefetch(now time.Time, reserved []Destination) {
 	}
 }
 
-// MarkStoreBacklog notes endpoints with deliveries that were stored without being prefetched.
-func (c *Core[T]) MarkStoreBacklog(now time.Time, destinations []Destination) {
+// MarkBacklog notes endpoints with deliveries that were stored without being prefetched.
+func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
 	c.now = now
 	for _, d := range destinations {
 		e := c.activate(d)
-		e.storeBacklog = true
+		e.hasBacklog = true
 		c.signalClaimIfLow(e)
 	}
 }
@@ -158,7 +158,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	itemsFittingBytes := thresholds.bytes / c.payloadEstimate
 	b.PerOrganization = min(max(min(thresholds.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
 	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
-	c.budgetGeneration++
+	c.planNumber++
 	backlogSomewhere := c.backlogSomewhere
 	c.backlogSomewhere = false
 	for _, e := range c.activeEndpoints {
@@ -166,8 +166,8 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		switch {
 		case o.buffered > thresholds.organizationItems-b.PerOrganization ||
 			o.distinctBytes >= thresholds.bytes:
-			if o.skippedInGeneration != c.budgetGeneration {
-				o.skippedInGeneration = c.budgetGeneration
+			if o.skippedInPlan != c.planNumber {
+				o.skippedInPlan = c.planNumber
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
 		case e.breaker.BackingOff(c.now) || !e.hasRoom(thresholds, b.PerEndpoint) ||
@@ -176,7 +176,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		default:
 			continue
 		}
-		e.storeBacklog = e.storeBacklog || backlogSomewhere
+		e.hasBacklog = e.hasBacklog || backlogSomewhere
 	}
 	return b
 }
@@ -213,7 +213,7 @@ func (t *timeHeap) Pop() any {
 
 // signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
-	if e.storeBacklog && e.len() <= c.limits.BufferedPerEndpoint/4 && !e.breaker.BackingOff(c.now) &&
+	if e.hasBacklog && e.len() <= c.limits.BufferedPerEndpoint/4 && !e.breaker.BackingOff(c.now) &&
 		e.organization.buffered < dynamicThreshold(c.limits.Buffered, c.buffered)/2 {
 		c.actions.Claim = true
 	}
@@ -247,7 +247,7 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	for _, item := range items {
 		if limitReached || byEndpoint[item.Endpoint] >= b.PerEndpoint ||
 			byOrganization[item.Organization] >= b.PerOrganization {
-			c.activate(item.Destination).storeBacklog = true
+			c.activate(item.Destination).hasBacklog = true
 		}
 	}
 	for i := len(c.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
@@ -255,7 +255,7 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 		id := e.organization.id
 		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
 			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
-			e.storeBacklog = false
+			e.hasBacklog = false
 			c.deactivateIfIdle(e)
 		}
 	}

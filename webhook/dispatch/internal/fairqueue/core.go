@@ -32,7 +32,7 @@ type Core[T any] struct {
 	buffered         int   // items in endpoint queues, and reservations
 	distinctBytes    int   // of the payloads in endpoint queues, each counted once
 	payloadEstimate  int   // bytes that the payload of the next claimed item is expected to have
-	budgetGeneration int64 // calls of PlanClaim
+	planNumber       int64 // calls of PlanClaim
 	backlogSomewhere bool  // see MarkBacklogSomewhere
 	claimBlocked     bool  // there was no capacity for the last claim
 
@@ -140,8 +140,8 @@ type PayloadSize struct {
 type Stats struct {
 	Buffered      int // items that wait, and reservations
 	BufferedBytes int // of the payloads of those that wait
-	// FastSlots and GeneralSlots are the slots that attempts in flight have.
-	FastSlots, GeneralSlots int
+	// FastSlotsUsed and GeneralSlotsUsed are the slots that attempts in flight have.
+	FastSlotsUsed, GeneralSlotsUsed int
 	// KnownEndpoints counts those with something to do, and those whose record is kept.
 	KnownEndpoints int
 	// TrippedBreakers counts the endpoints whose breaker has opened, and has not closed since.
@@ -183,7 +183,7 @@ func (c *Core[T]) NoWorkers() bool { return c.workers == 0 }
 func (c *Core[T]) Stats() Stats {
 	return Stats{
 		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
-		FastSlots: c.slotsUsed.fast, GeneralSlots: c.slotsUsed.general,
+		FastSlotsUsed: c.slotsUsed.fast, GeneralSlotsUsed: c.slotsUsed.general,
 		KnownEndpoints:  len(c.endpoints),
 		TrippedBreakers: c.trippedBreakers, Workers: c.workers,
 	}
@@ -374,7 +374,7 @@ func (c *Core[T]) Finish(
 	if !item.clockStart.IsZero() && !item.slow && !item.clockPaused() {
 		c.slowTimeouts.remove(item)
 		e.recordFast()
-		c.updateSpeed(e)
+		c.applySpeed(e)
 		e.organization.recordFast()
 		if item.slotHost != nil {
 			item.slotHost.recordFast()
@@ -385,7 +385,7 @@ func (c *Core[T]) Finish(
 	switch {
 	case e.breaker.BackingOff(now):
 		finished.Requeue = values(c.removeQueued(e))
-		e.storeBacklog = true
+		e.hasBacklog = true
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
 		finished.Requeue, e.retries = values(e.retries), nil
@@ -421,7 +421,7 @@ func (c *Core[T]) reset(e *endpointQueue[T]) []T {
 	removed := values(c.removeQueued(e))
 	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
 	c.clearFailingSince(e)
-	c.updateSpeed(e)
+	c.applySpeed(e)
 	c.deactivateIfIdle(e)
 	return removed
 }

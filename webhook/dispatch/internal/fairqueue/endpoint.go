@@ -18,7 +18,7 @@ type endpointQueue[T any] struct {
 	fresh, retries       []*Item[T]
 	payloadBytes         int // of their payloads
 	prefetchReservations int
-	appliedSpeed         speed // as organization counts it: updateSpeed follows the record
+	appliedSpeed         speed // as organization counts it: see applySpeed
 
 	inFlight         int
 	retriesInFlight  int // of those in flight, the ones that have failed before
@@ -29,9 +29,9 @@ type endpointQueue[T any] struct {
 	window           int       // how many attempts at once it has earned
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
-	// storeBacklog says that the store holds deliveries that did not fit, so that later ones must not
+	// hasBacklog says that the store holds deliveries that did not fit, so that later ones must not
 	// overtake them by being prefetched.
-	storeBacklog bool
+	hasBacklog bool
 
 	// fifo is the one that it is in: a run queue of its organization, or that of those which wait for
 	// its host; nil if it is in none.
@@ -199,7 +199,7 @@ func (c *Core[T]) updateTrippedCount(e *endpointQueue[T]) {
 }
 
 // slowFailureWeight is how many failures one counts for that took long, of an endpoint that has no
-// good record: it would take too long to wait for breaker.Threshold of them.
+// good record: it would take too long to wait for breaker.FailureThreshold of them.
 const slowFailureWeight = 4
 
 // popAll takes out all items, those that were never attempted first.
@@ -209,8 +209,9 @@ func (e *endpointQueue[T]) popAll() []*Item[T] {
 	return items
 }
 
-// updateSpeed is called after the record has changed.
-func (c *Core[T]) updateSpeed(e *endpointQueue[T]) {
+// applySpeed is called after the record has changed: from then on the endpoint counts for its new
+// speed, and waits with those of that speed.
+func (c *Core[T]) applySpeed(e *endpointQueue[T]) {
 	o, was, sp := e.organization, e.appliedSpeed, e.speed()
 	if sp == was {
 		return
@@ -242,7 +243,7 @@ type organization[T any] struct {
 	scheduled    bool // in Core.runQueue
 	waitsForSlot bool // in Core.waitingForSlot
 
-	skippedInGeneration int64 // the last of Core.budgetGeneration that left it out
+	skippedInPlan int64 // the last of Core.planNumber that left it out
 }
 
 // hasScheduledEndpoint reports whether any endpoint of it may have something to run.
@@ -300,7 +301,7 @@ func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 // when there is more for it.
 func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	if e.activePosition == 0 || e.len() > 0 || e.prefetchReservations > 0 || e.inFlight > 0 ||
-		e.storeBacklog || e.fifo != nil ||
+		e.hasBacklog || e.fifo != nil ||
 		e.breaker.BackingOff(c.now) {
 		return
 	}

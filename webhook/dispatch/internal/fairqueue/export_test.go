@@ -6,7 +6,7 @@ import "time"
 func (q *Queue[T]) SetRecord(d Destination, score, window int) {
 	e := q.core.activate(d)
 	e.score, e.window = score, window
-	q.core.updateSpeed(e)
+	q.core.applySpeed(e)
 }
 
 // Score returns the score of the endpoint's record.
@@ -48,7 +48,7 @@ func (q *Queue[T]) ReleasePrefetch(reserved []Destination) {
 	q.core.ReleasePrefetch(time.Now(), reserved)
 }
 
-// MarkStoreBacklog is [Core.MarkStoreBacklog].
-func (q *Queue[T]) MarkStoreBacklog(list []Destination) {
-	q.core.MarkStoreBacklog(time.Now(), list)
+// MarkBacklog is [Core.MarkBacklog].
+func (q *Queue[T]) MarkBacklog(list []Destination) {
+	q.core.MarkBacklog(time.Now(), list)
 }

@@ -201,7 +201,7 @@ func (a *Admission[T]) Push(items []*Item[T]) (rejected []T) {
 	defer a.q.actAndUnlock()
 	now := time.Now()
 	a.q.core.ReleasePrefetch(now, a.reserved)
-	a.q.core.MarkStoreBacklog(now, a.backlog)
+	a.q.core.MarkBacklog(now, a.backlog)
 	return a.q.core.Push(now, items)
 }
 

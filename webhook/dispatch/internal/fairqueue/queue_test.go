@@ -146,7 +146,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 	assert.True(t, q.ReservePrefetch(c))
 
 	q.ReleasePrefetch([]fairqueue.Destination{endpointA, c})
-	q.MarkStoreBacklog([]fairqueue.Destination{b})
+	q.MarkBacklog([]fairqueue.Destination{b})
 	assert.False(t, q.ReservePrefetch(b), "what is in the store goes first")
 	q.RecordClaim(nil, wide)
 	assert.True(t, q.ReservePrefetch(b), "the store had nothing more")
@@ -190,11 +190,11 @@ func TestADeadEndpointIsLeftAlone(t *testing.T) {
 		q.Push(items(1, 50, endpointA))
 		known(q, 4, endpointA)
 		var unstarted []string
-		for range breaker.Threshold {
+		for range breaker.FailureThreshold {
 			require.Empty(t, unstarted)
 			unstarted = q.Finish(q.Next(), unhealthy).Requeue
 		}
-		assert.Len(t, unstarted, 50-breaker.Threshold, "the rest is requeued")
+		assert.Len(t, unstarted, 50-breaker.FailureThreshold, "the rest is requeued")
 		assert.False(t, q.ReservePrefetch(endpointA))
 		assert.Equal(t, []fairqueue.Endpoint{endpointA.Endpoint}, q.PlanClaim().SkipEndpoints)
 
@@ -387,7 +387,7 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		slots := func() [2]int {
 			synctest.Wait()
 			stats := q.Stats()
-			return [2]int{stats.FastSlots, stats.GeneralSlots}
+			return [2]int{stats.FastSlotsUsed, stats.GeneralSlotsUsed}
 		}
 		waiting := begin(1, endpointA)
 		time.Sleep(200 * time.Millisecond)

@@ -206,10 +206,11 @@ func (s *simulation) act() (claim bool) {
 	s.tickAt = actions.TickAt
 	stats := s.core.Stats()
 	taken := len(s.picked) + len(s.inFlight)
-	s.require(stats.FastSlots+stats.GeneralSlots == taken,
-		"%d fast and %d general slots are taken by %d", stats.FastSlots, stats.GeneralSlots, taken)
+	s.require(stats.FastSlotsUsed+stats.GeneralSlotsUsed == taken,
+		"%d fast and %d general slots are taken by %d", stats.FastSlotsUsed, stats.GeneralSlotsUsed,
+		taken)
 	s.require(taken <= simulatedLimits.InFlight, "%d in flight", taken)
-	s.require(stats.FastSlots <= simulatedLimits.InFlight/4, "%d fast slots", stats.FastSlots)
+	s.require(stats.FastSlotsUsed <= simulatedLimits.InFlight/4, "%d fast slots", stats.FastSlotsUsed)
 	s.require(stats.Buffered == s.queued, "%d queued, not %d", stats.Buffered, s.queued)
 	s.require(stats.BufferedBytes == s.queuedBytes,
 		"%d bytes, not %d", stats.BufferedBytes, s.queuedBytes)
@@ -308,7 +309,7 @@ func (s *simulation) emit() {
 			backlog = append(backlog, e.Destination)
 		}
 	}
-	s.core.MarkStoreBacklog(s.now, backlog)
+	s.core.MarkBacklog(s.now, backlog)
 	if len(prefetched) > 0 {
 		s.commits = append(s.commits, prefetched)
 	}

@@ -305,7 +305,7 @@ func (c *Core[T]) markSlow() {
 		c.slowTimeouts.remove(item)
 		item.slow = true
 		item.endpointQueue.recordSlow()
-		c.updateSpeed(item.endpointQueue)
+		c.applySpeed(item.endpointQueue)
 		item.endpointQueue.organization.recordSlow()
 		if item.slotHost != nil {
 			item.slotHost.recordSlow()

@@ -37,14 +37,14 @@ func TestSlotsAreSharedByThreshold(t *testing.T) {
 	third := len(all(q))
 	assert.Equal(t, 1, third, "one that has nothing yet still gets one")
 	stats := q.Stats()
-	assert.Equal(t, first+second+third, stats.GeneralSlots, "no endpoint has answered yet")
-	assert.Zero(t, stats.FastSlots)
+	assert.Equal(t, first+second+third, stats.GeneralSlotsUsed, "no endpoint has answered yet")
+	assert.Zero(t, stats.FastSlotsUsed)
 
 	fast := endpoint("fourth", "fast")
 	known(q, 8, fast)
 	q.Push(items(1, 1, fast))
 	require.NotNil(t, q.Next())
-	assert.Equal(t, 1, q.Stats().FastSlots, "those that hang take no fast slot")
+	assert.Equal(t, 1, q.Stats().FastSlotsUsed, "those that hang take no fast slot")
 }
 
 func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
@@ -59,7 +59,7 @@ func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
 			require.True(t, q.TryBegin(next, fairqueue.HostKey{}))
 			q.Finish(next, healthy)
 		}
-		fastSlots := func() int { return q.Stats().FastSlots }
+		fastSlots := func() int { return q.Stats().FastSlotsUsed }
 
 		answer()
 		for i := range 100 {

@@ -26,8 +26,8 @@ type Log struct {
 // minBetweenLogs is how long no further beginning of an outage is logged.
 const minBetweenLogs = time.Minute
 
-// New returns a Log of an operation, which the messages name as the attribute op.
-func New(logger *slog.Logger, op string) *Log {
+// NewLog returns a Log of an operation, which the messages name as the attribute op.
+func NewLog(logger *slog.Logger, op string) *Log {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = 50 * time.Millisecond
 	b.MaxInterval = 5 * time.Second

@@ -18,7 +18,7 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		l := outage.New(slog.New(slog.NewJSONHandler(&log, nil)), "test")
+		l := outage.NewLog(slog.New(slog.NewJSONHandler(&log, nil)), "test")
 		begun := func() int { return strings.Count(log.String(), "the store fails") }
 		ended := func() int { return strings.Count(log.String(), "works again") }
 
@@ -46,7 +46,7 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 
 func TestOutageWaitsLongerAndLonger(t *testing.T) {
 	t.Parallel()
-	l := outage.New(slog.New(slog.DiscardHandler), "test")
+	l := outage.NewLog(slog.New(slog.DiscardHandler), "test")
 	var last time.Duration
 	for range 20 {
 		last = l.Failed(t.Context(), errors.New("down"))
