@@ -19,6 +19,7 @@
 //	retry.go                the Retry of one subscription
 //	statistics.go, totals.go
 //	                        Statistics of a subscription, and Totals of a store
+//	tail.go                 reading in order what was emitted, and how far readers have come
 //	idempotencystore.go     what a store remembers of requests
 //	errors.go               the errors
 //

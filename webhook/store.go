@@ -61,6 +61,8 @@ type Capabilities struct {
 	Notifications Listener
 	// Idempotency remembers requests, so that a repeated one does not take effect twice.
 	Idempotency IdempotencyStore
+	// Tail reads in order what was emitted, from any position.
+	Tail TailStore
 }
 
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is

@@ -34,6 +34,7 @@
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune
 //   - totals.go: what is unfinished or dead
+//   - tail.go: reading in order what was emitted
 //   - idempotency.go: idempotency keys
 //   - heap.go: the heap, and the list of deliveries by id
 package memstore

@@ -54,7 +54,7 @@ func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s}
 }
 
 // organization is what belongs to one tenant.

@@ -16,6 +16,7 @@ import (
 type subscription struct {
 	subscription *webhook.Subscription
 	endpoints    []*endpoint
+	positions    []webhook.NamedPosition // of its readers, by name
 }
 
 // CreateSubscription implements [webhook.SubscriptionStore].

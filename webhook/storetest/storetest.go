@@ -26,7 +26,7 @@ type Harness struct {
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
 	// Groups names the groups of the suite to run, as the names of the subtests begin: Subscriptions,
 	// Enqueue, Prefetch, Prefetched, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints, Removal,
-	// History, Replay, Prune, Statistics, Totals, Requests, Transactions, Notifications, Wrapped,
+	// History, Replay, Prune, Statistics, Totals, Requests, Tail, Transactions, Notifications, Wrapped,
 	// Tenants, Cancellation, Limits, Concurrency, Model, Durability, Peers. An unknown name fails the
 	// test. Empty runs all. Use it for a second way to open a store that has passed the whole suite.
 	Groups []string
@@ -78,6 +78,7 @@ func Run(t *testing.T, h Harness) {
 		{"Statistics", statisticsCases()},
 		{"Totals", totalsCases()},
 		{"Requests", requestCases(h)},
+		{"Tail", tailCases(h)},
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},
 		{"Wrapped", wrapped(slices.Concat(
