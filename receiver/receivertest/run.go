@@ -57,6 +57,9 @@ type Options struct {
 	// Except lists the rules, by [Rule.Name], that are not tried, because the receiver
 	// breaks them on purpose. Defaults to none.
 	Except []string
+	// Tried is called by Verify after each rule, in order, to show how far the run is. It is not called
+	// by Run. Nil calls nothing.
+	Tried func(Result)
 	// Client makes the requests. It must not follow redirects.
 	// Defaults to a client that does not.
 	Client *http.Client
@@ -102,7 +105,11 @@ func Verify(ctx context.Context, url string, o Options) (*Report, error) {
 	defer cancel()
 	report := new(Report)
 	for _, rule := range rules {
-		report.Results = append(report.Results, s.verify(ctx, rule))
+		result := s.verify(ctx, rule)
+		report.Results = append(report.Results, result)
+		if s.Tried != nil {
+			s.Tried(result)
+		}
 	}
 	return report, nil
 }

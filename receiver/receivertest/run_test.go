@@ -559,9 +559,15 @@ func TestReport(t *testing.T) {
 	b.config.Signature = nil
 	b.config.MaxBody++
 	b.options.Except = []string{"content type"}
+	var tried []receivertest.Result
+	b.options.Tried = func(r receivertest.Result) { tried = append(tried, r) }
 	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())),
 		b.options)
 	require.NoError(t, err)
+	assert.Len(t, tried, len(report.Results))
+	for i, r := range tried {
+		assert.Equal(t, report.Results[i].Rule.Name, r.Rule.Name)
+	}
 	text := report.String()
 	assert.Contains(t, text, "kept       valid event\n")
 	assert.Contains(t, text, "not tried  wrong signature (needs Options.Signer)\n")
