@@ -43,9 +43,25 @@ type EndpointState struct {
 	ChangedBy string `json:"changed_by,omitempty"`
 	// Cause is why the endpoint is not healthy: the last failure. Nil if a person disabled it.
 	Cause *EndpointCause `json:"cause,omitempty"`
+	// LastFailure is the run of failures before this state, which ended when the endpoint answered or
+	// a person enabled it. An endpoint that fails again soon after it was enabled has been failing
+	// since then, as far as its owner is concerned. Nil if there was none.
+	LastFailure *EndpointFailure `json:"last_failure,omitempty"`
+	// InconclusiveProbes is how many probes in a row have said nothing about the endpoint, such as
+	// those of events that cannot be rendered.
+	InconclusiveProbes int `json:"-"`
 	// Revision grows with every change of the state. It is set by the Store, and a change must carry
 	// the revision that it was based on. 0 is the state of an endpoint that has always been healthy.
 	Revision int64 `json:"-"`
+}
+
+// EndpointFailure is a run of failures of an endpoint that is over.
+type EndpointFailure struct {
+	// Since is the FailingSince of the state, and Until when the endpoint became healthy.
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+	// Cause is the last failure. Nil if it is not known.
+	Cause *EndpointCause `json:"cause,omitempty"`
 }
 
 // EndpointCause is the failure of an attempt that says something about its endpoint as a whole.
@@ -60,11 +76,33 @@ type EndpointCause struct {
 // Clone returns a copy that shares nothing with s.
 func (s *EndpointState) Clone() *EndpointState {
 	c := *s
-	if s.Cause != nil {
-		cause := *s.Cause
-		c.Cause = &cause
+	c.Cause = s.Cause.clone()
+	if s.LastFailure != nil {
+		last := *s.LastFailure
+		last.Cause = last.Cause.clone()
+		c.LastFailure = &last
 	}
 	return &c
+}
+
+func (c *EndpointCause) clone() *EndpointCause {
+	if c == nil {
+		return nil
+	}
+	clone := *c
+	return &clone
+}
+
+// Recovered returns the state of the endpoint once it is healthy again, at that time: because it
+// has answered, or because the person that by names says so. The failures that end are the
+// LastFailure.
+func (s *EndpointState) Recovered(at time.Time, by string) EndpointState {
+	healthy := EndpointState{OrganizationID: s.OrganizationID, Endpoint: s.Endpoint, Health: Healthy,
+		Since: at, ChangedBy: by, Revision: s.Revision, LastFailure: s.LastFailure}
+	if !s.FailingSince.IsZero() {
+		healthy.LastFailure = &EndpointFailure{Since: s.FailingSince, Until: at, Cause: s.Cause}
+	}
+	return *healthy.Clone()
 }
 
 // EndpointQuery selects the states of one organization's endpoints that are not healthy.

@@ -117,7 +117,7 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 		return nil, requeueForOthers(t, d.cfg.PollInterval), true
 	case entry.paused:
 		return nil, requeue(t), true // held
-	case !since.IsZero() && entry.unhealthy[t.Endpoint.Channel] && t.Probe == nil:
+	case !since.IsZero() && entry.waits(t.Endpoint.Channel, t.Probe != nil):
 		return nil, requeue(t), true // since it was claimed: see cacheEntry
 	case entry.channels[t.Endpoint.Channel].elsewhere:
 		// Leave it to a process that has the channel, and look again in a while.
@@ -138,6 +138,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	if entry == nil {
 		return v, settle
 	}
+	t.names = entry.names(t.Endpoint.Channel)
 	if !d.queue.TryBegin(&t.item, entry.channels[t.Endpoint.Channel].host) {
 		return result{again: true}, false
 	}

@@ -27,15 +27,27 @@ type channelCache struct {
 type cacheKey struct{ organizationID, subscriptionID string }
 
 type cacheEntry struct {
+	name     string
 	revision int64
 	paused   bool
 	retry    *webhook.Retry
 	channels map[string]openedChannel // by channel key
-	// unhealthy has the endpoints that were degraded or disabled when the entry was read, if it was
-	// read for a delivery that had been queued for a while. It says nothing of one that was claimed
-	// just now: the store hands out only what may be attempted.
-	unhealthy map[string]bool
+	// unhealthy has the health of the endpoints that were degraded or disabled when the entry was
+	// read, if it was read for a delivery that had been queued for a while. It says nothing of one that
+	// was claimed just now: the store hands out only what may be attempted.
+	unhealthy map[string]webhook.Health
 	loaded    time.Time
+}
+
+// waits reports whether a delivery for the channel waits because of the health of its endpoint. A
+// probe is for one that is degraded.
+func (e *cacheEntry) waits(key string, probe bool) bool {
+	health, unhealthy := e.unhealthy[key]
+	return unhealthy && (health == webhook.Disabled || !probe)
+}
+
+func (e *cacheEntry) names(key string) names {
+	return names{webhook: e.name, host: e.channels[key].host.Name}
 }
 
 // cacheLoad is an entry that is being read; done is closed when it has been.
@@ -143,13 +155,13 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad, 
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	sub, err := c.store.Subscription(ctx, key.organizationID, key.subscriptionID)
-	var unhealthy map[string]bool
+	var unhealthy map[string]webhook.Health
 	if err == nil && states {
 		unhealthy, err = c.unhealthy(ctx, key)
 	}
 	if err == nil {
 		load.entry = &cacheEntry{
-			revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
+			name: sub.Name, revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
 			channels: c.opened(key, sub.Revision), unhealthy: unhealthy, loaded: started,
 		}
 		if load.entry.channels == nil {
@@ -172,8 +184,10 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad, 
 	close(load.done)
 }
 
-// unhealthy returns which channels of a subscription are degraded or disabled.
-func (c *channelCache) unhealthy(ctx context.Context, key cacheKey) (map[string]bool, error) {
+// unhealthy returns the health of the channels of a subscription that are degraded or disabled.
+func (c *channelCache) unhealthy(
+	ctx context.Context, key cacheKey,
+) (map[string]webhook.Health, error) {
 	states, err := c.store.EndpointStates(ctx, webhook.EndpointQuery{
 		OrganizationID: key.organizationID, SubscriptionID: key.subscriptionID,
 		Limit: webhook.MaxChannels,
@@ -181,9 +195,9 @@ func (c *channelCache) unhealthy(ctx context.Context, key cacheKey) (map[string]
 	if len(states) == 0 {
 		return nil, err
 	}
-	unhealthy := make(map[string]bool, len(states))
+	unhealthy := make(map[string]webhook.Health, len(states))
 	for _, s := range states {
-		unhealthy[s.Channel] = true
+		unhealthy[s.Channel] = s.Health
 	}
 	return unhealthy, err
 }

@@ -41,7 +41,7 @@ type Dispatcher struct {
 	maxRetryWait time.Duration
 
 	unreadable, elsewhere outage.Throttle // of messages that a whole backlog would repeat
-	logs                  deliveryLogs
+	lines                 logLines
 	tests                 *testGate
 }
 
@@ -86,7 +86,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		Timeout:   storeTimeout,
 	}
 	d.suspects = newSuspects(d)
-	d.logs.limit()
+	d.lines.init()
 	d.clock = clock{store: store, logger: cfg.Logger}
 	return d, nil
 }

@@ -103,7 +103,7 @@
 //     long, up to 1 minute. The first answer ends this.
 //   - If only the same deliveries keep failing, new ones are attempted nevertheless.
 //   - After a 429 or 503 with Retry-After, the endpoint gets no delivery until that time has
-//     passed.
+//     passed. Each such answer counts as one of the 8, also if all of them are to the same delivery.
 //   - A refusal of one event (400, 404, 413, 422 and the like, or a code of the channel) is an
 //     answer: it says nothing about other events.
 //
@@ -116,8 +116,8 @@
 // since when, and who changed it: see [webhook.EndpointState].
 //
 // An endpoint is degraded once it has failed as a whole for Lifecycle.DegradedAfter, a minute
-// by default: by timeouts, failed connections, 5xx, 429 and the like, for 8 deliveries at
-// least, and without an answer in between. A success is an answer, and so is the refusal of an
+// by default: by timeouts, failed connections, 5xx, 429 and the like, for 8 different
+// deliveries at least, and without an answer in between. A success is an answer, and so is the refusal of an
 // event: an endpoint that refuses everything is healthy. An endpoint with so few events that
 // ten minutes pass between attempts is not degraded either: its deliveries keep to the retry
 // policy.
@@ -125,7 +125,8 @@
 // While an endpoint is degraded, its deliveries wait, but for one at a time, over all
 // processes: the probe, a minute later at first, then in steps that double up to half an hour.
 // The first answer makes the endpoint healthy for all processes. A probe takes a delivery that
-// was never attempted before one that has failed.
+// was never attempted before one that has failed. If a probe says nothing about the endpoint, as
+// when its event cannot be rendered, the next one follows at once, 100 times in a row at most.
 //
 // An endpoint is disabled when it has been failing for Lifecycle.DisabledAfter, 5 days by default,
 // and for at least 8 probes, or at once when it says that it is gone (410, or [channel.Disable]).
@@ -147,8 +148,10 @@
 // or cancelled, as those of a paused subscription are.
 //
 // Hooks.HealthChanged and a line of the log tell of each change once, in the process that
-// stored it. The line says since when the endpoint has been failing, as failing_since. Package webhook/monitor makes events of these changes, for a mail to the owner of the
-// endpoint or a page to those on call.
+// stored it. The line says since when the endpoint has been failing, as failing_since. If it had
+// failed before, also until a person enabled it, failed_before_since and failed_before_until say
+// when; the state keeps that as LastFailure. Package webhook/monitor makes events of these changes,
+// for a mail to the owner of the endpoint or a page to those on call.
 //
 // # Traces and metrics
 //
@@ -178,8 +181,11 @@
 // The log has a line for each delivery that becomes dead, for each lease that is lost, and for each
 // result that comes too late, all at Warn, and for each attempt at Debug. Each line has event_id,
 // delivery_id, webhook_id, channel, organization_id and attempt, and the class and the error if
-// there is one. There are at most 100 lines a minute of each kind, except at Debug; if lines were
-// left out, the next line says how many, as unlogged.
+// there is one. Those of attempts and their results, and of endpoints whose health changes, have
+// webhook_name and host too, as far as they are known, and never a path or a query. In a minute
+// there are at most 10 lines of each kind about one endpoint and 100 about all of them, except at
+// Debug; the first line about an endpoint is always written, for up to 1000 of them. If lines were
+// left out, another line says how many within a minute, and which endpoint most of them were about.
 //
 // # Stores
 //

@@ -38,7 +38,8 @@ func (d *Dispatcher) EndpointStates(
 // EnableEndpoint makes a degraded or disabled endpoint of the organization healthy, because a
 // person has repaired it. The deliveries that wait for it go out, few at a time at first, and the
 // age that the retry policy allows counts from now. by names the person, in 1 to 200 bytes: it is
-// kept in the state and given to [Hooks]. It does nothing to an endpoint that is healthy. It
+// kept in the state and given to [Hooks]. Since when the endpoint had failed is kept too, as the
+// LastFailure of the state: if it fails again, the log says so. EnableEndpoint does nothing to an endpoint that is healthy. It
 // returns ErrNotFound if the organization has no such subscription, or that no such channel.
 func (d *Dispatcher) EnableEndpoint(
 	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
@@ -47,16 +48,17 @@ func (d *Dispatcher) EnableEndpoint(
 		if s.Health == webhook.Healthy {
 			return false
 		}
-		*s = webhook.EndpointState{OrganizationID: s.OrganizationID, Endpoint: s.Endpoint,
-			Health: webhook.Healthy, Since: d.now(), ChangedBy: by, Revision: s.Revision}
+		*s = s.Recovered(d.now(), by)
 		return true
 	})
 }
 
 // DisableEndpoint disables an endpoint of the organization, until [Dispatcher.EnableEndpoint] is
 // called for it. Its deliveries wait. The other channels of its subscription continue, which they
-// do not if the subscription is paused. An attempt that is in flight still ends. by is as for
-// EnableEndpoint. DisableEndpoint does nothing to an endpoint that is disabled already.
+// do not if the subscription is paused. An attempt that is in flight still ends. For up to
+// Config.PollInterval after the call, another process may still attempt deliveries that it has in
+// memory, a probe among them. by is as for EnableEndpoint. DisableEndpoint does nothing to an
+// endpoint that is disabled already.
 func (d *Dispatcher) DisableEndpoint(
 	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
 ) error {
@@ -153,6 +155,7 @@ func (d *Dispatcher) probeRepaired(
 				if s.Health == webhook.Disabled {
 					s.Health, s.Since = webhook.Degraded, at
 				}
+				s.LastFailure = s.Recovered(at, "").LastFailure // that of the configuration before
 				s.FailingSince, s.NextProbe, s.FailedProbes = at, at, 0
 				return true
 			})

@@ -115,14 +115,13 @@ func (s *contextStore) Settle(
 	return s.Store.Settle(ctx, now, settlements)
 }
 
-// hookedOn is a Dispatcher that has made one delivery and stopped. The endpoint has asked for time
-// until it was degraded, and then took it as a probe. A second delivery was cancelled elsewhere while it was in
-// flight, so that its lease was lost.
+// hookedOn is a Dispatcher that has made one delivery and stopped. The endpoint asked for time before
+// it took it, and was disabled and enabled afterwards. A second delivery was cancelled elsewhere while
+// it was in flight, so that its lease was lost.
 func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send channel.Func) {
 	t.Helper()
 	cfg.Channels = channel.NewRegistry()
 	cfg.Retry = slices.Repeat(dispatch.RetrySchedule{time.Second}, breaker.FailureThreshold)
-	cfg.Lifecycle.DegradedAfter = time.Second
 	require.NoError(t, cfg.Channels.Register("webhook", channel.Func(
 		func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 			if m.EventType == event.ObjectDeleted {
@@ -137,12 +136,14 @@ func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send chann
 	d, err := dispatch.New(store, cfg)
 	require.NoError(t, err)
 	b := &testBench{Dispatcher: d, store: store}
-	b.subscribe(t, "*")
+	sub := b.subscribe(t, "*")
 	stop := b.run(t)
 	synctest.Wait()
 	b.emit(t, event.ObjectCreated)
 	elapse(2 * time.Minute)
 	assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+	require.NoError(t, b.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+	require.NoError(t, b.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
 	b.emit(t, event.ObjectDeleted)
 	elapse(time.Second)
 	inFlight := b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusInFlight})

@@ -22,7 +22,7 @@ const Never time.Duration = math.MaxInt64
 // often a degraded one is probed. All processes that share a store should have the same. See Health
 // of an endpoint in the documentation of the package.
 type Lifecycle struct {
-	// DegradedAfter is how long an endpoint must fail in one process, for at least 8 deliveries and
+	// DegradedAfter is how long an endpoint must fail in one process, for at least 8 different deliveries and
 	// without an answer in between, before it becomes degraded. Defaults to 1 minute; [Never] leaves
 	// every endpoint healthy, unless it says that it is gone or a person disables it.
 	DegradedAfter time.Duration
@@ -76,10 +76,10 @@ func (l Lifecycle) probed(
 ) webhook.EndpointState {
 	switch observed.Health {
 	case breaker.Healthy:
-		return webhook.EndpointState{OrganizationID: state.OrganizationID, Endpoint: state.Endpoint,
-			Health: webhook.Healthy, Since: at, Revision: state.Revision}
+		return state.Recovered(at, "")
 	case breaker.Unhealthy:
 		state.FailedProbes++
+		state.InconclusiveProbes = 0
 		if state.FailedProbes >= minFailedProbes && at.Sub(state.FailingSince) >= l.DisabledAfter {
 			state.Health, state.Since, state.NextProbe = webhook.Disabled, at, time.Time{}
 			state.ChangedBy = ""
@@ -87,10 +87,18 @@ func (l Lifecycle) probed(
 		}
 		state.NextProbe = at.Add(max(l.wait(state.FailedProbes), observed.RetryAfter))
 	case breaker.Unknown: // the next one may say more
-		state.NextProbe = at.Add(l.FirstProbe)
+		state.NextProbe = at
+		if state.InconclusiveProbes++; state.InconclusiveProbes >= maxInconclusiveProbes {
+			state.NextProbe, state.InconclusiveProbes = at.Add(l.FirstProbe), 0
+		}
 	}
 	return state
 }
+
+// maxInconclusiveProbes is how many probes may follow upon each other that say nothing about the
+// endpoint, such as those of events that cannot be rendered, before it is left alone again. One
+// that has recovered must not wait for them, but each costs two writes, and some send a request.
+const maxInconclusiveProbes = 100
 
 // asProbe makes the result of a failed probe one that costs the delivery nothing: it waits as the
 // others do.
@@ -132,10 +140,9 @@ func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 }
 
 func (d *Dispatcher) stateNotStored(ctx context.Context, t *task, err error) {
-	if skipped, ok := d.logs.notStored.Allow(time.Now()); ok {
-		d.cfg.Logger.WarnContext(ctx, "webhook: the state of an endpoint cannot be stored",
-			"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "error", err,
-			"unlogged", skipped)
+	if kind := &d.lines.notStored; kind.budget.Allow(time.Now(), t.Endpoint) {
+		d.cfg.Logger.WarnContext(ctx, kind.message, "webhook_id", t.Endpoint.SubscriptionID,
+			"channel", t.Endpoint.Channel, "error", err)
 	}
 }
 
@@ -209,11 +216,11 @@ func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
 	}
 	after := *before.Clone()
 	if at := d.now(); v.attempt != nil {
-		observed := v.observed
-		if observed.Health == breaker.Unhealthy && d.reach.cutOff() {
-			observed = breaker.Observation{} // it says more of this process
+		if v.observed.Health == breaker.Unhealthy && d.reach.cutOff() {
+			after.NextProbe = at.Add(d.cfg.Lifecycle.FirstProbe) // it says more of this process
+		} else {
+			after = d.cfg.Lifecycle.probed(after, v.observed, at)
 		}
-		after = d.cfg.Lifecycle.probed(after, observed, at)
 		if v.observed.Health == breaker.Unhealthy {
 			after.Cause = causeOf(v)
 		}
@@ -305,12 +312,16 @@ func (d *Dispatcher) healthChanged(
 			level = slog.LevelError
 		}
 	}
-	attributes := []slog.Attr{
+	attributes := d.namesOf(ctx, after.OrganizationID, after.Endpoint).append([]slog.Attr{
 		slog.String("organization_id", after.OrganizationID),
 		slog.String("webhook_id", after.SubscriptionID), slog.String("channel", after.Channel),
-	}
+	})
 	if !since.IsZero() {
 		attributes = append(attributes, slog.Time("failing_since", since))
+	}
+	if last := after.LastFailure; last != nil && after.Health != webhook.Healthy {
+		attributes = append(attributes, slog.Time("failed_before_since", last.Since),
+			slog.Time("failed_before_until", last.Until))
 	}
 	if c := after.Cause; c != nil {
 		attributes = append(attributes, slog.String("class", c.Class), slog.String("error", c.Error))
@@ -321,6 +332,17 @@ func (d *Dispatcher) healthChanged(
 	d.cfg.Logger.LogAttrs(ctx, level, message, attributes...)
 	hookEnd(ctx, d, "HealthChanged", d.cfg.Hooks.HealthChanged,
 		HealthChange{Before: *before.Clone(), After: *after.Clone(), EventType: eventType})
+}
+
+// namesOf returns the names of an endpoint, as far as they can be had.
+func (d *Dispatcher) namesOf(
+	ctx context.Context, organizationID string, e webhook.Endpoint,
+) names {
+	entry, err := d.channels.get(ctx, organizationID, e.SubscriptionID, 0, time.Time{})
+	if err != nil {
+		return names{}
+	}
+	return entry.names(e.Channel)
 }
 
 // resetEndpoint forgets what was seen of the endpoint, and returns what is queued for it to the

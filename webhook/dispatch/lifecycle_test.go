@@ -161,7 +161,7 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		lines := healthLog(log.String())
 		require.Len(t, lines, 1)
 		assert.Contains(t, lines[0], `level=WARN msg="webhook: an endpoint is degraded"`+
-			` organization_id="" webhook_id=`+sub.ID+` channel=webhook failing_since=`)
+			` organization_id="" webhook_id=`+sub.ID+` channel=webhook webhook_name=test failing_since=`)
 		assert.Contains(t, lines[0], `class=status error="the endpoint answered 503`)
 
 		stored := b.state(t, sub)
@@ -194,7 +194,9 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		assert.Equal(t, webhook.Degraded, all[1].Before.Health)
 		assert.True(t, start.Equal(all[1].Before.FailingSince))
 		assert.Equal(t, webhook.EndpointState{Endpoint: endpointOf(sub), Health: webhook.Healthy,
-			Since: all[1].After.Since, Revision: all[1].After.Revision}, all[1].After)
+			Since: all[1].After.Since, Revision: all[1].After.Revision,
+			LastFailure: &webhook.EndpointFailure{Since: c.After.FailingSince, Until: all[1].After.Since,
+				Cause: all[1].Before.Cause}}, all[1].After)
 		assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusPending}),
 			"what waited went out when it answered")
 		assert.Zero(t, b.count(t, webhook.StatusDead))
@@ -609,6 +611,41 @@ func TestWhatIsQueuedElsewhereWaitsToo(t *testing.T) {
 	})
 }
 
+// Neither is the probe that a process has queued.
+func TestAQueuedProbeIsNotMadeAtADisabledEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		endpoint, slow := &target{}, &target{takes: 30 * time.Second}
+		b := benchOn(t, store, dispatch.Config{MaxInFlight: 1},
+			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+				if m.EventType == "report.created" {
+					return slow.send(ctx, m)
+				}
+				return endpoint.send(ctx, m)
+			})
+		other := benchOn(t, store, dispatch.Config{}, endpoint.send)
+		sub := b.subscribe(t, event.ObjectCreated)
+		b.subscribe(t, "report.created")
+		b.run(t)
+		synctest.Wait()
+		b.emit(t, "report.created")
+		elapse(time.Second)
+		state := b.state(t, sub)
+		state.Health, state.FailingSince, state.NextProbe = webhook.Degraded, time.Now(), time.Now()
+		require.NoError(t, store.SetEndpointState(t.Context(), &state, 0))
+		b.emit(t, event.ObjectCreated)
+		elapse(5 * time.Second)
+		require.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 2,
+			"the probe is queued behind another attempt")
+		require.NoError(t, other.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(time.Minute)
+		attempts, _ := endpoint.seen()
+		assert.Empty(t, attempts)
+		assert.Equal(t, webhook.Disabled, b.state(t, sub).Health)
+	})
+}
+
 // failingStates is a store that cannot store states for a while.
 type failingStates struct {
 	webhook.Store
@@ -693,6 +730,71 @@ func TestEndpointsByHand(t *testing.T) {
 		require.NoError(t, b.EnableEndpoint(ctx, "", e, "bob"))
 		elapse(time.Second)
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+	})
+}
+
+// Whoever enables an endpoint that then fails again still learns since when it had failed.
+func TestEnablingKeepsSinceWhenItFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log jsonLog
+		endpoint := &target{err: status(503)}
+		b := newBench(t, dispatch.Config{Logger: log.logger(slog.LevelInfo)}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		start := time.Now()
+		b.emitFor(t, time.Second, 3*time.Minute)
+		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
+		elapse(day)
+		enabled := time.Now()
+		require.NoError(t, b.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		b.emitFor(t, time.Second, 3*time.Minute)
+		state := b.state(t, sub)
+		require.Equal(t, webhook.Degraded, state.Health, "it fails again")
+		assert.WithinRange(t, state.FailingSince, enabled, enabled.Add(time.Minute))
+		require.NotNil(t, state.LastFailure)
+		assert.True(t, start.Equal(state.LastFailure.Since))
+		assert.True(t, enabled.Equal(state.LastFailure.Until))
+		assert.Equal(t, 503, state.LastFailure.Cause.StatusCode)
+		lines := log.lines(t, "webhook: an endpoint is degraded")
+		require.Len(t, lines, 2)
+		assert.NotContains(t, lines[0], "failed_before_since")
+		assert.Equal(t, start.Format(time.RFC3339Nano), lines[1]["failed_before_since"])
+		assert.Equal(t, enabled.Format(time.RFC3339Nano), lines[1]["failed_before_until"])
+	})
+}
+
+// Events that cannot be rendered say nothing about a degraded endpoint, and do not hold up the
+// probe that finds out that it has recovered.
+func TestAProbeThatSaysNothingIsFollowedByAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{err: status(503)}
+		unrenderable := 0
+		b := newBench(t, dispatch.Config{Lifecycle: dispatch.Lifecycle{
+			DegradedAfter: time.Second, FirstProbe: 10 * time.Minute}},
+			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+				if m.EventType == "report.created" {
+					unrenderable++
+					return channel.Result{}, &channel.Error{Action: channel.Permanent,
+						Class: channel.ClassTemplate}
+				}
+				return endpoint.send(ctx, m)
+			})
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emitFor(t, time.Second, breaker.FailureThreshold*time.Second)
+		state := b.state(t, sub)
+		require.Equal(t, webhook.Degraded, state.Health)
+		endpoint.set(nil)
+		for range 250 {
+			b.emit(t, "report.created")
+		}
+		elapse(time.Until(state.NextProbe.Add(time.Minute)))
+		assert.Equal(t, 100, unrenderable, "so many follow at once")
+		elapse(21 * time.Minute)
+		assert.Equal(t, 250, unrenderable)
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
 	})
 }
 

@@ -9,41 +9,83 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 )
 
-// linesPerMinute bounds the lines of the log that are written for single deliveries, of each kind.
-const linesPerMinute = 100
+// These bound the lines of the log about single deliveries and endpoints, of each kind in a minute:
+// about one endpoint, about all of them, and how many endpoints have a line in any case.
+const (
+	linesPerEndpoint = 10
+	linesPerMinute   = 100
+	linesEndpoints   = 1000
+)
 
-// deliveryLogs bound the lines that thousands of deliveries may cause at once.
-type deliveryLogs struct{ dead, late, leaseLost, attemptLost, notStored, cutOff outage.Throttle }
+// lines are those of one kind, which all have the same message.
+type lines struct {
+	message string
+	budget  outage.KeyBudget[webhook.Endpoint]
+}
 
-func (l *deliveryLogs) limit() {
-	for _, b := range []*outage.Throttle{
-		&l.dead, &l.late, &l.leaseLost, &l.attemptLost, &l.notStored, &l.cutOff,
-	} {
-		b.PerMinute = linesPerMinute
+// logLines are the kinds of lines of which thousands may come at once.
+type logLines struct{ dead, late, leaseLost, attemptLost, notStored, cutOff lines }
+
+func (l *logLines) init() {
+	l.dead.message = "webhook: a delivery is dead"
+	l.late.message = "webhook: a result came too late"
+	l.leaseLost.message = "webhook: a lease was lost"
+	l.attemptLost.message = "webhook: an attempt had no result, the process stopped or lost its lease"
+	l.notStored.message = "webhook: the state of an endpoint cannot be stored"
+	l.cutOff.message = "webhook: no host answers this process, so no endpoint is degraded"
+	for _, kind := range l.all() {
+		kind.budget.PerKey, kind.budget.PerMinute = linesPerEndpoint, linesPerMinute
+		kind.budget.MaxKeys = linesEndpoints
 	}
 }
 
-// logDelivery writes a line about a delivery, unless there were too many of its kind: then the next
-// one that is written says how many were not, as unlogged.
+func (l *logLines) all() []*lines {
+	return []*lines{&l.dead, &l.late, &l.leaseLost, &l.attemptLost, &l.notStored, &l.cutOff}
+}
+
+// logHeldBack writes a line for each kind of which lines were held back, once a minute, or now if
+// this is the end of Run.
+func (d *Dispatcher) logHeldBack(ctx context.Context, end bool) {
+	at := time.Now()
+	for _, kind := range d.lines.all() {
+		held, some := kind.budget.Minute(at, end)
+		if !some {
+			continue
+		}
+		d.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "webhook: lines were left out of the log",
+			slog.String("line", kind.message), slog.Int("lines", held.Messages),
+			slog.String("most_webhook_id", held.Most.SubscriptionID),
+			slog.String("most_channel", held.Most.Channel), slog.Int("most_lines", held.MostMessages))
+	}
+}
+
+// logDelivery writes a line about a delivery, unless there were too many of its kind.
 func (d *Dispatcher) logDelivery(
-	ctx context.Context, throttle *outage.Throttle, message string, t *task, a *webhook.Attempt,
-	more ...slog.Attr,
+	ctx context.Context, kind *lines, t *task, a *webhook.Attempt, more ...slog.Attr,
 ) {
-	if !d.cfg.Logger.Enabled(ctx, slog.LevelWarn) {
-		return
+	if d.cfg.Logger.Enabled(ctx, slog.LevelWarn) && kind.budget.Allow(time.Now(), t.Endpoint) {
+		d.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, kind.message, append(deliveryAttributes(t, a), more...)...)
 	}
-	unlogged, ok := throttle.Allow(time.Now())
-	if !ok {
-		return
-	}
-	attributes := append(deliveryAttributes(t, a), more...)
-	if unlogged > 0 {
-		attributes = append(attributes, slog.Int("unlogged", unlogged))
-	}
-	d.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, message, attributes...)
 }
 
-// deliveryAttributes name the delivery and, unless it is nil, what the attempt came to.
+// names are what people know an endpoint by: the name of its subscription and the host of its
+// attempts. Either is empty if it is not known.
+type names struct{ webhook, host string }
+
+// append adds the names that are known to the attributes of a line. There is never a path or query
+// in them, which may be secret.
+func (n names) append(attributes []slog.Attr) []slog.Attr {
+	if n.webhook != "" {
+		attributes = append(attributes, slog.String("webhook_name", n.webhook))
+	}
+	if n.host != "" {
+		attributes = append(attributes, slog.String("host", n.host))
+	}
+	return attributes
+}
+
+// deliveryAttributes name the delivery and, unless it is nil, what the attempt came to, with the
+// names of the endpoint: only the worker that makes the attempt sets those, and what has its result.
 func deliveryAttributes(t *task, a *webhook.Attempt) []slog.Attr {
 	attributes := []slog.Attr{
 		slog.String("event_id", t.EventID),
@@ -56,7 +98,7 @@ func deliveryAttributes(t *task, a *webhook.Attempt) []slog.Attr {
 	if a == nil {
 		return append(attributes, slog.Int("attempt", t.Attempts))
 	}
-	attributes = append(attributes, slog.Int("attempt", t.Attempts+1))
+	attributes = t.names.append(append(attributes, slog.Int("attempt", t.Attempts+1)))
 	if a.StatusCode != 0 {
 		attributes = append(attributes, slog.Int("status_code", a.StatusCode))
 	}
@@ -77,7 +119,7 @@ func (d *Dispatcher) logAttempt(ctx context.Context, t *task, a *webhook.Attempt
 // logSettled writes a line if the result made the delivery dead.
 func (d *Dispatcher) logSettled(ctx context.Context, t *task, s *webhook.Settlement) {
 	if s.Status == webhook.StatusDead {
-		d.logDelivery(ctx, &d.logs.dead, "webhook: a delivery is dead", t, s.Attempt)
+		d.logDelivery(ctx, &d.lines.dead, t, s.Attempt)
 	}
 }
 
@@ -85,7 +127,7 @@ func (d *Dispatcher) logSettled(ctx context.Context, t *task, s *webhook.Settlem
 // another one has taken over, or that were cancelled.
 func (d *Dispatcher) leasesLost(ctx context.Context, lost []*task) {
 	for _, t := range lost {
-		d.logDelivery(ctx, &d.logs.leaseLost, "webhook: a lease was lost", t, nil)
+		d.logDelivery(ctx, &d.lines.leaseLost, t, nil)
 	}
 	if hook := d.cfg.Hooks.LeasesLost; hook != nil && len(lost) > 0 {
 		hookEnd(ctx, d, "LeasesLost", hook, LeasesLost{Deliveries: len(lost)})

@@ -46,7 +46,7 @@ func aboutDelivery(level, message string, d *webhook.Delivery, attempt int) map[
 	return map[string]any{
 		"level": level, "msg": message, "event_id": d.EventID, "event_type": d.EventType,
 		"delivery_id": d.ID.String(), "webhook_id": d.SubscriptionID, "channel": d.Channel,
-		"organization_id": "", "attempt": float64(attempt),
+		"organization_id": "", "attempt": float64(attempt), "webhook_name": "test",
 	}
 }
 
@@ -54,6 +54,11 @@ func with(line map[string]any, more map[string]any) map[string]any {
 	for name, value := range more {
 		line[name] = value
 	}
+	return line
+}
+
+func without(line map[string]any, name string) map[string]any {
+	delete(line, name)
 	return line
 }
 
@@ -128,7 +133,7 @@ func TestLogOfALostLease(t *testing.T) {
 		require.NoError(t, store.Cancel(t.Context(), time.Now(), "", d.ID))
 		elapse(time.Minute)
 		assert.Equal(t, []map[string]any{
-			aboutDelivery("WARN", "webhook: a lease was lost", &d, 0),
+			without(aboutDelivery("WARN", "webhook: a lease was lost", &d, 0), "webhook_name"),
 		}, log.lines(t, "webhook: a lease was lost"))
 		assert.Equal(t, 1, lost)
 		assert.Equal(t, []map[string]any{
@@ -140,10 +145,12 @@ func TestLogOfALostLease(t *testing.T) {
 	})
 }
 
-// When thousands die at once, the log has a part of them, and says how many it has not.
+// When thousands die at once, the log has a part of them, says how many it has not, and hides no
+// other endpoint.
 func TestLogOfManyDeadDeliveries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const message, left = "webhook: a delivery is dead", "webhook: lines were left out of the log"
 		var log jsonLog
 		b := newBench(t, dispatch.Config{Logger: log.logger(slog.LevelInfo)},
 			func(context.Context, *channel.Message) (channel.Result, error) {
@@ -151,25 +158,72 @@ func TestLogOfManyDeadDeliveries(t *testing.T) {
 					Action: channel.Permanent, Class: channel.ClassStatus, StatusCode: 422,
 				}
 			})
-		b.subscribe(t, "*")
+		noisy := b.subscribe(t, event.ObjectCreated)
+		quiet := b.subscribe(t, "report.created")
 		b.run(t)
 		const deaths = 1000
 		for range deaths {
 			b.emit(t, event.ObjectCreated)
 		}
 		elapse(30 * time.Second)
-		require.Equal(t, deaths, b.count(t, webhook.StatusDead))
-		first := log.lines(t, "webhook: a delivery is dead")
-		require.Len(t, first, 100)
-		assert.NotContains(t, first[99], "unlogged")
+		b.emit(t, "report.created")
+		elapse(time.Second)
+		require.Equal(t, deaths+1, b.count(t, webhook.StatusDead))
+		lines := log.lines(t, message)
+		require.Len(t, lines, 11)
+		assert.Equal(t, quiet.ID, lines[10]["webhook_id"])
+		assert.Empty(t, log.lines(t, left), "the minute is not over")
 		elapse(time.Minute)
+		assert.Equal(t, []map[string]any{{
+			"level": "WARN", "msg": left, "line": message, "lines": float64(deaths - 10),
+			"most_webhook_id": noisy.ID, "most_channel": "webhook", "most_lines": float64(deaths - 10),
+		}}, log.lines(t, left))
+		b.emit(t, event.ObjectCreated)
+		elapse(2 * time.Minute)
+		assert.Len(t, log.lines(t, message), 12)
+		assert.Len(t, log.lines(t, left), 1)
+	})
+}
+
+// hostChannel is a channel whose attempts go to a host.
+type hostChannel struct {
+	channel.Func
+	host string
+}
+
+func (c hostChannel) Capabilities() channel.Capabilities { return channel.Capabilities{Host: c.host} }
+
+func (c hostChannel) Open(json.RawMessage) (channel.Channel, error) { return c, nil }
+
+// People know an endpoint by the name of its webhook and by its host. What is secret in a URL is in
+// no line.
+func TestLogNamesTheEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log jsonLog
+		b := benchOn(t, memstore.New(), dispatch.Config{Logger: log.logger(slog.LevelInfo)}, accept)
+		answer := status(422)
+		require.NoError(t, b.Channels().Register("shop", hostChannel{
+			Func: func(context.Context, *channel.Message) (channel.Result, error) {
+				return channel.Result{}, answer
+			}, host: "shop.example.com",
+		}))
+		sub := &webhook.Subscription{Name: "Shop & Sons", EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{{Channel: "shop", Configs: json.RawMessage(`{}`)}}}
+		require.NoError(t, b.CreateSubscription(t.Context(), sub))
+		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		elapse(time.Second)
+		answer = status(410)
 		b.emit(t, event.ObjectCreated)
 		elapse(time.Second)
-		lines := log.lines(t, "webhook: a delivery is dead")
-		require.Len(t, lines, 102)
-		assert.EqualValues(t, deaths-100, lines[100]["unlogged"])
-		assert.NotContains(t, lines[101], "unlogged")
+		require.NoError(t, b.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		for _, message := range []string{"webhook: a delivery is dead", "webhook: an endpoint is disabled",
+			"webhook: an endpoint is healthy again"} {
+			lines := log.lines(t, message)
+			require.NotEmpty(t, lines, message)
+			assert.Equal(t, "Shop & Sons", lines[0]["webhook_name"], message)
+			assert.Equal(t, "shop.example.com", lines[0]["host"], message)
+		}
 	})
 }

@@ -111,15 +111,13 @@ func (r *run) noteStart(t *task) bool {
 // resultOfLost is the result of a delivery that had an attempt without one.
 func (r *run) resultOfLost(t *task) result {
 	d := r.d
-	d.logDelivery(r.storing, &d.logs.attemptLost,
-		"webhook: an attempt had no result, the process stopped or lost its lease", t, nil,
-		slog.Int("lost", t.Lost))
+	d.logDelivery(r.storing, &d.lines.attemptLost, t, nil, slog.Int("lost", t.Lost))
 	rules := retryRules{policy: d.retry}
 	entry, err := d.channels.get(
 		r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
 	switch {
 	case err == nil:
-		rules.own = entry.retry
+		rules.own, t.names = entry.retry, entry.names(t.Endpoint.Channel)
 	case !errors.Is(err, webhook.ErrNotFound):
 		return requeueForOthers(t, d.cfg.PollInterval) // its own policy is not known now
 	}

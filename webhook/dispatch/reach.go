@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
@@ -58,13 +59,11 @@ func (d *Dispatcher) observeReach(t *task, host string, health breaker.Health) {
 	if !changed {
 		return
 	}
-	skipped, ok := d.logs.cutOff.Allow(time.Now())
-	switch {
-	case !ok:
+	switch kind := &d.lines.cutOff; {
+	case !kind.budget.Allow(time.Now(), webhook.Endpoint{}): // it is about all of them
 	case cutOff:
-		d.cfg.Logger.Error("webhook: no host answers this process, so no endpoint is degraded",
-			"hosts", minUnreached, "unlogged", skipped)
+		d.cfg.Logger.Error(kind.message, "hosts", minUnreached)
 	default:
-		d.cfg.Logger.Info("webhook: hosts answer this process again", "unlogged", skipped)
+		d.cfg.Logger.Info("webhook: hosts answer this process again")
 	}
 }

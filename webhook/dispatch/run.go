@@ -148,6 +148,7 @@ func (r *run) run(ctx context.Context) error {
 	r.changes.Wait()
 	close(stopRenewing)
 	<-renewed
+	d.logHeldBack(ctx, true)
 	end := r.left(ctx)
 	hookEnd(ctx, d, "RunEnd", hooks.RunEnd, end)
 	return end.Err
@@ -220,6 +221,7 @@ func (r *run) claimLoop(ctx context.Context) {
 		d.claims.roundBegins()
 		d.clock.ask(r.attempts)
 		d.queue.RescheduleAll()
+		d.logHeldBack(ctx, false)
 		pause := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
@@ -406,7 +408,7 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 	for i := range batch {
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
-			d.logDelivery(ctx, &d.logs.late, "webhook: a result came too late", batch[i].task, s.Attempt)
+			d.logDelivery(ctx, &d.lines.late, batch[i].task, s.Attempt)
 			continue
 		}
 		d.logSettled(ctx, batch[i].task, s)

@@ -18,6 +18,8 @@ type task struct {
 	probe atomic.Pointer[webhook.EndpointState]
 	// storingProbe is held while the state of the probe is stored.
 	storingProbe sync.Mutex
+	// names are those of the endpoint, set by the worker that makes the attempt.
+	names names
 	// leaseLost says that another process has the lease, or that the delivery was cancelled. It and
 	// Until belong to heldLeases.
 	leaseLost bool

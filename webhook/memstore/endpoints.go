@@ -81,6 +81,9 @@ func (s *Store) SetEndpointState(
 	e.state = *state.Clone()
 	e.state.Since, e.state.FailingSince = moment(micros(state.Since)), moment(micros(state.FailingSince))
 	e.state.NextProbe = moment(micros(state.NextProbe))
+	if last := e.state.LastFailure; last != nil {
+		last.Since, last.Until = moment(micros(last.Since)), moment(micros(last.Until))
+	}
 	if delete(s.unhealthy, e.key); state.Health != webhook.Healthy {
 		s.unhealthy[e.key] = e
 	}

@@ -37,6 +37,8 @@
 //	health, since                          what it is now, and since when; of a delivery.dead, when
 //	                                       the first of the deliveries was given up
 //	failing_since, failed_probes           since when it fails, or had failed until it recovered
+//	failed_before_since, _until            its failures before those, until it answered or a person
+//	                                       enabled it
 //	changed_by                             the person who disabled or enabled it
 //	percent, disabled_at                   of a webhook.failing: when it will be disabled
 //	error_class, status_code, error        the last failure, in which the channel leaves no secret

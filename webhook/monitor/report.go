@@ -82,6 +82,10 @@ func metadataOfState(s *webhook.EndpointState) map[string]any {
 	if s.FailedProbes > 0 {
 		m["failed_probes"] = s.FailedProbes
 	}
+	if last := s.LastFailure; last != nil && s.Health != webhook.Healthy {
+		m["failed_before_since"] = timestamp(last.Since)
+		m["failed_before_until"] = timestamp(last.Until)
+	}
 	if s.ChangedBy != "" {
 		m["changed_by"] = s.ChangedBy
 	}

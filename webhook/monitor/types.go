@@ -49,6 +49,7 @@ var types = [...]event.TypeInfo{
 		Example: `{"subject": {"type": "webhook", "id": "wh_0123456789abcdef"}, "metadata": {
 			"webhook_id": "wh_0123456789abcdef", "channel": "webhook", "organization_id": "org_1",
 			"health": "degraded", "since": "2026-01-02T15:05:00Z",
+			"failed_before_since": "2025-12-20T09:00:00Z", "failed_before_until": "2025-12-21T08:00:00Z",
 			"failing_since": "2026-01-02T15:04:00Z", "delivery_id": "dlv_42", "error_class": "status",
 			"status_code": 503, "error": "the endpoint answered 503 Service Unavailable"}}`,
 	},
@@ -58,6 +59,7 @@ var types = [...]event.TypeInfo{
 		Example: `{"subject": {"type": "webhook", "id": "wh_0123456789abcdef"}, "metadata": {
 			"webhook_id": "wh_0123456789abcdef", "channel": "webhook", "organization_id": "org_1",
 			"health": "degraded", "since": "2026-01-02T15:05:00Z",
+			"failed_before_since": "2025-12-20T09:00:00Z", "failed_before_until": "2025-12-21T08:00:00Z",
 			"failing_since": "2026-01-02T15:04:00Z", "failed_probes": 120, "percent": 50,
 			"disabled_at": "2026-01-07T15:04:00Z", "delivery_id": "dlv_42", "error_class": "status",
 			"status_code": 503, "error": "the endpoint answered 503 Service Unavailable"}}`,
@@ -68,6 +70,7 @@ var types = [...]event.TypeInfo{
 		Example: `{"subject": {"type": "webhook", "id": "wh_0123456789abcdef"}, "metadata": {
 			"webhook_id": "wh_0123456789abcdef", "channel": "webhook", "organization_id": "org_1",
 			"health": "disabled", "since": "2026-01-07T15:04:00Z",
+			"failed_before_since": "2025-12-20T09:00:00Z", "failed_before_until": "2025-12-21T08:00:00Z",
 			"failing_since": "2026-01-02T15:04:00Z", "failed_probes": 240, "delivery_id": "dlv_42",
 			"error_class": "status", "status_code": 410, "error": "the endpoint answered 410 Gone"}}`,
 	},

@@ -68,6 +68,15 @@ type stateDetails struct {
 	FailedProbes int           `json:"failed_probes,omitempty"`
 	ChangedBy    string        `json:"changed_by,omitempty"`
 	Cause        *detailsCause `json:"cause,omitempty"`
+	// Inconclusive counts probes.
+	Inconclusive int             `json:"inconclusive,omitempty"`
+	Last         *detailsFailure `json:"last,omitempty"`
+}
+
+type detailsFailure struct {
+	Since int64         `json:"since"` // microseconds since 1970
+	Until int64         `json:"until"`
+	Cause *detailsCause `json:"cause,omitempty"`
 }
 
 type detailsCause struct {
@@ -79,9 +88,9 @@ type detailsCause struct {
 
 func encodeDetails(s *webhook.EndpointState) (string, error) {
 	d := stateDetails{FailingSince: orZero(s.FailingSince), FailedProbes: s.FailedProbes,
-		ChangedBy: s.ChangedBy}
-	if c := s.Cause; c != nil {
-		d.Cause = &detailsCause{int64(c.DeliveryID), c.Class, c.StatusCode, c.Error}
+		ChangedBy: s.ChangedBy, Cause: detailsOf(s.Cause), Inconclusive: s.InconclusiveProbes}
+	if l := s.LastFailure; l != nil {
+		d.Last = &detailsFailure{micros(l.Since), micros(l.Until), detailsOf(l.Cause)}
 	}
 	raw, err := json.Marshal(d)
 	return string(raw), err
@@ -96,11 +105,27 @@ func decodeDetails(s *webhook.EndpointState, raw []byte) error {
 		return fmt.Errorf("sqlstore: the state of %s of %s: %w", s.Channel, s.SubscriptionID, err)
 	}
 	s.FailingSince, s.FailedProbes, s.ChangedBy = orNever(d.FailingSince), d.FailedProbes, d.ChangedBy
-	if c := d.Cause; c != nil {
-		s.Cause = &webhook.EndpointCause{DeliveryID: webhook.DeliveryID(c.DeliveryID), Class: c.Class,
-			StatusCode: c.StatusCode, Error: c.Error}
+	s.Cause, s.InconclusiveProbes = d.Cause.cause(), d.Inconclusive
+	if l := d.Last; l != nil {
+		s.LastFailure = &webhook.EndpointFailure{Since: moment(l.Since), Until: moment(l.Until),
+			Cause: l.Cause.cause()}
 	}
 	return nil
+}
+
+func detailsOf(c *webhook.EndpointCause) *detailsCause {
+	if c == nil {
+		return nil
+	}
+	return &detailsCause{int64(c.DeliveryID), c.Class, c.StatusCode, c.Error}
+}
+
+func (c *detailsCause) cause() *webhook.EndpointCause {
+	if c == nil {
+		return nil
+	}
+	return &webhook.EndpointCause{DeliveryID: webhook.DeliveryID(c.DeliveryID), Class: c.Class,
+		StatusCode: c.StatusCode, Error: c.Error}
 }
 
 func scanState(row scanner, organizationID string) (webhook.EndpointState, error) {

@@ -89,7 +89,10 @@ func fullState(e webhook.Endpoint, h webhook.Health) webhook.EndpointState {
 		FailingSince: start(), FailedProbes: 3, ChangedBy: "Ann Müller",
 		Cause: &webhook.EndpointCause{DeliveryID: 7, Class: "status", StatusCode: 503,
 			Error: "the endpoint answered 503, \"later\""},
+		InconclusiveProbes: 2,
 	}
+	s.LastFailure = &webhook.EndpointFailure{Since: start().Add(-time.Hour), Until: start(),
+		Cause: &webhook.EndpointCause{DeliveryID: 5, Class: "timeout", Error: "no answer"}}
 	if h == webhook.Degraded {
 		s.NextProbe = start().Add(time.Hour)
 	}

@@ -60,8 +60,8 @@ type Breaker struct {
 	// as often as it counts (weight of Record). One that fails again is not added again, unless the
 	// endpoint asked for time: it says less about the endpoint than about itself.
 	weightedFailures []int64
-	// unweightedFailures are up to FailureThreshold of them, each as though its weight were 1, those
-	// included that have failed since the breaker tripped.
+	// unweightedFailures are up to FailureThreshold of them, each once, however often it failed,
+	// those included that have failed since the breaker tripped.
 	unweightedFailures []int64
 	freshBackoff       backoff // of deliveries that were never attempted
 	retryBackoff       backoff // of those that were
@@ -93,7 +93,7 @@ func (b *Breaker) Record(
 		b.retryAfterUntil = asked
 	}
 	if len(b.unweightedFailures) < FailureThreshold &&
-		(o.RetryAfter > 0 || !slices.Contains(b.unweightedFailures, deliveryID)) {
+		!slices.Contains(b.unweightedFailures, deliveryID) {
 		b.unweightedFailures = append(b.unweightedFailures, deliveryID)
 	}
 	switch {
@@ -133,8 +133,9 @@ func (b *backoff) startNext(now time.Time) {
 // before it gets more than one attempt at a time.
 func (b *Breaker) Tripped() bool { return len(b.weightedFailures) >= FailureThreshold }
 
-// FailsAsAWhole reports whether FailureThreshold deliveries have failed, with no answer in between,
-// whatever the weight of each: then it is the endpoint that fails, and not a few deliveries.
+// FailsAsAWhole reports whether FailureThreshold different deliveries have failed, with no answer in
+// between, whatever the weight of each and however often one was told to wait: then it is the
+// endpoint that fails, and not a few deliveries.
 func (b *Breaker) FailsAsAWhole() bool { return len(b.unweightedFailures) >= FailureThreshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.

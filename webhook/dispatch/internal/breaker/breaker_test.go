@@ -79,9 +79,15 @@ func TestAFewDeliveriesAreNotTheEndpoint(t *testing.T) {
 	assert.True(t, b.FailsAsAWhole())
 	b.Record(now, breaker.Observation{Health: breaker.Healthy}, 101, false, 1)
 	assert.False(t, b.FailsAsAWhole())
+	asksForTime := breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Second}
 	for range breaker.FailureThreshold {
-		assert.False(t, b.FailsAsAWhole())
-		b.Record(now, breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Second}, 1, true, 1)
+		b.Record(now, asksForTime, 1, true, 1)
 	}
-	assert.True(t, b.FailsAsAWhole(), "an endpoint that asks for time asks for all deliveries")
+	assert.False(t, b.FailsAsAWhole(), "one delivery that is told to wait says little of the others")
+	assert.True(t, b.Tripped(), "but the endpoint is left alone for longer and longer")
+	for id := range int64(breaker.FailureThreshold - 1) {
+		assert.False(t, b.FailsAsAWhole())
+		b.Record(now, asksForTime, 200+id, false, 1)
+	}
+	assert.True(t, b.FailsAsAWhole())
 }

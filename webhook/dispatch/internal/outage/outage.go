@@ -65,29 +65,22 @@ func (l *Log) Over(ctx context.Context) {
 // Ongoing reports whether the last call was of Failed.
 func (l *Log) Ongoing() bool { return !l.since.IsZero() }
 
-// A Throttle bounds how many messages of a kind pass each minute. It is safe for concurrent use.
+// A Throttle lets one message of a kind pass each minute. It is safe for concurrent use.
 type Throttle struct {
-	// PerMinute is how many pass. Zero is one.
-	PerMinute int
-
-	mu              sync.Mutex
-	minuteStart     time.Time
-	passed, skipped int // passed in this minute, skipped since the last that passed
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
 }
 
-// Allow reports whether to log now, and how many messages it has held back since the last one that
-// it let pass.
+// Allow reports whether to log now, and how many messages it has held back since
+// the last one.
 func (t *Throttle) Allow(at time.Time) (skipped int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.minuteStart.IsZero() || at.Sub(t.minuteStart) >= time.Minute {
-		t.minuteStart, t.passed = at, 0
-	}
-	if t.passed >= max(t.PerMinute, 1) {
+	if !t.last.IsZero() && at.Sub(t.last) < time.Minute {
 		t.skipped++
 		return 0, false
 	}
-	t.passed++
-	skipped, t.skipped = t.skipped, 0
+	skipped, t.skipped, t.last = t.skipped, 0, at
 	return skipped, true
 }
