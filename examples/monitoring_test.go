@@ -37,6 +37,9 @@ func prometheusTool(t *testing.T, name string) string {
 }
 
 func TestAlertRules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of CPU time")
+	}
 	t.Parallel()
 	promtool := prometheusTool(t, "promtool")
 	for _, args := range [][]string{

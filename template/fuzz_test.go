@@ -66,6 +66,9 @@ func FuzzCompile(f *testing.F) {
 }
 
 func FuzzRender(f *testing.F) {
+	if testing.Short() {
+		f.Skip("all cases of the conformance suite, in four formats")
+	}
 	addSources(f)
 	f.Fuzz(func(t *testing.T, source string) {
 		o := Options{Limits: fuzzLimits()}

@@ -443,6 +443,9 @@ func TestTheBacklogHasHysteresis(t *testing.T) {
 
 // Whatever several processes notice is told once.
 func TestThreeProcessesTellOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("days of virtual time take half a second")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var a answers
@@ -511,6 +514,9 @@ func TestThreeProcessesTellOfTheBacklogOnce(t *testing.T) {
 
 // A new process tells nothing again, and goes on where the old one was.
 func TestARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("days of virtual time take half a second")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var a answers

@@ -190,6 +190,9 @@ func TestMetrics(t *testing.T) {
 // Each series has a bound, whatever customers do: 10,000 endpoints, 1,000 event types and 100
 // channels, in 1,000 organizations.
 func TestSeriesAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10,000 endpoints take a second")
+	}
 	t.Parallel()
 	const organizations, types, channels = 1000, 1000, 100
 	registered := make(map[string]channel.Func)

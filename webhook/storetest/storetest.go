@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,7 +57,8 @@ type group struct {
 var slowGroups = []string{"Concurrency", "Model", "Peers"}
 
 // Run runs the suite, each case as a parallel subtest.
-// With -short it leaves out the groups that take most of the time: Concurrency, Model and Peers.
+// With -short it leaves out the groups that take most of the time, Concurrency, Model and Peers, and
+// the cases with many subscriptions, requests or leases.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	groups := []group{
@@ -104,6 +106,9 @@ func Run(t *testing.T, h Harness) {
 			continue
 		}
 		for _, c := range group.cases {
+			if testing.Short() && strings.Contains(c.name, "Many") {
+				continue
+			}
 			t.Run(group.name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
 				c.run(newFixture(t, h.New(t)))
