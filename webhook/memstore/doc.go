@@ -33,7 +33,7 @@
 //   - endpoints.go: the states of endpoints
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune
-//   - totals.go: what is unfinished or dead
+//   - hourly.go, totals.go: figures by hour; what is unfinished or dead
 //   - tail.go: reading in order what was emitted
 //   - idempotency.go: idempotency keys
 //   - heap.go: the heap, and the list of deliveries by id

@@ -27,7 +27,7 @@
 //   - endpoints.go: the states of endpoints: healthy, degraded, disabled
 //   - history.go: queries of deliveries, Replay, Cancel
 //   - prune.go: Prune
-//   - statistics.go, totals.go: Statistics, and the totals of deliveries
+//   - statistics.go, hourly.go, totals.go: Statistics, and the totals of deliveries
 //   - capabilities.go: transactions, notifications, idempotency keys
 //   - tail.go: reading in order what was emitted, and named positions
 //   - everymethod.go: tenants, cancelled contexts, limits

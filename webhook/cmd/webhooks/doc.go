@@ -38,7 +38,9 @@
 //
 //   - main.go, run.go: signals, finding the command, errors and exit codes
 //   - command.go, help.go, completion.go: the list of commands and what follows from it
-//   - flags.go, secrets.go, connect.go: flags and settings that commands share
+//   - flags.go, secrets.go: flags and settings that commands share
 //   - output.go: text, JSON, colours, progress
-//   - every other file: the command of that name
+//   - sign.go, secret.go, suite.go, version.go: the commands of these names
+//   - verify.go, request.go, candidates.go, mismatch.go, diagnose.go: the command verify; reading the
+//     request, what it may have been signed with, and why it does not match
 package main
