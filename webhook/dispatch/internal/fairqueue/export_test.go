@@ -35,8 +35,8 @@ func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 	return Endpoint{}, false
 }
 
-// Threshold is dynamicThreshold.
-var Threshold = dynamicThreshold
+// DynamicThreshold is dynamicThreshold.
+var DynamicThreshold = dynamicThreshold
 
 // ReservePrefetch is [Core.ReservePrefetch].
 func (q *Queue[T]) ReservePrefetch(d Destination) bool {

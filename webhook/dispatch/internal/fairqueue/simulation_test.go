@@ -409,7 +409,7 @@ func (s *simulation) work() {
 	d := item.Value
 	s.require(d.item == item, "delivery %d has two items", d.id)
 	organization := s.slots[d.endpoint.Organization]
-	s.require(organization < fairqueue.Threshold(simulatedLimits.InFlight, used),
+	s.require(organization < fairqueue.DynamicThreshold(simulatedLimits.InFlight, used),
 		"organization %q has %d of %d slots, and gets one more",
 		d.endpoint.Organization, organization, used)
 	s.move(d, queued, picked)
