@@ -26,12 +26,12 @@ type result struct {
 	// failingSince is since when the endpoint fails as a whole, by the clock of this process. Zero if
 	// it does not.
 	failingSince time.Time
-	// elsewhere says that only another process can make the attempt.
-	elsewhere bool
-	// again says that the task is queued again, and the worker is done with it.
-	again bool
-	// over is called once the result is stored, or given up; nil calls nothing.
-	over func()
+	// leftToOthers says that only another process can make the attempt.
+	leftToOthers bool
+	// queuedAgain says that the task is queued again, and the worker is done with it.
+	queuedAgain bool
+	// onSettled is called once the result is stored, or given up; nil calls nothing.
+	onSettled func()
 }
 
 // requeue is the result on a delivery that was not attempted: it goes back to
@@ -46,12 +46,12 @@ func requeue(t *task) result {
 // on like that.
 func requeueForOthers(t *task, wait time.Duration) result {
 	v := requeue(t)
-	v.observed, v.elsewhere = breaker.Observation{Health: breaker.Unhealthy, RetryAfter: wait}, true
+	v.observed, v.leftToOthers = breaker.Observation{Health: breaker.Unhealthy, RetryAfter: wait}, true
 	return v
 }
 
-// work makes attempts until there is nothing to do.
-func (r *run) work() {
+// workLoop makes attempts until there is nothing to do.
+func (r *run) workLoop() {
 	for item := r.d.queue.Next(); item != nil; item = r.d.queue.Next() {
 		t := item.Value
 		attempt := r.attempt
@@ -59,7 +59,7 @@ func (r *run) work() {
 			attempt = r.attemptSuspect
 		}
 		v, ok := attempt(t)
-		if v.again {
+		if v.queuedAgain {
 			continue
 		}
 		finished := r.d.queue.Finish(item, v.observed)
@@ -68,11 +68,11 @@ func (r *run) work() {
 			r.results <- v
 		} else {
 			r.d.leases.release([]webhook.Lease{t.Lease})
-			r.lookIfDrained()
+			r.claimIfDrained()
 		}
 		for _, u := range finished.Requeue {
 			back := requeue(u)
-			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
+			if u.AttemptsSinceQueued > 0 && !v.leftToOthers {
 				// The pause is told by the time here, and due times by the store's.
 				notBefore := r.d.now().Add(time.Until(finished.RetriesNotBefore))
 				back.settlement.DueAt = later(u.DueAt, notBefore)
@@ -90,7 +90,7 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	if !d.leases.owns(t, d.clock.latest()) {
 		return nil, result{}, false
 	}
-	if t.requeueOnly || r.attempts.Err() != nil {
+	if t.requeueOnly || r.attemptCtx.Err() != nil {
 		return nil, requeue(t), true
 	}
 	if at := d.now(); expired(&t.Task, at) {
@@ -101,16 +101,16 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 		// Much may have happened to the subscription while the delivery was queued.
 		since = time.Now().Add(-d.cfg.PollInterval)
 	}
-	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision,
+	entry, err := d.channels.get(r.attemptCtx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision,
 		since)
 	switch {
 	case errors.Is(err, webhook.ErrNotFound):
 		return nil, requeue(t), true // deleted: the store counts it as cancelled
-	case err != nil && r.attempts.Err() != nil:
+	case err != nil && r.attemptCtx.Err() != nil:
 		return nil, requeue(t), true
 	case err != nil:
 		if unlogged, ok := d.unreadable.Allow(time.Now()); ok {
-			d.cfg.Logger.WarnContext(r.attempts,
+			d.cfg.Logger.WarnContext(r.attemptCtx,
 				"webhook: a subscription cannot be read, its deliveries wait",
 				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
 		}
@@ -119,10 +119,10 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 		return nil, requeue(t), true // held
 	case !since.IsZero() && entry.waits(t.Endpoint.Channel, t.Probe != nil):
 		return nil, requeue(t), true // since it was claimed: see cacheEntry
-	case entry.channels[t.Endpoint.Channel].elsewhere:
+	case entry.channels[t.Endpoint.Channel].noDriver:
 		// Leave it to a process that has the channel, and look again in a while.
-		if unlogged, ok := d.elsewhere.Allow(time.Now()); ok {
-			d.cfg.Logger.WarnContext(r.attempts,
+		if unlogged, ok := d.noDriver.Allow(time.Now()); ok {
+			d.cfg.Logger.WarnContext(r.attemptCtx,
 				"webhook: left to other processes, this one does not have the channel",
 				"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
 		}
@@ -140,12 +140,12 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	t.names = entry.names(t.Endpoint.Channel)
 	if !d.queue.TryBegin(&t.item, entry.channels[t.Endpoint.Channel].host) {
-		return result{again: true}, false
+		return result{queuedAgain: true}, false
 	}
 	if t.Lost > 0 && !r.noteStart(t) {
 		return requeue(t), d.leases.owns(t, d.clock.latest())
 	}
-	ctx := d.cfg.Renders.ContextFor(r.attempts, template.Turn{
+	ctx := d.cfg.Renders.ContextFor(r.attemptCtx, template.Turn{
 		OrganizationID: t.OrganizationID,
 		Waiting: func(waits bool) {
 			if waits {
@@ -160,7 +160,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
 		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
 		QueuedAt:     t.QueuedAt,
-		Capabilities: entry.channels[t.Endpoint.Channel].can,
+		Capabilities: entry.channels[t.Endpoint.Channel].capabilities,
 	}
 	if t.Probe != nil {
 		about.FailingSince = t.Probe.FailingSince
@@ -184,14 +184,14 @@ func (r *run) attempt(t *task) (result, bool) {
 		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})
 	}
 	d.logAttempt(ctx, t, attempt)
-	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
+	if err != nil && r.attemptCtx.Err() != nil && errors.Is(err, context.Canceled) {
 		// This process is stopping: no result on the endpoint. What the channel
 		// did get done is not to be done again.
 		v := requeue(t)
 		v.settlement.Progress = progress
 		return v, true
 	}
-	v = resultOf(t, attempt, decide(&t.Task, ended{
+	v = resultOf(t, attempt, decide(&t.Task, endedAttempt{
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
 	}, retryRules{entry.retry, d.retry}, endedAt))
 	v.settlement.Progress, v.revision = progress, entry.revision

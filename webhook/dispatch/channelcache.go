@@ -60,13 +60,13 @@ type cacheLoad struct {
 // openedChannel is a channel, or why there is none.
 type openedChannel struct {
 	channel.Channel
-	err     error
-	can     channel.Capabilities
-	host    fairqueue.HostKey // that attempts go to, if the channel says so
-	timeout time.Duration     // that Send enforces; zero is none
-	// elsewhere says that this process has no driver of the channel's name;
-	// another one may have it.
-	elsewhere bool
+	err          error
+	capabilities channel.Capabilities
+	host         fairqueue.HostKey // that attempts go to, if the channel says so
+	timeout      time.Duration     // that Send enforces; zero is none
+	// noDriver says that this process has no driver of the channel's name; another process may have
+	// one.
+	noDriver bool
 }
 
 // maxCachedSubscriptions bounds the memory of subscriptions that get no deliveries any more.
@@ -92,7 +92,7 @@ func (c *channelCache) open(sub *webhook.Subscription) (map[string]openedChannel
 		}
 		ch := c.openOne(cfg)
 		p.AddError(fmt.Sprintf("channels[%d]", i), ch.err)
-		ch.elsewhere = !known
+		ch.noDriver = !known
 		opened[keys[i]] = ch
 	}
 	return opened, p.Err()
@@ -113,7 +113,8 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 	opened = openedChannel{Channel: ch}
 	if ch != nil {
 		can := ch.Capabilities()
-		opened.can, opened.timeout, opened.host = can, can.Timeout, fairqueue.HostKey{Name: can.Host}
+		opened.capabilities, opened.timeout = can, can.Timeout
+		opened.host = fairqueue.HostKey{Name: can.Host}
 		if can.Host != "" {
 			opened.host.MaxInFlight = max(can.MaxInFlight, 0)
 		}

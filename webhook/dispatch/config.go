@@ -109,9 +109,9 @@ type Retention struct {
 	Dead time.Duration
 }
 
-// tooOld is the time before which everything is that was kept for long enough, zero if
+// retentionCutoff is the time before which everything is that was kept for long enough, zero if
 // nothing ever is.
-func tooOld(at time.Time, keep time.Duration) time.Time {
+func retentionCutoff(at time.Time, keep time.Duration) time.Time {
 	if keep == Forever {
 		return time.Time{}
 	}

@@ -22,8 +22,8 @@ type decision struct {
 	gone, permanent, expires bool
 }
 
-// ended is an attempt that is over.
-type ended struct {
+// endedAttempt is an attempt that is over.
+type endedAttempt struct {
 	err   error // nil if it succeeded
 	class channel.Class
 	// waitedHere says that the time of an attempt that timed out went by in this process.
@@ -31,7 +31,7 @@ type ended struct {
 }
 
 // decide says what follows from an attempt of the delivery that ended at now, by the store's clock.
-func decide(t *webhook.Task, a ended, retry retryRules, now time.Time) decision {
+func decide(t *webhook.Task, a endedAttempt, retry retryRules, now time.Time) decision {
 	if a.err == nil {
 		return decision{
 			status: webhook.StatusSucceeded, observed: breaker.Observation{Health: breaker.Healthy},
@@ -100,16 +100,16 @@ func observe(failure *channel.Error, class channel.Class) breaker.Observation {
 	case channel.ClassRejected:
 		return breaker.Observation{Health: breaker.Healthy}
 	case channel.ClassStatus:
-		if refusesOne(failure.StatusCode) {
+		if refusesRequest(failure.StatusCode) {
 			return breaker.Observation{Health: breaker.Healthy}
 		}
 	}
 	return breaker.Observation{Health: breaker.Unhealthy}
 }
 
-// refusesOne reports whether an HTTP status is the refusal of one request, by an
+// refusesRequest reports whether an HTTP status is the refusal of one request, by an
 // endpoint that is there and not overloaded.
-func refusesOne(status int) bool {
+func refusesRequest(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false

@@ -17,12 +17,12 @@ func TestDecide(t *testing.T) {
 	now := time.Date(2025, 11, 1, 12, 0, 0, 0, time.UTC)
 	schedule := retryRules{policy: RetrySchedule{time.Minute, time.Hour}}
 	with := func(own webhook.Retry) retryRules { return retryRules{&own, schedule.policy} }
-	status := func(code int) ended {
-		return ended{err: channel.Classify(code, nil, time.Time{}), class: channel.ClassStatus}
+	status := func(code int) endedAttempt {
+		return endedAttempt{err: channel.Classify(code, nil, time.Time{}), class: channel.ClassStatus}
 	}
-	failed := func(action channel.Action, class channel.Class, retryAfter time.Duration) ended {
+	failed := func(action channel.Action, class channel.Class, retryAfter time.Duration) endedAttempt {
 		err := &channel.Error{Action: action, Class: class, RetryAfter: retryAfter}
-		return ended{err: err, class: class}
+		return endedAttempt{err: err, class: class}
 	}
 	const retry = channel.Retry
 	timedOut := failed(retry, channel.ClassTimeout, 0)
@@ -51,16 +51,16 @@ func TestDecide(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		failedBefore int
-		ended        ended
+		ended        endedAttempt
 		rules        retryRules
 		want         decision
 	}{
-		{"success", 0, ended{}, schedule, succeeded},
-		{"success at last", 9, ended{}, schedule, succeeded},
+		{"success", 0, endedAttempt{}, schedule, succeeded},
+		{"success at last", 9, endedAttempt{}, schedule, succeeded},
 		{"500", 0, status(500), schedule, again(time.Minute, unhealthy)},
 		{"500 again", 1, status(500), schedule, again(time.Hour, unhealthy)},
 		{"500 after all waits", 2, status(500), schedule, dead(unhealthy)},
-		{"an unknown error", 0, ended{err: errors.New("oops")},
+		{"an unknown error", 0, endedAttempt{err: errors.New("oops")},
 			schedule, again(time.Minute, unhealthy)},
 		{"a timeout", 0, timedOut, schedule, again(time.Minute, unhealthy)},
 		{"a timeout by waiting", 0, timedOutHere,

@@ -40,9 +40,9 @@ type Dispatcher struct {
 	// says, or as the endpoint may ask for.
 	maxRetryWait time.Duration
 
-	unreadable, elsewhere outage.Throttle // of messages that a whole backlog would repeat
-	lines                 logLines
-	tests                 *testGate
+	unreadable, noDriver outage.Throttle // of messages that a whole backlog would repeat
+	lines                logLines
+	tests                *testGate
 }
 
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
@@ -331,7 +331,7 @@ func (d *Dispatcher) Cancel(
 	if err := d.store.Cancel(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
-	d.leases.lose(id)
+	d.leases.markLost(id)
 	return nil
 }
 
@@ -349,7 +349,7 @@ func (d *Dispatcher) requeueRemoved(ctx context.Context, removed []*task) {
 		return
 	}
 	if err := d.requeueAll(ctx, removed); err != nil {
-		d.requeueLater(ctx, removed, err)
+		d.requeueByWorkers(ctx, removed, err)
 	} else {
 		d.leases.release(leases(removed))
 	}

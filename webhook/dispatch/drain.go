@@ -45,14 +45,14 @@ func (d *Dispatcher) Drain(ctx context.Context) error {
 			}
 			continue // with the Run that has just begun
 		}
-		drained := r.drains.join()
+		drained := r.drainWaiters.add()
 		d.queue.SignalClaim()
 		select {
 		case <-drained:
 			return nil
 		case <-r.ended:
 		case <-ctx.Done():
-			r.drains.leave(drained)
+			r.drainWaiters.remove(drained)
 		}
 	}
 	return ctx.Err()
@@ -63,8 +63,8 @@ func (d *Dispatcher) runUntilDrained(ctx context.Context) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	r := d.newRun()
-	r.draining = true
-	drained := r.drains.join()
+	r.forDrain = true
+	drained := r.drainWaiters.add()
 	go func() {
 		select {
 		case <-drained:
@@ -84,14 +84,14 @@ func (d *Dispatcher) runUntilDrained(ctx context.Context) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// drains are the calls of Drain that wait for a run.
-type drains struct {
+// drainWaiters are the calls of Drain that wait for a run.
+type drainWaiters struct {
 	mu      sync.Mutex
 	waiting map[chan struct{}]struct{}
 }
 
-// join returns a channel that is closed once nothing is due.
-func (w *drains) join() chan struct{} {
+// add adds a call, and returns a channel that is closed once nothing is due.
+func (w *drainWaiters) add() chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.waiting == nil {
@@ -102,21 +102,21 @@ func (w *drains) join() chan struct{} {
 	return c
 }
 
-func (w *drains) leave(c chan struct{}) {
+func (w *drainWaiters) remove(c chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.waiting, c)
 }
 
-// joined returns the calls that wait.
-func (w *drains) joined() []chan struct{} {
+// all returns the calls that wait.
+func (w *drainWaiters) all() []chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Collect(maps.Keys(w.waiting))
 }
 
-// over tells calls that nothing was due after they had joined.
-func (w *drains) over(calls []chan struct{}) {
+// release tells calls that nothing was due after they were added.
+func (w *drainWaiters) release(calls []chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range calls {
@@ -128,16 +128,21 @@ func (w *drains) over(calls []chan struct{}) {
 }
 
 // any reports whether a call waits.
-func (w *drains) any() bool {
+func (w *drainWaiters) any() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.waiting) > 0
 }
 
-// lookIfDrained asks for a claim, which finds out whether anything is left, if a call of
-// Drain waits for it and this process holds nothing more.
-func (r *run) lookIfDrained() {
-	if r.drains.any() && r.untold.Load() == 0 && r.changing.Load() == 0 && r.d.idle() {
+// claimIfDrained asks for a claim, which finds out whether anything is left, if a call of Drain
+// waits for it and this process holds nothing more.
+func (r *run) claimIfDrained() {
+	if r.drainWaiters.any() && r.nothingPending() && r.d.idle() {
 		r.d.queue.SignalClaim()
 	}
+}
+
+// nothingPending reports whether all that follows from stored results is done.
+func (r *run) nothingPending() bool {
+	return r.pendingHooks.Load() == 0 && r.pendingStateChanges.Load() == 0
 }

@@ -192,8 +192,8 @@ func (d *Dispatcher) commitEmits(
 		admission.Cancel()
 		return nil, err
 	}
-	if late := d.push(newItems(enqueued.Tasks), admission.Push); len(late) > 0 {
-		r.requeueLate(ctx, late)
+	if rejected := d.push(newItems(enqueued.Tasks), admission.Push); len(rejected) > 0 {
+		r.requeueRejected(ctx, rejected)
 	}
 	return enqueued.Events, nil
 }

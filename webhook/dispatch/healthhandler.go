@@ -96,7 +96,7 @@ func NewHealthHandler(d *Dispatcher, cfg HealthConfig) (http.Handler, error) {
 		return nil, err
 	}
 	h := &healthHandler{d: d, cfg: cfg}
-	return onlyRead(func(w http.ResponseWriter, r *http.Request) {
+	return allowGet(func(w http.ResponseWriter, r *http.Request) {
 		report := h.report(r.Context())
 		status := http.StatusOK
 		if report.Status == HealthUnavailable {
@@ -111,8 +111,8 @@ func NewHealthHandler(d *Dispatcher, cfg HealthConfig) (http.Handler, error) {
 // is running and has not looked for work for 5 minutes or 3 times Config.PollInterval, whichever is
 // longer: it is then stuck, and only a new process helps.
 func NewLivenessHandler(d *Dispatcher) http.Handler {
-	return onlyRead(func(w http.ResponseWriter, _ *http.Request) {
-		if d.claims.still() > max(maxStuck, 3*d.cfg.PollInterval) {
+	return allowGet(func(w http.ResponseWriter, _ *http.Request) {
+		if d.claims.sinceRound() > max(maxStuck, 3*d.cfg.PollInterval) {
 			writeReport(w, http.StatusServiceUnavailable, map[string]string{"status": "stuck"})
 			return
 		}
@@ -120,7 +120,7 @@ func NewLivenessHandler(d *Dispatcher) http.Handler {
 	})
 }
 
-func onlyRead(handle http.HandlerFunc) http.Handler {
+func allowGet(handle http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -143,15 +143,15 @@ type healthHandler struct {
 	d   *Dispatcher
 	cfg HealthConfig
 
-	mu   sync.Mutex
-	last HealthReport
-	at   time.Time
+	mu     sync.Mutex
+	last   HealthReport
+	lastAt time.Time
 }
 
 func (h *healthHandler) report(ctx context.Context) HealthReport {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.at.IsZero() && time.Since(h.at) < h.cfg.CacheFor {
+	if !h.lastAt.IsZero() && time.Since(h.lastAt) < h.cfg.CacheFor {
 		return h.last
 	}
 	// The report is for all who ask, even if the first of them goes away.
@@ -165,7 +165,7 @@ func (h *healthHandler) report(ctx context.Context) HealthReport {
 	if !answers || err != nil {
 		s = Stats{At: h.d.now(), Process: h.d.processStats()}
 	}
-	h.last, h.at = h.judge(&s, answers), time.Now()
+	h.last, h.lastAt = h.assess(&s, answers), time.Now()
 	if err != nil && h.last.Status == HealthReady {
 		h.last.Status = HealthDegraded
 		h.last.Reasons = append(h.last.Reasons, "the store does not count deliveries in time")
@@ -173,8 +173,8 @@ func (h *healthHandler) report(ctx context.Context) HealthReport {
 	return h.last
 }
 
-// judge makes the report of what is known.
-func (h *healthHandler) judge(s *Stats, store bool) HealthReport {
+// assess makes the report of what is known.
+func (h *healthHandler) assess(s *Stats, store bool) HealthReport {
 	report := HealthReport{
 		Status: HealthReady, Store: store, Running: s.Process.Running,
 		OldestDueSeconds: s.OldestDueAge().Seconds(),
@@ -190,7 +190,7 @@ func (h *healthHandler) judge(s *Stats, store bool) HealthReport {
 		seconds := s.age(last).Seconds()
 		report.LastClaimSeconds = &seconds
 	}
-	if age := h.d.claims.unanswered(); age > h.cfg.MaxClaimAge {
+	if age := h.d.claims.sinceAnswer(); age > h.cfg.MaxClaimAge {
 		degraded("the store has not answered a claim for %s", age.Round(time.Second))
 	}
 	if !store {

@@ -55,9 +55,9 @@ func (h *heldLeases) any() bool {
 	return len(h.tasks) > 0
 }
 
-// oldest returns how many leases this process holds, and the earliest time at which one of the
-// deliveries was due.
-func (h *heldLeases) oldest() (n int, due time.Time) {
+// countAndOldest returns how many leases this process holds, and the earliest time at which one of
+// the deliveries was due.
+func (h *heldLeases) countAndOldest() (n int, due time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, t := range h.tasks {
@@ -68,9 +68,9 @@ func (h *heldLeases) oldest() (n int, due time.Time) {
 	return len(h.tasks), due
 }
 
-// lose notes that the lease of a delivery is lost: it will not be attempted. It returns the task,
-// or nil if this process did not hold the lease any more.
-func (h *heldLeases) lose(id webhook.DeliveryID) *task {
+// markLost notes that the lease of a delivery is lost: it will not be attempted. It returns the
+// task, or nil if this process did not hold the lease any more.
+func (h *heldLeases) markLost(id webhook.DeliveryID) *task {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t, ok := h.tasks[id]
@@ -94,9 +94,9 @@ func (h *heldLeases) expiring(before time.Time) []webhook.Lease {
 	return leases
 }
 
-// limit lets no lease end later than that. One that does was granted by a clock that was wrong, and
+// capAt lets no lease end later than that. One that does was granted by a clock that was wrong, and
 // is to be extended like any other.
-func (h *heldLeases) limit(latest time.Time) {
+func (h *heldLeases) capAt(latest time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, t := range h.tasks {
@@ -106,9 +106,9 @@ func (h *heldLeases) limit(latest time.Time) {
 	}
 }
 
-// extended notes leases that were extended, and those of them that were lost, whose tasks it
+// recordExtended notes leases that were extended, and those of them that were lost, whose tasks it
 // returns.
-func (h *heldLeases) extended(
+func (h *heldLeases) recordExtended(
 	leases, lost []webhook.Lease, until time.Time,
 ) (lostTasks []*task) {
 	h.mu.Lock()

@@ -21,12 +21,12 @@ func TestHeldLeases(t *testing.T) {
 	first, second := items[0].Value, items[1].Value
 	assert.Empty(t, h.expiring(end))
 	assert.Len(t, h.expiring(end.Add(time.Second)), 2)
-	h.extended([]webhook.Lease{first.Lease, second.Lease}, []webhook.Lease{second.Lease},
+	h.recordExtended([]webhook.Lease{first.Lease, second.Lease}, []webhook.Lease{second.Lease},
 		end.Add(time.Minute))
 	assert.True(t, h.owns(first, end.Add(30*time.Second)))
 	assert.False(t, h.owns(first, end.Add(time.Minute)), "ended")
 	assert.False(t, h.owns(second, end), "lost")
-	h.limit(end)
+	h.capAt(end)
 	assert.False(t, h.owns(first, end))
 	h.release([]webhook.Lease{{DeliveryID: 1, Token: 2}})
 	assert.Len(t, h.tasks, 2, "the lease of another token stays")

@@ -325,17 +325,17 @@ func (d *Dispatcher) settle(
 	return refused, err
 }
 
-// tellLoop calls Attempted.
-func (r *run) tellLoop() {
+// hookLoop calls Attempted.
+func (r *run) hookLoop() {
 	for o := range r.hookResults {
-		r.tell(o)
-		r.untold.Add(-1)
-		r.lookIfDrained()
+		r.callAttempted(o)
+		r.pendingHooks.Add(-1)
+		r.claimIfDrained()
 	}
 }
 
-// tell calls Attempted for one attempt. A hook that panics misses that one.
-func (r *run) tell(o Result) {
-	defer r.d.recoverHook(r.storing, "Attempted")
+// callAttempted calls Attempted for one attempt. A hook that panics misses that one.
+func (r *run) callAttempted(o Result) {
+	defer r.d.recoverHook(r.storeCtx, "Attempted")
 	r.d.cfg.Hooks.Attempted(o)
 }

@@ -49,7 +49,7 @@ func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) (
 	lost, err := d.store.Start(ctx, d.now(), leases)
 	var tasks []*task
 	for _, l := range lost {
-		if t := d.leases.lose(l.DeliveryID); t != nil {
+		if t := d.leases.markLost(l.DeliveryID); t != nil {
 			tasks = append(tasks, t)
 		}
 	}
@@ -82,12 +82,12 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 	}
 	select {
 	case s.alone <- struct{}{}:
-	case <-r.attempts.Done():
+	case <-r.attemptCtx.Done():
 		return requeue(t), true
 	}
 	v, ok := r.attempt(t)
 	if ok {
-		v.over = func() { <-s.alone }
+		v.onSettled = func() { <-s.alone }
 	} else {
 		<-s.alone
 	}
@@ -100,7 +100,7 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 func (r *run) noteStart(t *task) bool {
 	d := r.d
 	d.queue.PauseClock(&t.item)
-	_, err := d.suspects.starts.Do(r.attempts, []webhook.Lease{t.Lease})
+	_, err := d.suspects.starts.Do(r.attemptCtx, []webhook.Lease{t.Lease})
 	if err != nil || !d.leases.owns(t, d.clock.latest()) {
 		return false // the clock stays paused: this is not to count as a fast answer
 	}
@@ -111,10 +111,10 @@ func (r *run) noteStart(t *task) bool {
 // resultOfLost is the result of a delivery that had an attempt without one.
 func (r *run) resultOfLost(t *task) result {
 	d := r.d
-	d.logDelivery(r.storing, &d.lines.attemptLost, t, nil, slog.Int("lost", t.Lost))
+	d.logDelivery(r.storeCtx, &d.lines.attemptLost, t, nil, slog.Int("lost", t.Lost))
 	rules := retryRules{policy: d.retry}
 	entry, err := d.channels.get(
-		r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
+		r.attemptCtx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
 	switch {
 	case err == nil:
 		rules.own, t.names = entry.retry, entry.names(t.Endpoint.Channel)

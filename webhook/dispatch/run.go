@@ -18,27 +18,27 @@ import (
 // run is one call of Run.
 type run struct {
 	d *Dispatcher
-	// attempts is the context of attempts: it ends Config.DrainTimeout after
-	// that of Run. storing is that of results, and ends settleTime later.
-	attempts, storing context.Context
-	results           chan result
-	// outcomes are what the hooks are told: by a goroutine of their own, so that
-	// one that takes its time does not keep results from being stored.
+	// attemptCtx is the context of attempts: it ends Config.DrainTimeout after that of Run. storeCtx
+	// is that of storing results, and ends settleTimeout later.
+	attemptCtx, storeCtx context.Context
+	results              chan result
+	// hookResults are what Hooks.Attempted is told: by a goroutine of its own, so that a hook that
+	// takes its time does not keep results from being stored.
 	hookResults chan Result
-	// untold counts the calls of the hook that are to come, or under way.
-	untold atomic.Int64
-	// changers has a place for each state of an endpoint that is being stored.
-	changers chan struct{}
-	// changes are the states of endpoints that results change.
-	changes  sync.WaitGroup
-	changing atomic.Int64 // how many are under way
-	drains   drains
+	// pendingHooks counts the calls of the hook that are to come, or under way.
+	pendingHooks atomic.Int64
+	// stateChanges are the endpoints' states that results change: pendingStateChanges counts those
+	// under way, and stateSlots has a place for each that is being stored.
+	stateChanges        sync.WaitGroup
+	pendingStateChanges atomic.Int64
+	stateSlots          chan struct{}
+	drainWaiters        drainWaiters
 	// stopping says that ctx has ended; requeued and leased count what is left over since.
 	stopping         atomic.Bool
 	requeued, leased atomic.Int64
 	failure          atomic.Pointer[error] // why some are left to their lease
-	// draining says that the run is that of a call of Drain.
-	draining bool
+	// forDrain says that the run is that of a call of Drain.
+	forDrain bool
 	// ended is closed when the run is over.
 	ended chan struct{}
 }
@@ -46,11 +46,11 @@ type run struct {
 // maxHookResults is how many calls of a hook may wait before results do.
 const maxHookResults = 4096
 
-// maxChangers is how many states of endpoints are stored at a time.
-const maxChangers = 4
+// maxStateChanges is how many states of endpoints are stored at a time.
+const maxStateChanges = 4
 
-// settleTime is how long the results of cancelled attempts may take to store.
-const settleTime = 5 * time.Second
+// settleTimeout is how long the results of cancelled attempts may take to store.
+const settleTimeout = 5 * time.Second
 
 // Run delivers until ctx is cancelled. Then it claims nothing more, waits up to Config.DrainTimeout
 // for the attempts in flight and cancels the others, requeues every delivery that it did not
@@ -67,7 +67,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for {
 		err := d.newRun().run(ctx)
 		r := d.running.Load()
-		if !errors.Is(err, ErrRunning) || r != nil && !r.draining {
+		if !errors.Is(err, ErrRunning) || r != nil && !r.forDrain {
 			return err
 		}
 		if r == nil {
@@ -83,10 +83,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 func (d *Dispatcher) newRun() *run {
 	return &run{
-		d:        d,
-		results:  make(chan result, maxSettle),
-		changers: make(chan struct{}, maxChangers),
-		ended:    make(chan struct{}),
+		d:          d,
+		results:    make(chan result, maxSettle),
+		stateSlots: make(chan struct{}, maxStateChanges),
+		ended:      make(chan struct{}),
 	}
 }
 
@@ -106,33 +106,33 @@ func (r *run) run(ctx context.Context) error {
 	} else {
 		r.hookResults = make(chan Result)
 	}
-	ctx = hookStart(ctx, d, "RunStart", hooks.RunStart, RunStart{Drain: r.draining})
+	ctx = hookStart(ctx, d, "RunStart", hooks.RunStart, RunStart{Drain: r.forDrain})
 	var cancelAttempts, cancelStoring context.CancelFunc
-	r.attempts, cancelAttempts = context.WithCancel(context.WithoutCancel(ctx))
+	r.attemptCtx, cancelAttempts = context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAttempts()
-	r.storing, cancelStoring = context.WithCancel(context.WithoutCancel(ctx))
+	r.storeCtx, cancelStoring = context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelStoring()
 
-	d.queue.Start(func() { go r.work() })
+	d.queue.Start(func() { go r.workLoop() })
 	settled := make(chan struct{})
 	go func() { r.settleLoop(); close(settled) }()
-	told := make(chan struct{})
-	go func() { r.tellLoop(); close(told) }()
+	hooksDone := make(chan struct{})
+	go func() { r.hookLoop(); close(hooksDone) }()
 	var loops sync.WaitGroup
 	loops.Go(func() { r.claimLoop(ctx) })
 	loops.Go(func() { r.pruneLoop(ctx) })
 	if listener := d.store.Capabilities().Notifications; listener != nil {
 		loops.Go(func() { r.listenLoop(ctx, listener) })
 	}
-	stopRenewing := make(chan struct{})
-	renewed := make(chan struct{})
-	go func() { r.renewLoop(stopRenewing); close(renewed) }()
+	stopExtending := make(chan struct{})
+	extended := make(chan struct{})
+	go func() { r.extendLoop(stopExtending); close(extended) }()
 
 	<-ctx.Done()
 	r.stopping.Store(true)
-	giveUp := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
-	defer giveUp.Stop()
-	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+settleTime, cancelStoring)
+	giveUpAttempts := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
+	defer giveUpAttempts.Stop()
+	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+settleTimeout, cancelStoring)
 	defer giveUpStoring.Stop()
 	unstarted := d.queue.Stop()
 	hookEnd(ctx, d, "RunDrain", hooks.RunDrain, RunDrain{Unstarted: len(unstarted)})
@@ -144,18 +144,18 @@ func (r *run) run(ctx context.Context) error {
 	close(r.results)
 	<-settled
 	close(r.hookResults)
-	<-told
-	r.changes.Wait()
-	close(stopRenewing)
-	<-renewed
+	<-hooksDone
+	r.stateChanges.Wait()
+	close(stopExtending)
+	<-extended
 	d.logHeldBack(ctx, true)
-	end := r.left(ctx)
+	end := r.logEnd(ctx)
 	hookEnd(ctx, d, "RunEnd", hooks.RunEnd, end)
 	return end.Err
 }
 
-// left says what the run leaves over.
-func (r *run) left(ctx context.Context) RunEnd {
+// logEnd logs and returns what the run leaves over.
+func (r *run) logEnd(ctx context.Context) RunEnd {
 	end := RunEnd{Requeued: int(r.requeued.Load()), Leased: int(r.leased.Load())}
 	level := slog.LevelInfo
 	if end.Leased > 0 {
@@ -164,48 +164,50 @@ func (r *run) left(ctx context.Context) RunEnd {
 			Requeued: end.Requeued, Leased: end.Leased, Err: *r.failure.Load(),
 		}
 	}
-	if !r.draining || end.Requeued+end.Leased > 0 {
+	if !r.forDrain || end.Requeued+end.Leased > 0 {
 		r.d.cfg.Logger.Log(ctx, level, "webhook: stopped",
 			"requeued", end.Requeued, "leased", end.Leased)
 	}
 	return end
 }
 
-// requeueLate returns deliveries to the store that were claimed while Run ended.
-func (r *run) requeueLate(ctx context.Context, late []*task) {
-	if err := r.d.requeueAll(ctx, late); err != nil {
-		r.d.leaveLate(ctx, r, late, err)
+// requeueRejected returns deliveries to the store that the queue rejected, because they were
+// claimed while Run ended.
+func (r *run) requeueRejected(ctx context.Context, rejected []*task) {
+	if err := r.d.requeueAll(ctx, rejected); err != nil {
+		r.d.leaveToLease(ctx, r, rejected, err)
 		return
 	}
-	r.requeued.Add(int64(len(late)))
+	r.requeued.Add(int64(len(rejected)))
 }
 
-// requeueLater queues deliveries again that the store has not taken back, so that a worker requeues
-// them: its result is stored as soon as the store works, or counted when Run ends without it.
-func (d *Dispatcher) requeueLater(ctx context.Context, tasks []*task, err error) {
+// requeueByWorkers queues deliveries again that the store has not taken back, so that a worker
+// requeues them: its result is stored as soon as the store works, or counted when Run ends without
+// it.
+func (d *Dispatcher) requeueByWorkers(ctx context.Context, tasks []*task, err error) {
 	r := d.running.Load()
 	items := make([]*fairqueue.Item[*task], len(tasks))
 	for i, t := range tasks {
 		t.requeueOnly = true
 		items[i] = &t.item
 	}
-	if late := d.push(items, d.queue.Push); len(late) > 0 {
-		d.leaveLate(ctx, r, late, err)
+	if rejected := d.push(items, d.queue.Push); len(rejected) > 0 {
+		d.leaveToLease(ctx, r, rejected, err)
 	}
 }
 
-// leaveLate leaves deliveries to the end of their lease that came too late for the run, which is
+// leaveToLease leaves deliveries to the end of their lease that came too late for the run, which is
 // nil if it had ended before they came.
-func (d *Dispatcher) leaveLate(ctx context.Context, r *run, late []*task, err error) {
+func (d *Dispatcher) leaveToLease(ctx context.Context, r *run, rejected []*task, err error) {
 	d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end",
-		"deliveries", len(late), "error", err)
+		"deliveries", len(rejected), "error", err)
 	if r != nil {
-		r.leave(len(late), err)
+		r.countLeased(len(rejected), err)
 	}
 }
 
-// leave notes deliveries that stay claimed until their lease ends.
-func (r *run) leave(deliveries int, err error) {
+// countLeased notes deliveries that stay claimed until their lease ends.
+func (r *run) countLeased(deliveries int, err error) {
 	r.failure.Store(&err)
 	r.leased.Add(int64(deliveries))
 }
@@ -213,35 +215,35 @@ func (r *run) leave(deliveries int, err error) {
 // claimLoop asks the store for due deliveries whenever there is room and reason.
 func (r *run) claimLoop(ctx context.Context) {
 	d := r.d
-	d.claims.loopBegins()
-	defer d.claims.loopEnds()
+	d.claims.beginLoop()
+	defer d.claims.endLoop()
 	failures := outage.NewLog(d.cfg.Logger, "claim deliveries")
-	again := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
+	reclaimWait := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
 	for {
-		d.claims.roundBegins()
-		d.clock.ask(r.attempts)
+		d.claims.beginRound()
+		d.clock.ask(r.attemptCtx)
 		d.queue.RescheduleAll()
 		d.logHeldBack(ctx, false)
-		pause := d.cfg.PollInterval
+		wait := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
 		if err := r.extend(ctx, d.leases.expiring(d.now())); err != nil {
 			if ctx.Err() != nil {
 				return
 			}
-			if _, ok := r.pause(ctx, failures.Failed(ctx, err), true); !ok {
+			if _, ok := r.waitToClaim(ctx, failures.Failed(ctx, err), true); !ok {
 				return
 			}
 			continue
 		}
-		drains := r.drains.joined()
+		drains := r.drainWaiters.all()
 		// Before the claim, which finds what these requeue or emit.
-		quiet := !d.leases.any() && r.untold.Load() == 0 && r.changing.Load() == 0
+		quiet := !d.leases.any() && r.nothingPending()
 		if b := d.queue.PlanClaim(); b.Limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
 			// it took would wait for the end of its lease.
-			tasks, err := r.claim(r.attempts, at, webhook.ClaimRequest{
+			tasks, err := r.claim(r.attemptCtx, at, webhook.ClaimRequest{
 				Until: at.Add(d.cfg.Lease), Limit: b.Limit,
 				PerOrganization: b.PerOrganization, PerEndpoint: b.PerEndpoint,
 				SkipOrganizations: b.SkipOrganizations, Skip: endpoints(b.SkipEndpoints),
@@ -253,45 +255,45 @@ func (r *run) claimLoop(ctx context.Context) {
 				return
 			}
 			if err != nil {
-				pause = failures.Failed(ctx, err)
+				wait = failures.Failed(ctx, err)
 			} else {
 				failures.Over(ctx)
-				d.claims.done()
+				d.claims.recordAnswer()
 				items := newItems(tasks)
 				d.queue.RecordClaim(items, b)
 				d.push(items, d.queue.Push)
 				switch {
 				case len(tasks) == b.Limit:
-					pause = 0
+					wait = 0
 				case len(tasks) == 0:
-					pause = again
+					wait = reclaimWait
 				}
 				if len(tasks) == 0 && quiet && b.BufferEmpty && d.idle() {
-					r.drains.over(drains)
+					r.drainWaiters.release(drains)
 				}
 			}
 		} else {
-			d.claims.done() // there is no room for what a claim would bring
+			d.claims.recordAnswer() // there is no room for what a claim would bring
 		}
-		signalled, ok := r.pause(ctx, pause, failures.Ongoing())
+		signalled, ok := r.waitToClaim(ctx, wait, failures.Ongoing())
 		if !ok {
 			return
 		}
-		switch again *= 2; {
+		switch reclaimWait *= 2; {
 		case signalled:
-			again = min(lookAgainFirst, d.cfg.PollInterval)
-		case again > lookAgainLast || again > d.cfg.PollInterval:
-			again = d.cfg.PollInterval
+			reclaimWait = min(minReclaimWait, d.cfg.PollInterval)
+		case reclaimWait > maxReclaimWait || reclaimWait > d.cfg.PollInterval:
+			reclaimWait = d.cfg.PollInterval
 		}
 	}
 }
 
-// A claim that was asked for and found nothing is repeated after lookAgainFirst, after twice that,
-// and so on up to lookAgainLast: the delivery may have been stored by a process whose clock is a
+// A claim that was asked for and found nothing is repeated after minReclaimWait, after twice that,
+// and so on up to maxReclaimWait: the delivery may have been stored by a process whose clock is a
 // little ahead, and not be due here yet.
 const (
-	lookAgainFirst = 50 * time.Millisecond
-	lookAgainLast  = time.Second
+	minReclaimWait = 50 * time.Millisecond
+	maxReclaimWait = time.Second
 )
 
 // listenLoop claims when the store hears of deliveries that others enqueued.
@@ -323,9 +325,9 @@ const (
 	maxSettle = 512
 )
 
-// pause waits for the time to pass or, unless the store is in trouble, for a
-// reason to claim earlier, which it reports. ok is false when ctx ended.
-func (r *run) pause(
+// waitToClaim waits for the time to pass or, unless the store fails, for a reason to claim earlier,
+// which it reports. ok is false when ctx ended.
+func (r *run) waitToClaim(
 	ctx context.Context, wait time.Duration, failing bool,
 ) (signalled, ok bool) {
 	timer := time.NewTimer(wait)
@@ -345,7 +347,7 @@ func (r *run) pause(
 }
 
 // settleLoop stores results, as many as there are at a time, until the channel
-// is closed. It tries again when the store fails, until r.storing ends.
+// is closed. It tries again when the store fails, until r.storeCtx ends.
 func (r *run) settleLoop() {
 	failures := outage.NewLog(r.d.cfg.Logger, "store results")
 	batch := make([]result, 0, maxSettle)
@@ -364,7 +366,7 @@ func (r *run) settleLoop() {
 			batch = append(batch, v)
 		}
 		if err := r.settle(batch, failures); err != nil {
-			r.leave(len(batch), err)
+			r.countLeased(len(batch), err)
 		}
 		clear(batch)
 	}
@@ -381,27 +383,27 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 	defer func() {
 		d.leases.release(held)
 		for i := range batch {
-			if over := batch[i].over; over != nil {
-				over()
+			if onSettled := batch[i].onSettled; onSettled != nil {
+				onSettled()
 			}
 		}
-		r.lookIfDrained()
+		r.claimIfDrained()
 	}()
 	for {
-		refused, err := d.settle(r.storing, settlements)
+		refused, err := d.settle(r.storeCtx, settlements)
 		if err == nil {
-			failures.Over(r.storing)
-			r.settled(r.storing, batch, refused)
+			failures.Over(r.storeCtx)
+			r.afterSettle(r.storeCtx, batch, refused)
 			return nil
 		}
-		if !sleep(r.storing, failures.Failed(r.storing, err)) {
+		if !sleep(r.storeCtx, failures.Failed(r.storeCtx, err)) {
 			return err
 		}
 	}
 }
 
-// settled does what follows from results that are stored.
-func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lease) {
+// afterSettle does what follows from results that are stored.
+func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook.Lease) {
 	d := r.d
 	local := time.Now()
 	at := d.clock.of(local)
@@ -424,25 +426,25 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 		}
 		if d.changesState(&batch[i]) {
 			v := batch[i] // the batch is used again
-			r.changing.Add(1)
-			r.changes.Go(func() {
+			r.pendingStateChanges.Add(1)
+			r.stateChanges.Go(func() {
 				// Few at a time: what others store must not wait behind thousands of them.
-				r.changers <- struct{}{}
+				r.stateSlots <- struct{}{}
 				d.changeState(ctx, &v)
-				<-r.changers
-				r.changing.Add(-1)
-				r.lookIfDrained()
+				<-r.stateSlots
+				r.pendingStateChanges.Add(-1)
+				r.claimIfDrained()
 			})
 		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
-			r.untold.Add(1)
+			r.pendingHooks.Add(1)
 			r.hookResults <- hookResult(batch[i].task, s)
 		}
 	}
 }
 
-// renewLoop extends the leases of what this process holds.
-func (r *run) renewLoop(stop <-chan struct{}) {
+// extendLoop extends the leases of what this process holds.
+func (r *run) extendLoop(stop <-chan struct{}) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "extend leases")
 	ticker := time.NewTicker(d.cfg.Lease / 4)
@@ -453,13 +455,13 @@ func (r *run) renewLoop(stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		d.leases.limit(d.now().Add(d.cfg.Lease))
-		err := r.extend(r.storing, d.leases.expiring(d.now().Add(d.cfg.Lease*2/3)))
+		d.leases.capAt(d.now().Add(d.cfg.Lease))
+		err := r.extend(r.storeCtx, d.leases.expiring(d.now().Add(d.cfg.Lease*2/3)))
 		if err != nil {
-			failures.Failed(r.storing, err)
+			failures.Failed(r.storeCtx, err)
 			continue
 		}
-		failures.Over(r.storing)
+		failures.Over(r.storeCtx)
 	}
 }
 
@@ -475,26 +477,26 @@ func (r *run) extend(ctx context.Context, leases []webhook.Lease) error {
 	if err != nil {
 		return err
 	}
-	r.d.leasesLost(ctx, r.d.leases.extended(leases, lost, until))
+	r.d.leasesLost(ctx, r.d.leases.recordExtended(leases, lost, until))
 	r.d.extendProbes(ctx, leases, until)
 	return nil
 }
 
 // pruneInterval is how often old deliveries are looked for, the first time after
 // firstPrune, and more often if the retention is short: see pruneEvery. pruneBatch is how many go
-// in one call of the store, and pruneRest the longest time between two calls as long as there are
+// in one call of the store, and maxPruneGap the longest time between two calls as long as there are
 // more.
 const (
 	firstPrune    = 5 * time.Second
 	pruneInterval = time.Minute
 	pruneBatch    = 1000
-	pruneRest     = 100 * time.Millisecond
+	maxPruneGap   = 100 * time.Millisecond
 )
 
 // pruneEvery is how often old deliveries are looked for: ten times within the shorter retention, so
 // that little more is kept than it says.
 func pruneEvery(r Retention) time.Duration {
-	return min(max(min(r.Succeeded, r.Dead)/10, pruneRest), pruneInterval)
+	return min(max(min(r.Succeeded, r.Dead)/10, maxPruneGap), pruneInterval)
 }
 
 // pruneLoop removes what is older than the retention says.
@@ -510,8 +512,8 @@ func (r *run) pruneLoop(ctx context.Context) {
 		}
 		at := d.now()
 		req := webhook.PruneRequest{
-			SucceededBefore: tooOld(at, d.cfg.Retention.Succeeded),
-			DeadBefore:      tooOld(at, d.cfg.Retention.Dead),
+			SucceededBefore: retentionCutoff(at, d.cfg.Retention.Succeeded),
+			DeadBefore:      retentionCutoff(at, d.cfg.Retention.Dead),
 			Limit:           pruneBatch,
 		}
 		began := time.Now()
@@ -525,7 +527,7 @@ func (r *run) pruneLoop(ctx context.Context) {
 			failures.Over(ctx)
 			// Others have the store half of the time at least, and pruning keeps up with whatever
 			// they can put in.
-			wait = min(time.Since(began), pruneRest)
+			wait = min(time.Since(began), maxPruneGap)
 		default:
 			failures.Over(ctx)
 			wait = every

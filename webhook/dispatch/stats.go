@@ -87,8 +87,8 @@ func (d *Dispatcher) processStats() ProcessStats {
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
 		TrippedBreakers: queue.TrippedBreakers,
 	}
-	p.Held, p.OldestHeld = d.leases.oldest()
-	if at := d.claims.last(); !at.IsZero() {
+	p.Held, p.OldestHeld = d.leases.countAndOldest()
+	if at := d.claims.lastAnswer(); !at.IsZero() {
 		p.LastClaim = d.clock.of(at)
 	}
 	return p
@@ -108,59 +108,59 @@ func (d *Dispatcher) Totals(
 // claimRecord remembers what the loop that claims does. The times are those of this process's
 // clock.
 type claimRecord struct {
-	mu       sync.Mutex
-	loopedAt time.Time // when the loop began; zero if there is none
-	roundAt  time.Time // when it began its last round
-	answered time.Time // when the store last answered, or need not be asked
+	mu         sync.Mutex
+	loopStart  time.Time // when the loop began; zero if there is none
+	roundStart time.Time // when it began its last round
+	answeredAt time.Time // when the store last answered, or need not be asked
 }
 
-func (c *claimRecord) loopBegins() {
+func (c *claimRecord) beginLoop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loopedAt = time.Now()
+	c.loopStart = time.Now()
 }
 
-func (c *claimRecord) loopEnds() {
+func (c *claimRecord) endLoop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loopedAt = time.Time{}
+	c.loopStart = time.Time{}
 }
 
-func (c *claimRecord) roundBegins() {
+func (c *claimRecord) beginRound() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.roundAt = time.Now()
+	c.roundStart = time.Now()
 }
 
-// done notes that the store has answered, or need not be asked.
-func (c *claimRecord) done() {
+// recordAnswer notes that the store has answered, or need not be asked.
+func (c *claimRecord) recordAnswer() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.answered = time.Now()
+	c.answeredAt = time.Now()
 }
 
-func (c *claimRecord) last() time.Time {
+func (c *claimRecord) lastAnswer() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.answered
+	return c.answeredAt
 }
 
-// unanswered returns for how long the loop has had no answer, zero if there is no loop.
-func (c *claimRecord) unanswered() time.Duration {
+// sinceAnswer returns for how long the loop has had no answer, zero if there is no loop.
+func (c *claimRecord) sinceAnswer() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.loopedAt.IsZero() {
+	if c.loopStart.IsZero() {
 		return 0
 	}
-	return time.Since(later(c.loopedAt, c.answered))
+	return time.Since(later(c.loopStart, c.answeredAt))
 }
 
-// still returns for how long the loop has been in the same round, zero if there is no loop.
-func (c *claimRecord) still() time.Duration {
+// sinceRound returns for how long the loop has been in the same round, zero if there is no loop.
+func (c *claimRecord) sinceRound() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.loopedAt.IsZero() {
+	if c.loopStart.IsZero() {
 		return 0
 	}
-	return time.Since(later(c.loopedAt, c.roundAt))
+	return time.Since(later(c.loopStart, c.roundStart))
 }

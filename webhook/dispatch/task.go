@@ -60,15 +60,15 @@ func destination(organizationID string, e webhook.Endpoint) fairqueue.Destinatio
 func sameSlice(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
 // push holds the leases of claimed deliveries and queues them, with Push of the queue or of an
-// admission. It returns those that came too late, after Run has ended.
+// admission. It returns those that the queue rejected, because Run has ended.
 func (d *Dispatcher) push(
 	items []*fairqueue.Item[*task], push func([]*fairqueue.Item[*task]) []*task,
-) (late []*task) {
+) (rejected []*task) {
 	d.leases.hold(items)
-	if late = push(items); len(late) > 0 {
-		d.leases.release(leases(late))
+	if rejected = push(items); len(rejected) > 0 {
+		d.leases.release(leases(rejected))
 	}
-	return late
+	return rejected
 }
 
 // idle reports whether no delivery is leased to this process, or about to be.

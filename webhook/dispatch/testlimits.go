@@ -52,9 +52,9 @@ type testGate struct {
 
 	mu       sync.Mutex
 	inFlight int
-	// tests are those organizations whose allowance is not whole, or that have
-	// attempts under way.
-	tests map[string]*organizationTests
+	// byOrganization has those organizations whose allowance is not whole, or that have attempts under
+	// way.
+	byOrganization map[string]*organizationTests
 }
 
 type organizationTests struct {
@@ -63,7 +63,7 @@ type organizationTests struct {
 }
 
 func newTestGate(limits TestLimits) *testGate {
-	return &testGate{limits: limits, tests: make(map[string]*organizationTests)}
+	return &testGate{limits: limits, byOrganization: make(map[string]*organizationTests)}
 }
 
 // limitTests is LimitError.Limit of tests.
@@ -77,11 +77,11 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := g.tests[organizationID]
+	t := g.byOrganization[organizationID]
 	if t == nil {
 		g.forget(now)
 		t = &organizationTests{Allowance: rate.Allowance{At: now}}
-		g.tests[organizationID] = t
+		g.byOrganization[organizationID] = t
 	}
 	t.Refill(now, g.limits.PerMinute)
 	perMinute := float64(g.limits.PerMinute)
@@ -107,19 +107,19 @@ func (g *testGate) leave(organizationID string, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight -= n
-	g.tests[organizationID].inFlight -= n
+	g.byOrganization[organizationID].inFlight -= n
 }
 
 // forget drops organizations of which there is nothing to remember, once in a
 // while.
 func (g *testGate) forget(now time.Time) {
 	const few = 1000
-	if len(g.tests) < few {
+	if len(g.byOrganization) < few {
 		return
 	}
-	for id, t := range g.tests {
+	for id, t := range g.byOrganization {
 		if t.Refill(now, g.limits.PerMinute); t.Spent == 0 && t.inFlight == 0 {
-			delete(g.tests, id)
+			delete(g.byOrganization, id)
 		}
 	}
 }
