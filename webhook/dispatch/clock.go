@@ -10,60 +10,60 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// clock is the store's, as this process knows it: what it said last, and what
-// has passed since by the monotonic clock. So it does not matter how the clocks
-// of processes differ, nor that one of them is set.
+// clock is the store's, as this process knows it: what it said last, and what has passed since by the
+// monotonic clock. So it does not matter how the clocks of processes differ, nor that one of them is
+// set.
 type clock struct {
 	store  webhook.Store
 	logger *slog.Logger
 
-	mu   sync.Mutex
-	said time.Time // what the store said, zero before it was asked
-	when time.Time // what this process's clock said then
-	off  bool      // that they differed by more than clockTolerance
-	// failed is when the store could not be asked; it is left alone for a while.
-	failed time.Time
+	mu        sync.Mutex
+	storeTime time.Time // what the store said, zero before it was asked
+	localTime time.Time // what this process's clock said then
+	differs   bool      // that they differed by more than clockTolerance
+	// failedAt is when the store could not be asked; it is left alone for a while.
+	failedAt time.Time
 }
 
 const (
-	// clockTolerance is how much the clocks of a process and of its store may
-	// differ before that is logged.
+	// clockTolerance is how much the clocks of a process and of its store may differ before that is
+	// logged.
 	clockTolerance = 5 * time.Second
-	// clockAge is for how long this process goes on from what the store said.
-	clockAge = time.Minute
-	// clockPause is for how long a store is left alone that could not be asked,
-	// and clockTimeout bounds asking: a slower answer says too little.
-	clockPause   = 5 * time.Second
-	clockTimeout = 5 * time.Second
-	// clockBrief bounds asking from within a transaction of the caller's.
-	clockBrief = 100 * time.Millisecond
+	// maxClockAge is for how long this process goes on from what the store said.
+	maxClockAge = time.Minute
+	// clockRetryAfter is for how long a store is left alone that could not be asked, and clockTimeout
+	// bounds asking: a slower answer says too little.
+	clockRetryAfter = 5 * time.Second
+	clockTimeout    = 5 * time.Second
+	// briefClockTimeout bounds asking from within a transaction of the caller's.
+	briefClockTimeout = 100 * time.Millisecond
 )
 
-// of turns a time of this process's clock into one of the store's.
-func (c *clock) of(local time.Time) time.Time {
+// fromLocal turns a time of this process's clock into one of the store's.
+func (c *clock) fromLocal(local time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ofLocked(local)
+	return c.fromLocalLocked(local)
 }
 
-func (c *clock) ofLocked(local time.Time) time.Time {
-	if c.said.IsZero() {
+func (c *clock) fromLocalLocked(local time.Time) time.Time {
+	if c.storeTime.IsZero() {
 		return local.UTC().Truncate(time.Microsecond)
 	}
-	return c.said.Add(local.Sub(c.when)).UTC().Truncate(time.Microsecond)
+	return c.storeTime.Add(local.Sub(c.localTime)).UTC().Truncate(time.Microsecond)
 }
 
-// latest is now, or later if this process's clock says that more has passed than
-// the monotonic one does: that of a machine which slept may have stood still.
+// latest is now, or later if this process's clock says that more has passed than the monotonic one
+// does: that of a machine which slept may have stood still.
 func (c *clock) latest() time.Time {
 	local := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := c.ofLocked(local)
-	if c.said.IsZero() {
+	at := c.fromLocalLocked(local)
+	if c.storeTime.IsZero() {
 		return at
 	}
-	if byWall := c.said.Add(local.Round(0).Sub(c.when.Round(0))); byWall.After(at) {
+	if byWall := c.storeTime.Add(local.Round(0).Sub(c.localTime.Round(0))); byWall.After(at) {
 		return byWall
 	}
 	return at
@@ -73,19 +73,19 @@ func (c *clock) latest() time.Time {
 func (c *clock) stale(local time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.failed.IsZero() && local.Sub(c.failed) < clockPause {
+	if !c.failedAt.IsZero() && local.Sub(c.failedAt) < clockRetryAfter {
 		return false
 	}
-	if c.said.IsZero() {
+	if c.storeTime.IsZero() {
 		return true
 	}
-	passed := local.Sub(c.when)
-	jump := local.Round(0).Sub(c.when.Round(0)) - passed
-	return passed > clockAge || jump.Abs() > time.Second
+	passed := local.Sub(c.localTime)
+	jump := local.Round(0).Sub(c.localTime.Round(0)) - passed
+	return passed > maxClockAge || jump.Abs() > time.Second
 }
 
-// ask asks the store if that was long ago. If it fails, the last answer stays.
-func (c *clock) ask(ctx context.Context) {
+// refresh asks the store if that was long ago. If it fails, the last answer stays.
+func (c *clock) refresh(ctx context.Context) {
 	before := time.Now()
 	if !c.stale(before) {
 		return
@@ -96,7 +96,7 @@ func (c *clock) ask(ctx context.Context) {
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.failed = time.Now()
+		c.failedAt = time.Now()
 		return
 	}
 	after := time.Now()
@@ -104,15 +104,15 @@ func (c *clock) ask(ctx context.Context) {
 	said = said.Add(took / 2)
 	ahead := after.Round(0).Sub(said)
 	c.mu.Lock()
-	c.said, c.when, c.failed = said, after, time.Time{}
-	changed := (ahead.Abs() > clockTolerance+took) != c.off
+	c.storeTime, c.localTime, c.failedAt = said, after, time.Time{}
+	changed := (ahead.Abs() > clockTolerance+took) != c.differs
 	if changed {
-		c.off = !c.off
+		c.differs = !c.differs
 	}
-	off := c.off
+	differs := c.differs
 	c.mu.Unlock()
 	switch {
-	case changed && off:
+	case changed && differs:
 		c.logger.WarnContext(ctx,
 			"webhook: the clock of this process differs from that of its store, which is used", "ahead",
 			ahead)
@@ -122,24 +122,24 @@ func (c *clock) ask(ctx context.Context) {
 	}
 }
 
-// askBriefly is ask for a caller that may hold connections which others wait for: it does not wait
-// for one of the store's.
-func (c *clock) askBriefly(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, clockBrief)
+// refreshBriefly is refresh for a caller that may hold connections which others wait for: it does
+// not wait for one of the store's.
+func (c *clock) refreshBriefly(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, briefClockTimeout)
 	defer cancel()
-	c.ask(ctx)
+	c.refresh(ctx)
 }
 
 // now is the time by the store's clock, as stores keep it.
-func (d *Dispatcher) now() time.Time { return d.clock.of(time.Now()) }
+func (d *Dispatcher) now() time.Time { return d.clock.fromLocal(time.Now()) }
 
-// Times that lie further ahead than any that this process would have set are
-// what a clock left that was wrong: leases by more than aheadLeases of its own
-// or aheadLeast, what was never attempted by more than aheadLeast.
+// Times that lie further ahead than any that this process would have set are what a clock left that
+// was wrong: leases by more than maxLeasesAhead of its own or minAhead, what was never attempted by
+// more than minAhead.
 const (
-	aheadLeases = 4
-	aheadLeast  = 5 * time.Minute
-	repairBatch = 1000
+	maxLeasesAhead = 4
+	minAhead       = 5 * time.Minute
+	repairBatch    = 1000
 )
 
 // repair sets right what a wrong clock has left.
@@ -150,11 +150,11 @@ func (r *run) repair(ctx context.Context) error {
 		repairCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 		n, err := d.store.Repair(repairCtx, at, webhook.RepairRequest{
 			Until:        at.Add(d.cfg.Lease),
-			LeasesAfter:  at.Add(max(aheadLeases*d.cfg.Lease, aheadLeast)),
-			FreshAfter:   at.Add(aheadLeast),
-			RetriesAfter: at.Add(d.maxRetryWait + aheadLeast),
+			LeasesAfter:  at.Add(max(maxLeasesAhead*d.cfg.Lease, minAhead)),
+			FreshAfter:   at.Add(minAhead),
+			RetriesAfter: at.Add(d.maxRetryWait + minAhead),
 			ProbesAfter: at.Add(max(d.cfg.Lifecycle.MaxProbe, channel.MaxRetryAfter,
-				aheadLeases*d.cfg.Lease) + aheadLeast),
+				maxLeasesAhead*d.cfg.Lease) + minAhead),
 			Limit: repairBatch,
 		})
 		cancel()

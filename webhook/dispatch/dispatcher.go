@@ -175,7 +175,7 @@ func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscr
 	if err := d.CheckSubscription(sub); err != nil {
 		return err
 	}
-	sub.CreatedAt = now()
+	sub.CreatedAt = localNow()
 	sub.UpdatedAt = sub.CreatedAt
 	return d.store.CreateSubscription(ctx, sub, d.cfg.Quota)
 }
@@ -200,7 +200,7 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 	if err != nil {
 		return err
 	}
-	sub.UpdatedAt = now()
+	sub.UpdatedAt = localNow()
 	if err := d.store.UpdateSubscription(ctx, sub, d.cfg.Quota); err != nil {
 		return err
 	}
@@ -327,7 +327,7 @@ func (d *Dispatcher) Cancel(
 	if !storable(organizationID) {
 		return webhook.ErrNotFound
 	}
-	d.clock.ask(ctx)
+	d.clock.refresh(ctx)
 	if err := d.store.Cancel(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (d *Dispatcher) emitTx(
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
-	d.clock.askBriefly(ctx)
+	d.clock.refreshBriefly(ctx)
 	emitted, err := queue.EnqueueTx(ctx, tx, d.now(), records)
 	if err != nil {
 		return nil, fmt.Errorf("webhook: emit: %w", err)
@@ -160,7 +160,7 @@ func complete(e *event.Event) {
 		e.ID = event.NewID()
 	}
 	if e.OccurredAt.IsZero() {
-		e.OccurredAt = now()
+		e.OccurredAt = localNow()
 	}
 	settings.Default(&e.Version, event.Version1)
 	settings.Default(&e.Actor, event.ActorSystem)
@@ -171,7 +171,7 @@ func complete(e *event.Event) {
 func (d *Dispatcher) commitEmits(
 	ctx context.Context, records []webhook.NewEvent,
 ) ([]webhook.Emitted, error) {
-	d.clock.ask(ctx)
+	d.clock.refresh(ctx)
 	at := d.now()
 	r := d.running.Load()
 	if r == nil {
@@ -218,5 +218,5 @@ func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) error {
 	return err
 }
 
-// now is the current time as stores keep it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+// localNow is the time by the clock of this process, as stores keep it.
+func localNow() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -91,7 +91,7 @@ func (d *Dispatcher) setByPerson(
 	if !storable(organizationID, e.SubscriptionID, e.Channel) {
 		return webhook.ErrNotFound
 	}
-	d.clock.ask(ctx)
+	d.clock.refresh(ctx)
 	if err := d.setState(ctx, organizationID, e, 0, "", change); err != nil {
 		return err
 	}

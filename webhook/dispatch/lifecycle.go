@@ -169,14 +169,14 @@ func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook
 			}
 			// Another process has found it healthy since this one began to see it fail.
 			stale = health == webhook.Degraded && !state.Since.IsZero() &&
-				state.Since.After(d.clock.of(v.failingSince))
+				state.Since.After(d.clock.fromLocal(v.failingSince))
 			if stale {
 				return false
 			}
 			if state.FailingSince.IsZero() {
 				state.FailingSince = at
 				if !v.failingSince.IsZero() {
-					state.FailingSince = d.clock.of(v.failingSince)
+					state.FailingSince = d.clock.fromLocal(v.failingSince)
 				}
 			}
 			state.Health, state.Since, state.ChangedBy, state.Cause = health, at, "", causeOf(v)

@@ -32,7 +32,7 @@ func (d *Dispatcher) Replay(
 		return fmt.Errorf("%w: it has %d attempts, and is replayed up to %d", webhook.ErrWrongStatus,
 			len(delivery.Attempts), MaxReplayed)
 	}
-	d.clock.ask(ctx)
+	d.clock.refresh(ctx)
 	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (d *Dispatcher) ReplayAll(
 			}
 			if options.includes(&deliveries[i]) {
 				if start.IsZero() {
-					d.clock.ask(ctx)
+					d.clock.refresh(ctx)
 					start = d.now()
 				}
 				due := start.Add(time.Duration(

@@ -221,7 +221,7 @@ func (r *run) claimLoop(ctx context.Context) {
 	reclaimWait := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
 	for {
 		d.claims.beginRound()
-		d.clock.ask(r.attemptCtx)
+		d.clock.refresh(r.attemptCtx)
 		d.queue.RescheduleAll()
 		d.logHeldBack(ctx, false)
 		wait := d.cfg.PollInterval
@@ -406,7 +406,7 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook.Lease) {
 	d := r.d
 	local := time.Now()
-	at := d.clock.of(local)
+	at := d.clock.fromLocal(local)
 	for i := range batch {
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {

@@ -72,7 +72,7 @@ func (d *Dispatcher) Stats(ctx context.Context) (Stats, error) {
 func (d *Dispatcher) stats(ctx context.Context, limit int) (Stats, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	d.clock.ask(ctx)
+	d.clock.refresh(ctx)
 	s := Stats{At: d.now(), Process: d.processStats()}
 	var err error
 	s.Stored, err = d.store.Totals(ctx, s.At, webhook.TotalsQuery{AllOrganizations: true, Limit: limit})
@@ -89,7 +89,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 	}
 	p.Held, p.OldestHeld = d.leases.countAndOldest()
 	if at := d.claims.lastAnswer(); !at.IsZero() {
-		p.LastClaim = d.clock.of(at)
+		p.LastClaim = d.clock.fromLocal(at)
 	}
 	return p
 }
@@ -101,7 +101,7 @@ func (d *Dispatcher) Totals(
 	if !storable(q.OrganizationID) {
 		return webhook.Totals{}, nil
 	}
-	d.clock.ask(ctx)
+	d.clock.refresh(ctx)
 	return d.store.Totals(ctx, d.now(), q)
 }
 

@@ -29,7 +29,7 @@ func (d *Dispatcher) try(
 	result, err := d.send(ctx, key, ch, m)
 	attempt := &webhook.Attempt{
 		Number:     m.Attempt,
-		StartedAt:  d.clock.of(started),
+		StartedAt:  d.clock.fromLocal(started),
 		Duration:   time.Since(started).Truncate(time.Microsecond),
 		StatusCode: result.StatusCode,
 		Response:   excerpt(result.Response),
