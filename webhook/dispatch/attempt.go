@@ -197,7 +197,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	v.settlement.Progress, v.revision = progress, entry.revision
 	d.observeReach(t, entry.channels[t.Endpoint.Channel].host.Name, v.observed.Health)
 	if t.Probe != nil {
-		d.asProbe(&v, endedAt)
+		d.settleAsProbe(&v, endedAt)
 	}
 	return v, true
 }

@@ -196,7 +196,7 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 	if err := d.CheckSubscription(sub); err != nil {
 		return err
 	}
-	unhealthy, err := d.unhealthyOf(ctx, sub.OrganizationID, sub.ID)
+	unhealthy, err := d.unhealthyEndpoints(ctx, sub.OrganizationID, sub.ID)
 	if err != nil {
 		return err
 	}

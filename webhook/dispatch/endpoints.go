@@ -92,24 +92,24 @@ func (d *Dispatcher) setByPerson(
 		return webhook.ErrNotFound
 	}
 	d.clock.refresh(ctx)
-	if err := d.setState(ctx, organizationID, e, 0, "", change); err != nil {
+	if err := d.updateState(ctx, organizationID, e, 0, "", change); err != nil {
 		return err
 	}
 	d.queue.SignalClaim()
 	return nil
 }
 
-// repaired is an endpoint that is not healthy while its subscription is updated, with its
+// unhealthyEndpoint is an endpoint that is not healthy while its subscription is updated, with its
 // configuration before.
-type repaired struct {
-	state  webhook.EndpointState
-	before string
+type unhealthyEndpoint struct {
+	state        webhook.EndpointState
+	configBefore string
 }
 
-// unhealthyOf returns the endpoints of a subscription that are not healthy.
-func (d *Dispatcher) unhealthyOf(
+// unhealthyEndpoints returns the endpoints of a subscription that are not healthy.
+func (d *Dispatcher) unhealthyEndpoints(
 	ctx context.Context, organizationID, id string,
-) (unhealthy []repaired, err error) {
+) (unhealthy []unhealthyEndpoint, err error) {
 	states, err := d.store.EndpointStates(ctx, webhook.EndpointQuery{OrganizationID: organizationID,
 		SubscriptionID: id, Limit: webhook.MaxChannels})
 	if err != nil || len(states) == 0 {
@@ -119,14 +119,14 @@ func (d *Dispatcher) unhealthyOf(
 	if err != nil {
 		return nil, err
 	}
-	configs := configsByKey(stored)
+	configs := configsByChannelKey(stored)
 	for _, s := range states {
-		unhealthy = append(unhealthy, repaired{s, configs[s.Channel]})
+		unhealthy = append(unhealthy, unhealthyEndpoint{s, configs[s.Channel]})
 	}
 	return unhealthy, nil
 }
 
-func configsByKey(sub *webhook.Subscription) map[string]string {
+func configsByChannelKey(sub *webhook.Subscription) map[string]string {
 	configs := make(map[string]string, len(sub.Channels))
 	for i, key := range sub.ChannelKeys() {
 		configs[key] = string(sub.Channels[i].Configs)
@@ -138,15 +138,15 @@ func configsByKey(sub *webhook.Subscription) map[string]string {
 // configuration the update has changed: a person may have repaired them, or another channel may
 // have got their key.
 func (d *Dispatcher) probeRepaired(
-	ctx context.Context, unhealthy []repaired, updated *webhook.Subscription,
+	ctx context.Context, unhealthy []unhealthyEndpoint, updated *webhook.Subscription,
 ) error {
-	configs := configsByKey(updated)
+	configs := configsByChannelKey(updated)
 	for _, r := range unhealthy {
 		config, ok := configs[r.state.Channel]
-		if !ok || config == r.before || r.state.ChangedBy != "" {
+		if !ok || config == r.configBefore || r.state.ChangedBy != "" {
 			continue // a person who disabled it decides
 		}
-		err := d.setState(ctx, updated.OrganizationID, r.state.Endpoint, 0, "",
+		err := d.updateState(ctx, updated.OrganizationID, r.state.Endpoint, 0, "",
 			func(s *webhook.EndpointState) bool {
 				if s.Health == webhook.Healthy || s.ChangedBy != "" {
 					return false // it has changed since

@@ -70,8 +70,8 @@ func (l Lifecycle) wait(failedProbes int) time.Duration {
 // may have had nothing to deliver for days, or no process to deliver it: that is no failure.
 const minFailedProbes = 8
 
-// probed returns the state of a degraded endpoint after a probe that ended at a time.
-func (l Lifecycle) probed(
+// afterProbe returns the state of a degraded endpoint after a probe that ended at a time.
+func (l Lifecycle) afterProbe(
 	state webhook.EndpointState, observed breaker.Observation, at time.Time,
 ) webhook.EndpointState {
 	switch observed.Health {
@@ -100,9 +100,9 @@ func (l Lifecycle) probed(
 // that has recovered must not wait for them, but each costs two writes, and some send a request.
 const maxInconclusiveProbes = 100
 
-// asProbe makes the result of a failed probe one that costs the delivery nothing: it waits as the
-// others do.
-func (d *Dispatcher) asProbe(v *result, at time.Time) {
+// settleAsProbe makes the result of a failed probe one that costs the delivery nothing: it waits as
+// the others do.
+func (d *Dispatcher) settleAsProbe(v *result, at time.Time) {
 	if v.settlement.Status == webhook.StatusSucceeded || v.observed.Health != breaker.Unhealthy ||
 		v.permanent {
 		return
@@ -118,8 +118,8 @@ func (d *Dispatcher) asProbe(v *result, at time.Time) {
 // added: an endpoint that is never disabled is probed without end.
 const maxProbes = MaxReplayed / 2
 
-// changesState reports whether the state of the endpoint may change by a result that is stored.
-func (d *Dispatcher) changesState(v *result) bool {
+// mayChangeState reports whether the state of the endpoint may change by a result that is stored.
+func (d *Dispatcher) mayChangeState(v *result) bool {
 	return v.gone || v.task.probe.Load() != nil ||
 		!v.failingSince.IsZero() && time.Since(v.failingSince) >= d.cfg.Lifecycle.DegradedAfter &&
 			!d.reach.cutOff()
@@ -130,9 +130,9 @@ func (d *Dispatcher) changesState(v *result) bool {
 func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	err := d.storeState(ctx, v)
+	err := d.tryChangeState(ctx, v)
 	for wait := 100 * time.Millisecond; err != nil && sleep(ctx, wait); wait *= 2 {
-		err = d.storeState(ctx, v)
+		err = d.tryChangeState(ctx, v)
 	}
 	if err != nil {
 		d.stateNotStored(ctx, v.task, err)
@@ -140,13 +140,13 @@ func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 }
 
 func (d *Dispatcher) stateNotStored(ctx context.Context, t *task, err error) {
-	if kind := &d.lines.notStored; kind.budget.Allow(time.Now(), t.Endpoint) {
+	if kind := &d.lines.notStored; kind.throttle.Allow(time.Now(), t.Endpoint) {
 		d.cfg.Logger.WarnContext(ctx, kind.message, "webhook_id", t.Endpoint.SubscriptionID,
 			"channel", t.Endpoint.Channel, "error", err)
 	}
 }
 
-func (d *Dispatcher) storeState(ctx context.Context, v *result) error {
+func (d *Dispatcher) tryChangeState(ctx context.Context, v *result) error {
 	switch {
 	case v.gone:
 		return d.changeHealth(ctx, v, webhook.Disabled)
@@ -162,7 +162,7 @@ func (d *Dispatcher) storeState(ctx context.Context, v *result) error {
 func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook.Health) error {
 	t, at := v.task, d.now()
 	stale := false
-	err := d.setState(ctx, t.OrganizationID, t.Endpoint, v.revision, t.EventType,
+	err := d.updateState(ctx, t.OrganizationID, t.Endpoint, v.revision, t.EventType,
 		func(state *webhook.EndpointState) bool {
 			if state.Health == webhook.Disabled || state.Health == health {
 				return false
@@ -219,7 +219,7 @@ func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
 		if v.observed.Health == breaker.Unhealthy && d.reach.cutOff() {
 			after.NextProbe = at.Add(d.cfg.Lifecycle.FirstProbe) // it says more of this process
 		} else {
-			after = d.cfg.Lifecycle.probed(after, v.observed, at)
+			after = d.cfg.Lifecycle.afterProbe(after, v.observed, at)
 		}
 		if v.observed.Health == breaker.Unhealthy {
 			after.Cause = causeOf(v)
@@ -259,10 +259,10 @@ func (d *Dispatcher) extendProbes(ctx context.Context, leases []webhook.Lease, u
 	}
 }
 
-// setState reads a state, changes it, and stores it, again if another call has changed it
+// updateState reads a state, changes it, and stores it, again if another call has changed it
 // meanwhile. change returns false to leave it as it is. Revision is the subscription's, or 0, and
 // eventType that of the event whose attempt changes the state, if one does.
-func (d *Dispatcher) setState(
+func (d *Dispatcher) updateState(
 	ctx context.Context, organizationID string, e webhook.Endpoint, revision int64, eventType string,
 	change func(*webhook.EndpointState) bool,
 ) error {

@@ -14,17 +14,17 @@ import (
 const (
 	linesPerEndpoint = 10
 	linesPerMinute   = 100
-	linesEndpoints   = 1000
+	maxLineEndpoints = 1000
 )
 
-// lines are those of one kind, which all have the same message.
-type lines struct {
-	message string
-	budget  outage.KeyBudget[webhook.Endpoint]
+// lineKind is a kind of lines, which all have the same message.
+type lineKind struct {
+	message  string
+	throttle outage.KeyedThrottle[webhook.Endpoint]
 }
 
 // logLines are the kinds of lines of which thousands may come at once.
-type logLines struct{ dead, late, leaseLost, attemptLost, notStored, cutOff lines }
+type logLines struct{ dead, late, leaseLost, attemptLost, notStored, cutOff lineKind }
 
 func (l *logLines) init() {
 	l.dead.message = "webhook: a delivery is dead"
@@ -34,13 +34,13 @@ func (l *logLines) init() {
 	l.notStored.message = "webhook: the state of an endpoint cannot be stored"
 	l.cutOff.message = "webhook: no host answers this process, so no endpoint is degraded"
 	for _, kind := range l.all() {
-		kind.budget.PerKey, kind.budget.PerMinute = linesPerEndpoint, linesPerMinute
-		kind.budget.MaxKeys = linesEndpoints
+		kind.throttle.PerKey, kind.throttle.PerMinute = linesPerEndpoint, linesPerMinute
+		kind.throttle.MaxKeys = maxLineEndpoints
 	}
 }
 
-func (l *logLines) all() []*lines {
-	return []*lines{&l.dead, &l.late, &l.leaseLost, &l.attemptLost, &l.notStored, &l.cutOff}
+func (l *logLines) all() []*lineKind {
+	return []*lineKind{&l.dead, &l.late, &l.leaseLost, &l.attemptLost, &l.notStored, &l.cutOff}
 }
 
 // logHeldBack writes a line for each kind of which lines were held back, once a minute, or now if
@@ -48,7 +48,7 @@ func (l *logLines) all() []*lines {
 func (d *Dispatcher) logHeldBack(ctx context.Context, end bool) {
 	at := time.Now()
 	for _, kind := range d.lines.all() {
-		held, some := kind.budget.Minute(at, end)
+		held, some := kind.throttle.EndMinute(at, end)
 		if !some {
 			continue
 		}
@@ -61,9 +61,9 @@ func (d *Dispatcher) logHeldBack(ctx context.Context, end bool) {
 
 // logDelivery writes a line about a delivery, unless there were too many of its kind.
 func (d *Dispatcher) logDelivery(
-	ctx context.Context, kind *lines, t *task, a *webhook.Attempt, more ...slog.Attr,
+	ctx context.Context, kind *lineKind, t *task, a *webhook.Attempt, more ...slog.Attr,
 ) {
-	if d.cfg.Logger.Enabled(ctx, slog.LevelWarn) && kind.budget.Allow(time.Now(), t.Endpoint) {
+	if d.cfg.Logger.Enabled(ctx, slog.LevelWarn) && kind.throttle.Allow(time.Now(), t.Endpoint) {
 		d.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, kind.message, append(deliveryAttributes(t, a), more...)...)
 	}
 }

@@ -60,7 +60,7 @@ func (d *Dispatcher) observeReach(t *task, host string, health breaker.Health) {
 		return
 	}
 	switch kind := &d.lines.cutOff; {
-	case !kind.budget.Allow(time.Now(), webhook.Endpoint{}): // it is about all of them
+	case !kind.throttle.Allow(time.Now(), webhook.Endpoint{}): // it is about all of them
 	case cutOff:
 		d.cfg.Logger.Error(kind.message, "hosts", minUnreached)
 	default:

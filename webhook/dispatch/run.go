@@ -424,7 +424,7 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 			(wait > 0 || s.Attempt != nil) {
 			d.queue.ClaimAt(local.Add(wait))
 		}
-		if d.changesState(&batch[i]) {
+		if d.mayChangeState(&batch[i]) {
 			v := batch[i] // the batch is used again
 			r.pendingStateChanges.Add(1)
 			r.stateChanges.Go(func() {

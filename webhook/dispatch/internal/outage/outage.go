@@ -1,5 +1,12 @@
 // Package outage is for work that is tried until it succeeds: how long to wait while it keeps
 // failing, and how to log that once.
+//
+// # What is where
+//
+//   - [Log] logs that some work fails, and that it succeeds again.
+//   - [Throttle] bounds the log lines of a kind.
+//   - [KeyedThrottle] bounds them so that those about one key do not crowd out those about others,
+//     and tells what it [Held] back.
 package outage
 
 import (
