@@ -45,9 +45,10 @@ func requeue(t *task) result {
 // at once. This one leaves the endpoint alone for the time, or longer if it goes
 // on like that.
 func requeueForOthers(t *task, wait time.Duration) result {
-	v := requeue(t)
-	v.observed, v.leftToOthers = breaker.Observation{Health: breaker.Unhealthy, RetryAfter: wait}, true
-	return v
+	res := requeue(t)
+	res.observed = breaker.Observation{Health: breaker.Unhealthy, RetryAfter: wait}
+	res.leftToOthers = true
+	return res
 }
 
 // workLoop makes attempts until there is nothing to do.
@@ -58,21 +59,21 @@ func (r *run) workLoop() {
 		if t.Lost > 0 {
 			attempt = r.attemptSuspect
 		}
-		v, ok := attempt(t)
-		if v.queuedAgain {
+		res, ok := attempt(t)
+		if res.queuedAgain {
 			continue
 		}
-		finished := r.d.queue.Finish(item, v.observed)
-		v.failingSince = finished.FailingAsAWholeSince
+		finished := r.d.queue.Finish(item, res.observed)
+		res.failingSince = finished.FailingAsAWholeSince
 		if ok {
-			r.results <- v
+			r.results <- res
 		} else {
 			r.d.leases.release([]webhook.Lease{t.Lease})
 			r.claimIfDrained()
 		}
 		for _, u := range finished.Requeue {
 			back := requeue(u)
-			if u.AttemptsSinceQueued > 0 && !v.leftToOthers {
+			if u.AttemptsSinceQueued > 0 && !res.leftToOthers {
 				// The pause is told by the time here, and due times by the store's.
 				notBefore := r.d.now().Add(time.Until(finished.RetriesNotBefore))
 				back.settlement.DueAt = later(u.DueAt, notBefore)
@@ -85,7 +86,7 @@ func (r *run) workLoop() {
 // prepare gets what an attempt needs. It returns nil, with the result, if there is
 // no attempt to be made, and false if there is nothing to settle either, because
 // the delivery is no longer this process's.
-func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
+func (r *run) prepare(t *task) (entry *cacheEntry, res result, settle bool) {
 	d := r.d
 	if !d.leases.owns(t, d.clock.latest()) {
 		return nil, result{}, false
@@ -96,13 +97,13 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	if at := d.now(); expired(&t.Task, at) {
 		return nil, resultOfExpired(t, at), true
 	}
-	var since time.Time
-	if waited := time.Since(t.queuedAt); waited > d.cfg.PollInterval {
+	var loadedSince time.Time
+	if waited := time.Since(t.heldSince); waited > d.cfg.PollInterval {
 		// Much may have happened to the subscription while the delivery was queued.
-		since = time.Now().Add(-d.cfg.PollInterval)
+		loadedSince = time.Now().Add(-d.cfg.PollInterval)
 	}
 	entry, err := d.channels.get(r.attemptCtx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision,
-		since)
+		loadedSince)
 	switch {
 	case errors.Is(err, webhook.ErrNotFound):
 		return nil, requeue(t), true // deleted: the store counts it as cancelled
@@ -117,8 +118,8 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 		return nil, requeueForOthers(t, d.cfg.PollInterval), true
 	case entry.paused:
 		return nil, requeue(t), true // held
-	case !since.IsZero() && entry.waits(t.Endpoint.Channel, t.Probe != nil):
-		return nil, requeue(t), true // since it was claimed: see cacheEntry
+	case !loadedSince.IsZero() && entry.waits(t.Endpoint.Channel, t.Probe != nil):
+		return nil, requeue(t), true // its health changed since it was claimed: see cacheEntry
 	case entry.channels[t.Endpoint.Channel].noDriver:
 		// Leave it to a process that has the channel, and look again in a while.
 		if unlogged, ok := d.noDriver.Allow(time.Now()); ok {
@@ -134,9 +135,9 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 // attempt makes one attempt. It returns false when there is nothing to settle.
 func (r *run) attempt(t *task) (result, bool) {
 	d := r.d
-	entry, v, settle := r.prepare(t)
+	entry, res, settle := r.prepare(t)
 	if entry == nil {
-		return v, settle
+		return res, settle
 	}
 	t.names = entry.names(t.Endpoint.Channel)
 	if !d.queue.TryBegin(&t.item, entry.channels[t.Endpoint.Channel].host) {
@@ -187,19 +188,19 @@ func (r *run) attempt(t *task) (result, bool) {
 	if err != nil && r.attemptCtx.Err() != nil && errors.Is(err, context.Canceled) {
 		// This process is stopping: no result on the endpoint. What the channel
 		// did get done is not to be done again.
-		v := requeue(t)
-		v.settlement.Progress = progress
-		return v, true
+		res := requeue(t)
+		res.settlement.Progress = progress
+		return res, true
 	}
-	v = resultOf(t, attempt, decide(&t.Task, endedAttempt{
+	res = resultOf(t, attempt, decide(&t.Task, endedAttempt{
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
 	}, retryRules{entry.retry, d.retry}, endedAt))
-	v.settlement.Progress, v.revision = progress, entry.revision
-	d.observeReach(t, entry.channels[t.Endpoint.Channel].host.Name, v.observed.Health)
+	res.settlement.Progress, res.revision = progress, entry.revision
+	d.observeReach(t, entry.channels[t.Endpoint.Channel].host.Name, res.observed.Health)
 	if t.Probe != nil {
-		d.settleAsProbe(&v, endedAt)
+		d.settleAsProbe(&res, endedAt)
 	}
-	return v, true
+	return res, true
 }
 
 // resultOf is the result of a delivery that had that attempt.

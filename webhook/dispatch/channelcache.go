@@ -36,18 +36,18 @@ type cacheEntry struct {
 	// read, if it was read for a delivery that had been queued for a while. It says nothing of one that
 	// was claimed just now: the store hands out only what may be attempted.
 	unhealthy map[string]webhook.Health
-	loaded    time.Time
+	loadedAt  time.Time
 }
 
 // waits reports whether a delivery for the channel waits because of the health of its endpoint. A
 // probe is for one that is degraded.
-func (e *cacheEntry) waits(key string, probe bool) bool {
-	health, unhealthy := e.unhealthy[key]
+func (e *cacheEntry) waits(channelKey string, probe bool) bool {
+	health, unhealthy := e.unhealthy[channelKey]
 	return unhealthy && (health == webhook.Disabled || !probe)
 }
 
-func (e *cacheEntry) names(key string) names {
-	return names{webhook: e.name, host: e.channels[key].host.Name}
+func (e *cacheEntry) names(channelKey string) names {
+	return names{webhook: e.name, host: e.channels[channelKey].host.Name}
 }
 
 // cacheLoad is an entry that is being read; done is closed when it has been.
@@ -125,12 +125,12 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 // get returns the subscription's channels as of the revision or a later one, read no
 // earlier than the given time. It returns ErrNotFound if the subscription is gone.
 func (c *channelCache) get(
-	ctx context.Context, organizationID, id string, revision int64, since time.Time,
+	ctx context.Context, organizationID, id string, revision int64, loadedSince time.Time,
 ) (*cacheEntry, error) {
 	key := cacheKey{organizationID, id}
 	for {
 		c.mu.Lock()
-		if e := c.entries[key]; e != nil && e.revision >= revision && !e.loaded.Before(since) {
+		if e := c.entries[key]; e != nil && e.revision >= revision && !e.loadedAt.Before(loadedSince) {
 			c.mu.Unlock()
 			return e, nil
 		}
@@ -139,7 +139,7 @@ func (c *channelCache) get(
 			load = &cacheLoad{done: make(chan struct{})}
 			c.loads[key] = load
 			c.mu.Unlock()
-			c.load(ctx, key, load, !since.IsZero())
+			c.load(ctx, key, load, !loadedSince.IsZero())
 			return load.entry, load.err
 		}
 		c.mu.Unlock()
@@ -163,7 +163,7 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad, 
 	if err == nil {
 		load.entry = &cacheEntry{
 			name: sub.Name, revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
-			channels: c.opened(key, sub.Revision), unhealthy: unhealthy, loaded: started,
+			channels: c.cachedChannels(key, sub.Revision), unhealthy: unhealthy, loadedAt: started,
 		}
 		if load.entry.channels == nil {
 			load.entry.channels, _ = c.open(sub) // each channel has its own error
@@ -203,9 +203,9 @@ func (c *channelCache) unhealthy(
 	return unhealthy, err
 }
 
-// opened returns the channels of the subscription if they are of this revision:
+// cachedChannels returns the channels of the subscription if they are of this revision:
 // compiling templates again would cost more than reading the subscription did.
-func (c *channelCache) opened(key cacheKey, revision int64) map[string]openedChannel {
+func (c *channelCache) cachedChannels(key cacheKey, revision int64) map[string]openedChannel {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.entries[key]; e != nil && e.revision == revision {

@@ -82,7 +82,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 	d.emits = groupcommit.Group[webhook.NewEvent, webhook.Emitted]{
 		Commit:    d.commitEmits,
 		Weight:    func(e webhook.NewEvent) int { return len(e.Payload) },
-		MaxWeight: maxCommit,
+		MaxWeight: maxCommitBytes,
 		Timeout:   storeTimeout,
 	}
 	d.suspects = newSuspects(d)

@@ -21,8 +21,8 @@ const MaxPayload = 1 << 20
 // for none that waits.
 const storeTimeout = 30 * time.Second
 
-// maxCommit bounds what one shared commit of emits writes, in bytes.
-const maxCommit = 4 << 20
+// maxCommitBytes bounds what one shared commit of emits writes, in bytes.
+const maxCommitBytes = 4 << 20
 
 // Emit publishes events: it returns once they are durable, with one delivery for each channel of
 // each subscription that matches. The result says for each event, in the order of the call, how

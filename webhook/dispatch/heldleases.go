@@ -132,7 +132,7 @@ func (h *heldLeases) probes(leases []webhook.Lease) (probes []*task) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range leases {
-		if t := h.held(l); t != nil && !t.leaseLost && t.probe.Load() != nil {
+		if t := h.held(l); t != nil && !t.leaseLost && t.storedProbe.Load() != nil {
 			probes = append(probes, t)
 		}
 	}

@@ -102,15 +102,15 @@ const maxInconclusiveProbes = 100
 
 // settleAsProbe makes the result of a failed probe one that costs the delivery nothing: it waits as
 // the others do.
-func (d *Dispatcher) settleAsProbe(v *result, at time.Time) {
-	if v.settlement.Status == webhook.StatusSucceeded || v.observed.Health != breaker.Unhealthy ||
-		v.permanent {
+func (d *Dispatcher) settleAsProbe(res *result, at time.Time) {
+	if res.settlement.Status == webhook.StatusSucceeded || res.observed.Health != breaker.Unhealthy ||
+		res.permanent {
 		return
 	}
 	// It is due at once, because the store knows when the endpoint is probed next.
-	v.settlement.Status, v.settlement.DueAt, v.settlement.Probe = webhook.StatusPending, at, true
-	if v.task.Attempts >= maxProbes {
-		v.settlement.Attempt = nil
+	res.settlement.Status, res.settlement.DueAt, res.settlement.Probe = webhook.StatusPending, at, true
+	if res.task.Attempts >= maxProbes {
+		res.settlement.Attempt = nil
 	}
 }
 
@@ -119,23 +119,23 @@ func (d *Dispatcher) settleAsProbe(v *result, at time.Time) {
 const maxProbes = MaxReplayed / 2
 
 // mayChangeState reports whether the state of the endpoint may change by a result that is stored.
-func (d *Dispatcher) mayChangeState(v *result) bool {
-	return v.gone || v.task.probe.Load() != nil ||
-		!v.failingSince.IsZero() && time.Since(v.failingSince) >= d.cfg.Lifecycle.DegradedAfter &&
+func (d *Dispatcher) mayChangeState(res *result) bool {
+	return res.gone || res.task.storedProbe.Load() != nil ||
+		!res.failingSince.IsZero() && time.Since(res.failingSince) >= d.cfg.Lifecycle.DegradedAfter &&
 			!d.reach.cutOff()
 }
 
 // changeState changes the state of the endpoint as a result says. If the store fails it is tried
 // again for a while: until it is stored, other attempts are made at an endpoint that is gone.
-func (d *Dispatcher) changeState(ctx context.Context, v *result) {
+func (d *Dispatcher) changeState(ctx context.Context, res *result) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	err := d.tryChangeState(ctx, v)
+	err := d.tryChangeState(ctx, res)
 	for wait := 100 * time.Millisecond; err != nil && sleep(ctx, wait); wait *= 2 {
-		err = d.tryChangeState(ctx, v)
+		err = d.tryChangeState(ctx, res)
 	}
 	if err != nil {
-		d.stateNotStored(ctx, v.task, err)
+		d.stateNotStored(ctx, res.task, err)
 	}
 }
 
@@ -146,43 +146,43 @@ func (d *Dispatcher) stateNotStored(ctx context.Context, t *task, err error) {
 	}
 }
 
-func (d *Dispatcher) tryChangeState(ctx context.Context, v *result) error {
+func (d *Dispatcher) tryChangeState(ctx context.Context, res *result) error {
 	switch {
-	case v.gone:
-		return d.changeHealth(ctx, v, webhook.Disabled)
-	case v.task.probe.Load() != nil:
-		return d.endProbe(ctx, v)
+	case res.gone:
+		return d.changeHealth(ctx, res, webhook.Disabled)
+	case res.task.storedProbe.Load() != nil:
+		return d.endProbe(ctx, res)
 	default:
-		return d.changeHealth(ctx, v, webhook.Degraded)
+		return d.changeHealth(ctx, res, webhook.Degraded)
 	}
 }
 
 // changeHealth makes an endpoint degraded or disabled, unless it is already, or its subscription
 // has been changed since the attempt: then the attempt says nothing of the endpoint as it is now.
-func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook.Health) error {
-	t, at := v.task, d.now()
+func (d *Dispatcher) changeHealth(ctx context.Context, res *result, health webhook.Health) error {
+	t, at := res.task, d.now()
 	stale := false
-	err := d.updateState(ctx, t.OrganizationID, t.Endpoint, v.revision, t.EventType,
+	err := d.updateState(ctx, t.OrganizationID, t.Endpoint, res.revision, t.EventType,
 		func(state *webhook.EndpointState) bool {
 			if state.Health == webhook.Disabled || state.Health == health {
 				return false
 			}
 			// Another process has found it healthy since this one began to see it fail.
 			stale = health == webhook.Degraded && !state.Since.IsZero() &&
-				state.Since.After(d.clock.fromLocal(v.failingSince))
+				state.Since.After(d.clock.fromLocal(res.failingSince))
 			if stale {
 				return false
 			}
 			if state.FailingSince.IsZero() {
 				state.FailingSince = at
-				if !v.failingSince.IsZero() {
-					state.FailingSince = d.clock.fromLocal(v.failingSince)
+				if !res.failingSince.IsZero() {
+					state.FailingSince = d.clock.fromLocal(res.failingSince)
 				}
 			}
-			state.Health, state.Since, state.ChangedBy, state.Cause = health, at, "", causeOf(v)
+			state.Health, state.Since, state.ChangedBy, state.Cause = health, at, "", causeOf(res)
 			state.NextProbe = time.Time{}
 			if health == webhook.Degraded {
-				state.NextProbe = at.Add(max(d.cfg.Lifecycle.wait(0), v.observed.RetryAfter))
+				state.NextProbe = at.Add(max(d.cfg.Lifecycle.wait(0), res.observed.RetryAfter))
 			}
 			return true
 		})
@@ -195,47 +195,47 @@ func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook
 	return err
 }
 
-func causeOf(v *result) *webhook.EndpointCause {
-	a := v.attempt
+func causeOf(res *result) *webhook.EndpointCause {
+	a := res.attempt
 	if a == nil {
 		return nil
 	}
-	return &webhook.EndpointCause{DeliveryID: v.task.DeliveryID, Class: a.Class,
+	return &webhook.EndpointCause{DeliveryID: res.task.DeliveryID, Class: a.Class,
 		StatusCode: a.StatusCode, Error: a.Error}
 }
 
 // endProbe stores what a probe says of its endpoint. If there was no attempt, the next probe may
 // come at once. It changes nothing if the state was changed meanwhile, such as by a person.
-func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
-	t := v.task
+func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
+	t := res.task
 	t.storingProbe.Lock()
 	defer t.storingProbe.Unlock()
-	before := t.probe.Load()
+	before := t.storedProbe.Load()
 	if before == nil {
 		return nil
 	}
 	after := *before.Clone()
-	if at := d.now(); v.attempt != nil {
-		if v.observed.Health == breaker.Unhealthy && d.reach.cutOff() {
+	if at := d.now(); res.attempt != nil {
+		if res.observed.Health == breaker.Unhealthy && d.reach.cutOff() {
 			after.NextProbe = at.Add(d.cfg.Lifecycle.FirstProbe) // it says more of this process
 		} else {
-			after = d.cfg.Lifecycle.afterProbe(after, v.observed, at)
+			after = d.cfg.Lifecycle.afterProbe(after, res.observed, at)
 		}
-		if v.observed.Health == breaker.Unhealthy {
-			after.Cause = causeOf(v)
+		if res.observed.Health == breaker.Unhealthy {
+			after.Cause = causeOf(res)
 		}
 	} else {
 		after.NextProbe = at
 	}
-	err := d.store.SetEndpointState(ctx, &after, v.revision)
+	err := d.store.SetEndpointState(ctx, &after, res.revision)
 	switch {
 	case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
-		t.probe.Store(nil)
+		t.storedProbe.Store(nil)
 		return nil
 	case err != nil:
 		return err
 	}
-	t.probe.Store(nil)
+	t.storedProbe.Store(nil)
 	d.healthChanged(ctx, before, &after, t.EventType)
 	d.queue.SignalClaim()
 	return nil
@@ -247,12 +247,12 @@ func (d *Dispatcher) extendProbes(ctx context.Context, leases []webhook.Lease, u
 		if ctx.Err() != nil || !t.storingProbe.TryLock() {
 			continue // the next time, or the probe has just ended
 		}
-		if state := t.probe.Load(); state != nil {
+		if state := t.storedProbe.Load(); state != nil {
 			next := state.Clone()
 			next.NextProbe = until
 			// If it fails, another process may probe a little early, which does no harm.
 			if d.store.SetEndpointState(ctx, next, 0) == nil {
-				t.probe.Store(next)
+				t.storedProbe.Store(next)
 			}
 		}
 		t.storingProbe.Unlock()

@@ -76,22 +76,22 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 	case s.waiting <- struct{}{}:
 		defer func() { <-s.waiting }()
 	default:
-		v := requeue(t)
-		v.settlement.DueAt = r.d.now().Add(suspectPause)
-		return v, true
+		res := requeue(t)
+		res.settlement.DueAt = r.d.now().Add(suspectPause)
+		return res, true
 	}
 	select {
 	case s.alone <- struct{}{}:
 	case <-r.attemptCtx.Done():
 		return requeue(t), true
 	}
-	v, ok := r.attempt(t)
+	res, ok := r.attempt(t)
 	if ok {
-		v.onSettled = func() { <-s.alone }
+		res.onSettled = func() { <-s.alone }
 	} else {
 		<-s.alone
 	}
-	return v, ok
+	return res, ok
 }
 
 // noteStart has the store note that the attempt of a suspect begins. It returns false if the store
@@ -121,9 +121,9 @@ func (r *run) resultOfLost(t *task) result {
 	case !errors.Is(err, webhook.ErrNotFound):
 		return requeueForOthers(t, d.cfg.PollInterval) // its own policy is not known now
 	}
-	v := resultOf(t, &webhook.Attempt{
+	res := resultOf(t, &webhook.Attempt{
 		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
 	}, decideLost(&t.Task, d.cfg.MaxLostAttempts, rules, d.now()))
-	v.settlement.Lost = true
-	return v
+	res.settlement.Lost = true
+	return res
 }

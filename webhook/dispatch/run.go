@@ -351,19 +351,19 @@ func (r *run) waitToClaim(
 func (r *run) settleLoop() {
 	failures := outage.NewLog(r.d.cfg.Logger, "store results")
 	batch := make([]result, 0, maxSettle)
-	for v := range r.results {
-		batch = append(batch[:0], v)
+	for res := range r.results {
+		batch = append(batch[:0], res)
 		runtime.Gosched() // results that are about to come join this batch
 		for len(batch) < maxSettle {
 			more := false
 			select {
-			case v, more = <-r.results:
+			case res, more = <-r.results:
 			default:
 			}
 			if !more {
 				break
 			}
-			batch = append(batch, v)
+			batch = append(batch, res)
 		}
 		if err := r.settle(batch, failures); err != nil {
 			r.countLeased(len(batch), err)
@@ -425,12 +425,12 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 			d.queue.ClaimAt(local.Add(wait))
 		}
 		if d.mayChangeState(&batch[i]) {
-			v := batch[i] // the batch is used again
+			res := batch[i] // the batch is used again
 			r.pendingStateChanges.Add(1)
 			r.stateChanges.Go(func() {
 				// Few at a time: what others store must not wait behind thousands of them.
 				r.stateSlots <- struct{}{}
-				d.changeState(ctx, &v)
+				d.changeState(ctx, &res)
 				<-r.stateSlots
 				r.pendingStateChanges.Add(-1)
 				r.claimIfDrained()

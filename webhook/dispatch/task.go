@@ -12,10 +12,10 @@ import (
 // task is a claimed delivery in this process.
 type task struct {
 	webhook.Task
-	item     fairqueue.Item[*task]
-	queuedAt time.Time
-	// probe is Task.Probe, as it was stored last, until the result of the probe is stored.
-	probe atomic.Pointer[webhook.EndpointState]
+	item      fairqueue.Item[*task]
+	heldSince time.Time // by the clock of this process
+	// storedProbe is Task.Probe, as it was stored last, until the result of the probe is stored.
+	storedProbe atomic.Pointer[webhook.EndpointState]
 	// storingProbe is held while the state of the probe is stored.
 	storingProbe sync.Mutex
 	// names are those of the endpoint, set by the worker that makes the attempt.
@@ -35,8 +35,8 @@ func newItems(tasks []webhook.Task) []*fairqueue.Item[*task] {
 	var size *fairqueue.PayloadSize
 	for i := range tasks {
 		// One by one: a slow delivery must not keep its neighbours in memory.
-		t := &task{Task: tasks[i], queuedAt: at}
-		t.probe.Store(t.Probe)
+		t := &task{Task: tasks[i], heldSince: at}
+		t.storedProbe.Store(t.Probe)
 		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
 			size = &fairqueue.PayloadSize{Bytes: len(t.Payload)}
 		}

@@ -19,14 +19,14 @@ import (
 // maxExcerpt is how many bytes an attempt keeps of an error, and of an answer.
 const maxExcerpt = 1024
 
-// try makes one attempt with the channel of the key. It returns the attempt for the history, the
+// try makes one attempt with the channel of that channel key. It returns the attempt for the history, the
 // progress for the next one, and the error, which decides what follows. ctx must have the Gate of
 // renders.
 func (d *Dispatcher) try(
-	ctx context.Context, key string, ch openedChannel, m *channel.Message,
+	ctx context.Context, channelKey string, ch openedChannel, m *channel.Message,
 ) (*webhook.Attempt, json.RawMessage, error) {
 	started := time.Now()
-	result, err := d.send(ctx, key, ch, m)
+	result, err := d.send(ctx, channelKey, ch, m)
 	attempt := &webhook.Attempt{
 		Number:     m.Attempt,
 		StartedAt:  d.clock.fromLocal(started),
@@ -55,7 +55,7 @@ func failed(a *webhook.Attempt, err error) {
 
 // send calls the channel.
 func (d *Dispatcher) send(
-	ctx context.Context, key string, ch openedChannel, m *channel.Message,
+	ctx context.Context, channelKey string, ch openedChannel, m *channel.Message,
 ) (result channel.Result, err error) {
 	switch {
 	case ch.err != nil:
@@ -63,13 +63,13 @@ func (d *Dispatcher) send(
 		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: ch.err}
 	case ch.Channel == nil:
 		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig,
-			Err: fmt.Errorf("the subscription no longer has the channel %q", key)}
+			Err: fmt.Errorf("the subscription no longer has the channel %q", channelKey)}
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			// The type, because the value may contain a secret.
 			d.cfg.Logger.ErrorContext(ctx, "webhook: a channel panicked",
-				"channel", key, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				"channel", channelKey, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic,
 				Err: errors.New("the channel panicked")}
 		}
