@@ -77,7 +77,7 @@ func newDispatcher(o options, s *sink, store webhook.Store) (*dispatch.Dispatche
 	}
 	return dispatch.New(store, dispatch.Config{
 		Channels:               channels,
-		MaxInFlight:            max(4*o.inFlight/3, 1), // of which 3/4 are for endpoints that are new
+		MaxInFlight:            4 * o.inFlight / 3, // of which 3/4 are for endpoints that are new
 		MaxInFlightPerEndpoint: o.inFlight,
 		Retention:              dispatch.Retention{Succeeded: o.retention},
 		Logger:                 slog.New(slog.DiscardHandler),

@@ -33,6 +33,8 @@ type sinkServer struct {
 	arrivals      atomic.Int64
 	// onBody sees each body while latencies are measured.
 	onBody atomic.Pointer[func([]byte)]
+	// delay is how long an answer takes, in nanoseconds.
+	delay atomic.Int64
 }
 
 func startSink(ctx context.Context) (*sink, error) {
@@ -119,6 +121,9 @@ func (s *sinkServer) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 		s.arrivals.Add(1)
 	}
 	buffers.Put(body)
+	if d := s.delay.Load(); d > 0 {
+		time.Sleep(time.Duration(d))
+	}
 }
 
 // emittedMark is the metadata field that carries the time of the emit.

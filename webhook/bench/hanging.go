@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+const (
+	healthyEndpoints = 20
+	hangingEndpoints = 4
+	healthyRate      = 500 // events a second, for all healthy endpoints; the others get as many
+	slowAnswer       = 200 * time.Millisecond
+)
+
+// hanging prints what 20 endpoints get while 4 others of the same organization, which have half of
+// the traffic, accept each request and never answer: with answers that come at once, and with
+// answers that are all slow.
+func hanging(ctx context.Context, o options, s *sink, out io.Writer) error {
+	hostile, err := startHostile(ctx)
+	if err != nil {
+		return err
+	}
+	defer hostile.stop()
+	fmt.Fprintf(out, "%-20s %-12s %-16s %10s %10s %10s %10s\n", "20 endpoints", "answers", "others",
+		"events/s", "delivered", "p50", "p99")
+	for _, name := range o.stores() {
+		for _, answers := range []string{"at once", "slow"} {
+			for _, hangs := range []bool{false, true} {
+				if err := beside(ctx, o, s, out, name, answers, hostile.url, hangs); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func beside(
+	ctx context.Context, o options, s *sink, out io.Writer, name, answers, hostile string, hangs bool,
+) (err error) {
+	opened, err := openStore(ctx, o, name)
+	if err != nil {
+		return err
+	}
+	o.inFlight = 0 // the Dispatcher's default
+	d, err := newDispatcher(o, s, opened)
+	if err != nil {
+		return errors.Join(err, opened.close())
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(running) }()
+	defer func() {
+		stop()
+		err = errors.Join(err, <-ended, opened.close())
+	}()
+	if answers == "slow" {
+		s.delay.Store(int64(slowAnswer))
+		defer s.delay.Store(0)
+	}
+	if err := subscribeEach(ctx, d, "healthy", s.url, healthyEndpoints); err != nil {
+		return err
+	}
+	if err := subscribeEach(ctx, d, "hangs", hostile+"/silent/", hangingEndpoints); err != nil {
+		return err
+	}
+	var arrived arrivals
+	seen := arrived.add
+	s.onBody.Store(&seen)
+	defer s.onBody.Store(nil)
+
+	others := "none"
+	if hangs {
+		others = fmt.Sprint(hangingEndpoints, " that hang")
+	}
+	var emits sync.WaitGroup
+	var emitted atomic.Int64
+	failed := make(chan error, 2)
+	start, end := time.Now(), 2*o.duration
+	emits.Go(func() {
+		failed <- emitPaced(ctx, d, "healthy", healthyEndpoints, end, &emitted)
+	})
+	if hangs {
+		emits.Go(func() { failed <- emitPaced(ctx, d, "hangs", hangingEndpoints, end, new(atomic.Int64)) })
+	}
+	emits.Wait()
+	err = <-failed
+	if hangs {
+		err = errors.Join(err, <-failed)
+	}
+	rate := float64(emitted.Load()) / time.Since(start).Seconds()
+	pause(ctx, time.Second)
+	times := arrived.all()
+	delivered := 100 * float64(len(times)) / float64(max(emitted.Load(), 1))
+	at := func(q float64) string { return fmt.Sprintf("%.2f ms", millis(quantile(times, q))) }
+	if len(times) == 0 {
+		at = func(float64) string { return "-" }
+	}
+	fmt.Fprintf(out, "%-20s %-12s %-16s %10.0f %9.1f%% %10s %10s\n", engineNames[name], answers, others,
+		rate, delivered, at(0.5), at(0.99))
+	return err
+}
+
+// subscribeEach makes n subscriptions, each to a type of events of its own.
+func subscribeEach(
+	ctx context.Context, d *dispatch.Dispatcher, kind, url string, n int,
+) error {
+	for i := range n {
+		err := d.CreateSubscription(ctx, &webhook.Subscription{Name: kind,
+			EventTypes: []event.Pattern{event.Pattern(typeFor(kind, i))},
+			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
+				URL: strings.TrimSuffix(url, "/") + "/" + kind + strconv.Itoa(i),
+			})},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func typeFor(kind string, i int) string { return fmt.Sprintf("%s%d.sent", kind, i) }
+
+// emitPaced emits at healthyRate, for the endpoints in turn.
+func emitPaced(
+	ctx context.Context, d *dispatch.Dispatcher, kind string, endpoints int, length time.Duration,
+	emitted *atomic.Int64,
+) error {
+	var wg sync.WaitGroup
+	var failed atomic.Pointer[error]
+	start := time.Now()
+	for i := 0; ; i++ {
+		due := time.Duration(i) * time.Second / healthyRate
+		if due >= length || failed.Load() != nil || ctx.Err() != nil {
+			break
+		}
+		pause(ctx, time.Until(start.Add(due)))
+		e := newEvent()
+		e.Type = typeFor(kind, i%endpoints)
+		wg.Go(func() {
+			if _, err := d.Emit(ctx, e); err != nil {
+				failed.Store(&err)
+				return
+			}
+			emitted.Add(1)
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return ctx.Err()
+}
+
+// arrivals are the times from emit to arrival.
+type arrivals struct {
+	mu    sync.Mutex
+	times []time.Duration
+}
+
+func (a *arrivals) add(body []byte) {
+	at, ok := emittedAt(body)
+	if !ok {
+		return
+	}
+	took := time.Since(at)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.times = append(a.times, took)
+}
+
+func (a *arrivals) all() []time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.times
+}
