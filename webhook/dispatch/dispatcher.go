@@ -160,7 +160,7 @@ func (d *Dispatcher) checkFields(p *event.Problems, sub *webhook.Subscription) {
 }
 
 // CreateSubscription checks sub as CheckSubscription does and stores it. It sets sub.CreatedAt,
-// sub.UpdatedAt and sub.Revision, and sub.ID if that is empty, also if it then fails. It returns
+// sub.UpdatedAt and sub.Revision, and sub.ID if that is empty, even if it then fails. It returns
 // ErrExists if the id is taken, and a [*webhook.LimitError] if the organization would exceed
 // [Config.Quota].
 //

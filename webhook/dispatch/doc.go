@@ -137,14 +137,14 @@
 // degraded, or disabled by the library, has it probed at once.
 //
 // A process that reaches nothing does not blame the endpoints: if 8 hosts have failed, and none has
-// answered since, it takes itself to be cut off. Until a host answers, it makes no endpoint
-// degraded or disabled, counts no failed probe, and has logged that at Error.
+// answered since, it takes itself to be cut off, and logs that at Error. Until a host answers, it
+// makes no endpoint degraded or disabled, and counts no failed probe.
 //
 // Waiting costs a delivery nothing, because it is not the delivery that has failed. A probe
 // that fails does not count as one of its attempts, although it is in the history, until that
 // has 125 attempts. Once the endpoint is healthy again, the age that the retry policy allows
-// counts from then for all that has waited. It goes out few at a time at first, as to any
-// endpoint that has not answered yet. Deliveries that wait are kept until they are delivered
+// counts from then for all deliveries that have waited. They go out a few at a time at first, as
+// to any endpoint that has not answered yet. Deliveries that wait are kept until they are delivered
 // or cancelled, as those of a paused subscription are.
 //
 // Hooks.HealthChanged and a line of the log tell of each change once, in the process that

@@ -12,8 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// EndpointState returns the stored state of an endpoint of the organization, or ErrNotFound if it
-// has no such subscription, or that no such channel.
+// EndpointState returns the stored state of an endpoint of the organization, or ErrNotFound if the
+// organization has no such subscription, or the subscription has no such channel.
 func (d *Dispatcher) EndpointState(
 	ctx context.Context, organizationID string, e webhook.Endpoint,
 ) (webhook.EndpointState, error) {
@@ -36,11 +36,13 @@ func (d *Dispatcher) EndpointStates(
 }
 
 // EnableEndpoint makes a degraded or disabled endpoint of the organization healthy, because a
-// person has repaired it. The deliveries that wait for it go out, few at a time at first, and the
+// person has repaired it. The deliveries that wait for it go out, a few at a time at first, and the
 // age that the retry policy allows counts from now. by names the person, in 1 to 200 bytes: it is
-// kept in the state and given to [Hooks]. Since when the endpoint had failed is kept too, as the
-// LastFailure of the state: if it fails again, the log says so. EnableEndpoint does nothing to an endpoint that is healthy. It
-// returns ErrNotFound if the organization has no such subscription, or that no such channel.
+// kept in the state and given to [Hooks]. The state also keeps when the endpoint failed, as
+// LastFailure: if it fails again, the log says so.
+//
+// EnableEndpoint does nothing to an endpoint that is healthy. It returns ErrNotFound if the
+// organization has no such subscription, or the subscription has no such channel.
 func (d *Dispatcher) EnableEndpoint(
 	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
 ) error {
@@ -54,8 +56,8 @@ func (d *Dispatcher) EnableEndpoint(
 }
 
 // DisableEndpoint disables an endpoint of the organization, until [Dispatcher.EnableEndpoint] is
-// called for it. Its deliveries wait. The other channels of its subscription continue, which they
-// do not if the subscription is paused. An attempt that is in flight still ends. For up to
+// called for it. Its deliveries wait. The other channels of its subscription continue; to stop them
+// too, pause the subscription. An attempt that is in flight still ends. For up to
 // Config.PollInterval after the call, another process may still attempt deliveries that it has in
 // memory, a probe among them. by is as for EnableEndpoint. DisableEndpoint does nothing to an
 // endpoint that is disabled already.
@@ -134,9 +136,9 @@ func configsByChannelKey(sub *webhook.Subscription) map[string]string {
 	return configs
 }
 
-// probeRepaired has endpoints probed at once that fail, or were disabled because they did, and whose
-// configuration the update has changed: a person may have repaired them, or another channel may
-// have got their key.
+// probeRepaired has endpoints probed at once that fail, or were disabled because they did, and
+// whose configuration the update has changed: a person may have repaired them, or another channel
+// may have got their key.
 func (d *Dispatcher) probeRepaired(
 	ctx context.Context, unhealthy []unhealthyEndpoint, updated *webhook.Subscription,
 ) error {

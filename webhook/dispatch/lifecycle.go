@@ -22,9 +22,9 @@ const Never time.Duration = math.MaxInt64
 // often a degraded one is probed. All processes that share a store should have the same. See Health
 // of an endpoint in the documentation of the package.
 type Lifecycle struct {
-	// DegradedAfter is how long an endpoint must fail in one process, for at least 8 different deliveries and
-	// without an answer in between, before it becomes degraded. Defaults to 1 minute; [Never] leaves
-	// every endpoint healthy, unless it says that it is gone or a person disables it.
+	// DegradedAfter is how long an endpoint must fail in one process, for at least 8 different
+	// deliveries and without an answer in between, before it becomes degraded. Defaults to 1 minute;
+	// [Never] leaves every endpoint healthy, unless it says that it is gone or a person disables it.
 	DegradedAfter time.Duration
 	// FirstProbe is how long a degraded endpoint gets no attempt until the first probe. After each
 	// probe that fails, the wait is twice as long, up to MaxProbe, or what the endpoint asks for if

@@ -64,7 +64,8 @@ func (d *Dispatcher) logDelivery(
 	ctx context.Context, kind *lineKind, t *task, a *webhook.Attempt, more ...slog.Attr,
 ) {
 	if d.cfg.Logger.Enabled(ctx, slog.LevelWarn) && kind.throttle.Allow(time.Now(), t.Endpoint) {
-		d.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, kind.message, append(deliveryAttributes(t, a), more...)...)
+		d.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, kind.message,
+			append(deliveryAttributes(t, a), more...)...)
 	}
 }
 
@@ -85,7 +86,8 @@ func (n names) append(attributes []slog.Attr) []slog.Attr {
 }
 
 // deliveryAttributes name the delivery and, unless it is nil, what the attempt came to, with the
-// names of the endpoint: only the worker that makes the attempt sets those, and what has its result.
+// names of the endpoint: only the worker that makes the attempt sets those, and what has its
+// result.
 func deliveryAttributes(t *task, a *webhook.Attempt) []slog.Attr {
 	attributes := []slog.Attr{
 		slog.String("event_id", t.EventID),

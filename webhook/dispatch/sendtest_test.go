@@ -160,7 +160,7 @@ func TestSendTestIsLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{Tests: dispatch.TestLimits{PerMinute: 6, InFlight: 3,
-			InFlightOfAll: 4}}, accept)
+			TotalInFlight: 4}}, accept)
 		require.NoError(t, b.Channels().Register("by_config", channel.DriverFunc(sendByConfig)))
 		test := func(organization string, configs ...string) error {
 			sub := byConfig(configs...)
@@ -203,13 +203,13 @@ func TestSendTestIsLimited(t *testing.T) {
 func TestTestLimitsOfConfig(t *testing.T) {
 	t.Parallel()
 	_, err := dispatch.New(memstore.New(),
-		dispatch.Config{Tests: dispatch.TestLimits{PerMinute: -1, InFlight: -1, InFlightOfAll: -1}})
-	for _, field := range []string{"Tests.PerMinute", "Tests.InFlight", "Tests.InFlightOfAll"} {
+		dispatch.Config{Tests: dispatch.TestLimits{PerMinute: -1, InFlight: -1, TotalInFlight: -1}})
+	for _, field := range []string{"Tests.PerMinute", "Tests.InFlight", "Tests.TotalInFlight"} {
 		require.ErrorContains(t, err, field)
 	}
 	_, err = dispatch.New(memstore.New(),
 		dispatch.Config{Tests: dispatch.TestLimits{PerMinute: dispatch.NoLimit,
-			InFlight: dispatch.NoLimit, InFlightOfAll: dispatch.NoLimit}})
+			InFlight: dispatch.NoLimit, TotalInFlight: dispatch.NoLimit}})
 	require.NoError(t, err)
 }
 

@@ -28,22 +28,22 @@ type TestLimits struct {
 	// InFlight is how many attempts of an organization's tests may be in flight at once. Defaults to
 	// [webhook.MaxChannels], so that any subscription can be tested as a whole.
 	InFlight int
-	// InFlightOfAll is how many attempts of tests may be in flight at once for all organizations
+	// TotalInFlight is how many attempts of tests may be in flight at once for all organizations
 	// together. Defaults to 200, or InFlight if that is more.
-	InFlightOfAll int
+	TotalInFlight int
 }
 
 func (l TestLimits) withDefaults() TestLimits {
 	settings.Default(&l.PerMinute, 60)
 	settings.Default(&l.InFlight, webhook.MaxChannels)
-	settings.Default(&l.InFlightOfAll, max(4*webhook.MaxChannels, l.InFlight))
+	settings.Default(&l.TotalInFlight, max(4*webhook.MaxChannels, l.InFlight))
 	return l
 }
 
 func (l TestLimits) validate(p *event.Problems) {
 	settings.AtLeast(p, "Tests.PerMinute", l.PerMinute, 1)
 	settings.AtLeast(p, "Tests.InFlight", l.InFlight, 1)
-	settings.AtLeast(p, "Tests.InFlightOfAll", l.InFlightOfAll, 1)
+	settings.AtLeast(p, "Tests.TotalInFlight", l.TotalInFlight, 1)
 }
 
 // testGate holds tests against their limits.
@@ -72,7 +72,7 @@ const limitTests = "tests"
 // enter lets n attempts of the organization begin, which send that many messages, or
 // returns a [*webhook.LimitError]. leave is called with the same n once they have ended.
 func (g *testGate) enter(organizationID string, n, messages int, now time.Time) error {
-	if most := min(g.limits.InFlight, g.limits.InFlightOfAll); n > most {
+	if most := min(g.limits.InFlight, g.limits.TotalInFlight); n > most {
 		return &webhook.LimitError{Limit: limitTests, Max: most}
 	}
 	g.mu.Lock()
@@ -93,8 +93,8 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 	if t.inFlight+n > g.limits.InFlight {
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlight, RetryAfter: time.Second}
 	}
-	if g.inFlight+n > g.limits.InFlightOfAll {
-		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlightOfAll,
+	if g.inFlight+n > g.limits.TotalInFlight {
+		return &webhook.LimitError{Limit: limitTests, Max: g.limits.TotalInFlight,
 			RetryAfter: time.Second}
 	}
 	t.Spent += float64(messages)
