@@ -33,8 +33,8 @@ type cacheEntry struct {
 	retry    *webhook.Retry
 	channels map[string]openedChannel // by channel key
 	// unhealthy has the health of the endpoints that were degraded or disabled when the entry was
-	// read, if it was read for a delivery that had been queued for a while. It says nothing of one that
-	// was claimed just now: the store hands out only what may be attempted.
+	// read, if it was read for a delivery that had been queued for a while. It says nothing of one
+	// that was claimed just now: the store hands out only what may be attempted.
 	unhealthy map[string]webhook.Health
 	loadedAt  time.Time
 }

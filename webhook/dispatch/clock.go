@@ -10,9 +10,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// clock is the store's, as this process knows it: what it said last, and what has passed since by the
-// monotonic clock. So it does not matter how the clocks of processes differ, nor that one of them is
-// set.
+// clock is the store's, as this process knows it: what it said last, and what has passed since by
+// the monotonic clock. So it does not matter how the clocks of processes differ, nor that one of
+// them is set.
 type clock struct {
 	store  webhook.Store
 	logger *slog.Logger

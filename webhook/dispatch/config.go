@@ -89,9 +89,9 @@ type Config struct {
 	// succeeded or were cancelled, and 30 days for dead ones.
 	Retention Retention
 
-	// Logger gets warnings and errors: the store fails, an endpoint is degraded or disabled, a delivery
-	// is dead, a lease was lost, a channel panicked. At Debug it gets each attempt. Defaults to
-	// slog.Default().
+	// Logger gets warnings and errors: the store fails, an endpoint is degraded or disabled, a
+	// delivery is dead, a lease was lost, a channel panicked. At Debug it gets each attempt. Defaults
+	// to slog.Default().
 	Logger *slog.Logger
 
 	// Hooks are functions for traces and metrics. The zero value calls none.

@@ -32,9 +32,9 @@
 //
 // Delivery is at least once. Once Emit has returned nil and the store is durable, each delivery of
 // the event is retried until the endpoint accepts it, the retry policy gives it up, or its time to
-// live ends, whatever happens to the process in between. A delivery that is given up is dead: it is kept for
-// Retention.Dead, and can be replayed until it has [MaxReplayed] attempts. Only Cancel, and
-// deleting the subscription or the channel, end a delivery earlier.
+// live ends, whatever happens to the process in between. A delivery that is given up is dead: it
+// is kept for Retention.Dead, and can be replayed until it has [MaxReplayed] attempts. Only
+// Cancel, and deleting the subscription or the channel, end a delivery earlier.
 //
 // A receiver gets an event twice if a process dies, or is paused for longer than its lease, between
 // an attempt and storing its result. It recognises duplicates by the event_id. Order is not
@@ -103,7 +103,7 @@
 //     long, up to 1 minute. The first answer ends this.
 //   - If only the same deliveries keep failing, new ones are attempted nevertheless.
 //   - After a 429 or 503 with Retry-After, the endpoint gets no delivery until that time has
-//     passed. Each such answer counts as one of the 8, also if all of them are to the same delivery.
+//     passed. Each such answer counts as one of the 8, even if all are to the same delivery.
 //   - A refusal of one event (400, 404, 413, 422 and the like, or a code of the channel) is an
 //     answer: it says nothing about other events.
 //
@@ -115,12 +115,11 @@
 // [webhook.Health] of each endpoint, which all processes and restarts share, with its cause,
 // since when, and who changed it: see [webhook.EndpointState].
 //
-// An endpoint is degraded once it has failed as a whole for Lifecycle.DegradedAfter, a minute
-// by default: by timeouts, failed connections, 5xx, 429 and the like, for 8 different
-// deliveries at least, and without an answer in between. A success is an answer, and so is the refusal of an
-// event: an endpoint that refuses everything is healthy. An endpoint with so few events that
-// ten minutes pass between attempts is not degraded either: its deliveries keep to the retry
-// policy.
+// An endpoint is degraded once it has failed as a whole for Lifecycle.DegradedAfter, a minute by
+// default: by timeouts, failed connections, 5xx, 429 and the like, for 8 different deliveries at
+// least, and without an answer in between. A success is an answer, and so is the refusal of an
+// event: an endpoint that refuses everything is healthy. An endpoint with so few events that ten
+// minutes pass between attempts is not degraded either: its deliveries keep to the retry policy.
 //
 // While an endpoint is degraded, its deliveries wait, but for one at a time, over all
 // processes: the probe, a minute later at first, then in steps that double up to half an hour.

@@ -19,9 +19,9 @@ import (
 // maxExcerpt is how many bytes an attempt keeps of an error, and of an answer.
 const maxExcerpt = 1024
 
-// try makes one attempt with the channel of that channel key. It returns the attempt for the history, the
-// progress for the next one, and the error, which decides what follows. ctx must have the Gate of
-// renders.
+// try makes one attempt with the channel of that channel key. It returns the attempt for the
+// history, the progress for the next one, and the error, which decides what follows. ctx must have
+// the Gate of renders.
 func (d *Dispatcher) try(
 	ctx context.Context, channelKey string, ch openedChannel, m *channel.Message,
 ) (*webhook.Attempt, json.RawMessage, error) {

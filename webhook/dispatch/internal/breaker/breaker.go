@@ -56,15 +56,15 @@ const (
 // A Breaker remembers how an endpoint has been answering. The zero value is closed. It has no
 // clock: its methods are told the time. It is not safe for concurrent use.
 type Breaker struct {
-	// weightedFailures are the ids of the deliveries that failed since the endpoint last answered, each
-	// as often as it counts (weight of Record). One that fails again is not added again, unless the
-	// endpoint asked for time: it says less about the endpoint than about itself.
+	// weightedFailures are the ids of the deliveries that failed since the endpoint last answered,
+	// each as often as it counts (weight of Record). One that fails again is not added again, unless
+	// the endpoint asked for time: it says less about the endpoint than about itself.
 	weightedFailures []int64
-	// unweightedFailures are up to FailureThreshold of them, each once, however often it failed,
+	// distinctFailures are up to FailureThreshold of them, each once, however often it failed,
 	// those included that have failed since the breaker tripped.
-	unweightedFailures []int64
-	freshBackoff       backoff // of deliveries that were never attempted
-	retryBackoff       backoff // of those that were
+	distinctFailures []int64
+	freshBackoff     backoff // of deliveries that were never attempted
+	retryBackoff     backoff // of those that were
 	// retryAfterUntil is until when the endpoint has asked to be left alone. An answer to an earlier
 	// request does not end that.
 	retryAfterUntil time.Time
@@ -92,9 +92,9 @@ func (b *Breaker) Record(
 	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.retryAfterUntil) {
 		b.retryAfterUntil = asked
 	}
-	if len(b.unweightedFailures) < FailureThreshold &&
-		!slices.Contains(b.unweightedFailures, deliveryID) {
-		b.unweightedFailures = append(b.unweightedFailures, deliveryID)
+	if len(b.distinctFailures) < FailureThreshold &&
+		!slices.Contains(b.distinctFailures, deliveryID) {
+		b.distinctFailures = append(b.distinctFailures, deliveryID)
 	}
 	switch {
 	case b.Tripped() && retry:
@@ -133,10 +133,10 @@ func (b *backoff) startNext(now time.Time) {
 // before it gets more than one attempt at a time.
 func (b *Breaker) Tripped() bool { return len(b.weightedFailures) >= FailureThreshold }
 
-// FailsAsAWhole reports whether FailureThreshold different deliveries have failed, with no answer in
-// between, whatever the weight of each and however often one was told to wait: then it is the
+// FailsAsAWhole reports whether FailureThreshold different deliveries have failed, with no answer
+// in between, whatever the weight of each and however often one was told to wait: then it is the
 // endpoint that fails, and not a few deliveries.
-func (b *Breaker) FailsAsAWhole() bool { return len(b.unweightedFailures) >= FailureThreshold }
+func (b *Breaker) FailsAsAWhole() bool { return len(b.distinctFailures) >= FailureThreshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }

@@ -21,8 +21,8 @@ func (c *Core[T]) bufferThresholds() bufferThresholds {
 }
 
 // hasRoom reports whether the endpoint may have n more items in the buffer. One that is slow, or
-// new, has no use for more that were never attempted than it can have in flight soon; if it has none
-// of those, it may have n. Those that have failed before must not keep them out.
+// new, has no use for more that were never attempted than it can have in flight soon; if it has
+// none of those, it may have n. Those that have failed before must not keep them out.
 func (e *endpointQueue[T]) hasRoom(t bufferThresholds, n int) bool {
 	if e.speed() != speedFast && len(e.fresh)+e.prefetchReservations > max(4*e.window-n, 0) {
 		return false
@@ -137,8 +137,8 @@ type ClaimBudget struct {
 	BufferEmpty bool
 }
 
-// PlanClaim returns what may be claimed now: the caller claims it, and calls RecordClaim. A Limit of
-// 0 means nothing; Actions.Claim says then when there is capacity again.
+// PlanClaim returns what may be claimed now: the caller claims it, and calls RecordClaim. A Limit
+// of 0 means nothing; Actions.Claim says then when there is capacity again.
 func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	c.now = now
 	if !c.accepting {

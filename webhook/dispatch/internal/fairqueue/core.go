@@ -117,7 +117,7 @@ type Item[T any] struct {
 
 	// While it is in flight:
 	slot                         slotKind
-	slow                         bool         // it has lasted longer than slowAfter, not counting pauses
+	slow                         bool         // it has lasted longer than slowAfter, without pauses
 	finished                     bool         // the attempt is over
 	slotHost                     *host[T]     // that the slot is counted for
 	clockStart                   time.Time    // zero until TryBegin; later by what it has waited since

@@ -185,8 +185,8 @@ func (c *Core[T]) clearFailingSince(e *endpointQueue[T]) {
 	c.updateTrippedCount(e)
 }
 
-// updateTrippedCount counts the endpoint in Core.trippedBreakers if attempts that failed have tripped
-// its breaker, and no longer if not.
+// updateTrippedCount counts the endpoint in Core.trippedBreakers if attempts that failed have
+// tripped its breaker, and no longer if not.
 func (c *Core[T]) updateTrippedCount(e *endpointQueue[T]) {
 	tripped := !e.failingSince.IsZero() && e.breaker.Tripped()
 	switch {

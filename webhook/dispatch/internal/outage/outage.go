@@ -18,8 +18,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// A Log logs once that some work began to fail, and once that it succeeds again. An outage that ends
-// and begins again within a minute is not logged again. It is not safe for concurrent use.
+// A Log logs once that some work began to fail, and once that it succeeds again. An outage that
+// ends and begins again within a minute is not logged again. It is not safe for concurrent use.
 type Log struct {
 	logger  *slog.Logger
 	op      string
