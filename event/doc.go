@@ -36,6 +36,7 @@
 //   - event.go: the envelope and its id
 //   - catalogue.go, eventtype.go: event types and patterns
 //   - cachescope.go: cache scopes and cache keys
+//   - sample.go: events for previews and tests
 //   - validate.go, problems.go: validation
 //   - decode.go: decoding
 //   - encode.go: encoding

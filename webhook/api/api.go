@@ -177,7 +177,7 @@ func (c Config) withDefaults() (Config, error) {
 	for i, t := range c.Catalogue {
 		if t.Example != "" {
 			field := fmt.Sprintf("Catalogue[%d].Example", i)
-			p.AddError(field, sampleEvent(t.Type, t.Example).Validate())
+			p.AddError(field, c.Catalogue.Sample(t.Type).Validate())
 		}
 	}
 	if c.Logger == nil {

@@ -187,7 +187,7 @@ func (a *API) sendTest(r *request) (*response, error) {
 	p := &problems{}
 	var channels []string
 	eventType := a.testEventType(sub)
-	e := a.sampleEvent(eventType)
+	e := a.cfg.Catalogue.Sample(eventType)
 	if o := optionalObject(p, r.body); o != nil {
 		if name := o.text("channel"); name != "" {
 			channels = []string{name}
@@ -271,7 +271,7 @@ func readEventType(o *object, value string) string {
 func (a *API) readEvent(o *object, eventType string) *event.Event {
 	raw := o.get("event")
 	if raw == nil {
-		return a.sampleEvent(eventType)
+		return a.cfg.Catalogue.Sample(eventType)
 	}
 	var found event.Problems
 	e, err := event.Decode(raw)
@@ -280,60 +280,10 @@ func (a *API) readEvent(o *object, eventType string) *event.Event {
 		o.found.mergeError(found.Err())
 		return &event.Event{}
 	}
-	completeEvent(e, eventType)
+	e.FillSample(eventType)
 	found.AddError("event", e.Validate())
 	o.found.mergeError(found.Err())
 	return e
-}
-
-// sampleEvent returns the example of the type in the catalogue, or a sample event.
-func (a *API) sampleEvent(eventType string) *event.Event {
-	t, _ := a.cfg.Catalogue.Lookup(eventType)
-	return sampleEvent(eventType, t.Example)
-}
-
-// sampleEvent completes an example, which the configuration has checked, or an empty event.
-func sampleEvent(eventType, example string) *event.Event {
-	e := &event.Event{}
-	_, builtIn := event.Lookup(eventType)
-	if decoded, err := event.Decode([]byte(example)); err == nil {
-		e = decoded
-	}
-	unnamed := example != "" && !builtIn && e.Namespace == "" // such events need no namespace
-	completeEvent(e, eventType)
-	if unnamed {
-		e.Namespace = ""
-	}
-	if e.Metadata["test"] == nil {
-		e.Metadata["test"] = true
-	}
-	return e
-}
-
-// completeEvent sets the fields that are missing.
-func completeEvent(e *event.Event, eventType string) {
-	setDefault(&e.ID, event.NewID())
-	setDefault(&e.Type, eventType)
-	setDefault(&e.Actor, event.ActorSystem)
-	setDefault(&e.Version, event.Version1)
-	if e.OccurredAt.IsZero() {
-		e.OccurredAt = time.Now().UTC().Truncate(time.Microsecond)
-	}
-	if e.Namespace == "" && e.NamespaceID == "" {
-		e.Namespace = "example"
-	}
-	resource, _, _ := strings.Cut(e.Type, ".")
-	setDefault(&e.Subject.Type, resource)
-	setDefault(&e.Subject.ID, resource+"_example")
-	if e.Metadata == nil {
-		e.Metadata = map[string]any{"test": true}
-	}
-}
-
-func setDefault(field *string, value string) {
-	if *field == "" {
-		*field = value
-	}
 }
 
 // storedEvent reads the payload of an event that was emitted before.

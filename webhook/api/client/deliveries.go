@@ -129,9 +129,8 @@ func (c *Client) ReplayAll(
 		}
 	})
 	for {
-		var out api.ReplayResponse
-		if _, err := c.call(ctx, "POST", at(subscriptionID, "replay"), nil, request, &out,
-			options...); err != nil {
+		out, err := c.ReplayPart(ctx, subscriptionID, request, options...)
+		if err != nil {
 			return replayed, err
 		}
 		replayed += out.Replayed
@@ -143,6 +142,17 @@ func (c *Client) ReplayAll(
 			request.Limit = limit - replayed
 		}
 	}
+}
+
+// ReplayPart makes one of the calls that [Client.ReplayAll] makes, for a program that shows progress.
+// It replays at most request.Limit deliveries. To continue, set request.Cursor to the NextCursor of
+// the answer, until that is nil.
+func (c *Client) ReplayPart(
+	ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option,
+) (*api.ReplayResponse, error) {
+	out := &api.ReplayResponse{}
+	_, err := c.call(ctx, "POST", at(subscriptionID, "replay"), nil, request, out, options...)
+	return orNil(out, err)
 }
 
 // Statistics returns the figures of a webhook since the hour of the given time; zero is 24 hours

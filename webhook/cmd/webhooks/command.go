@@ -24,7 +24,10 @@ type command struct {
 // commands returns all commands in the order of help.
 func commands() []*command {
 	return []*command{
-		&verifyCommand, &signCommand, &secretNewCommand, &suiteCommand,
+		&verifyCommand, &signCommand, &secretNewCommand, &secretRotateCommand, &suiteCommand,
+		&templateCheckCommand, &templateRenderCommand, &triggerCommand,
+		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesReplayCommand,
+		&deliveriesCancelCommand, &deliveriesExportCommand, &doctorCommand,
 		&completionCommand, &versionCommand,
 	}
 }

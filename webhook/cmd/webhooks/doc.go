@@ -38,9 +38,11 @@
 //
 //   - main.go, run.go: signals, finding the command, errors and exit codes
 //   - command.go, help.go, completion.go: the list of commands and what follows from it
-//   - flags.go, secrets.go: flags and settings that commands share
+//   - flags.go, secrets.go, connect.go: flags and settings that commands share
 //   - output.go: text, JSON, colours, progress
-//   - sign.go, secret.go, suite.go, version.go: the commands of these names
+//   - sign.go, secret.go, suite.go, template.go, trigger.go, doctor.go, version.go: the commands of
+//     these names
+//   - deliveries.go, replay.go: list, show and export; replay and cancel
 //   - verify.go, request.go, candidates.go, mismatch.go, diagnose.go: the command verify; reading the
 //     request, what it may have been signed with, and why it does not match
 package main

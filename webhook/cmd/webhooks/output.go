@@ -94,6 +94,8 @@ func (p *printer) paint(w io.Writer, code, text string) string {
 func (p *printer) red(w io.Writer, text string) string   { return p.paint(w, "31", text) }
 func (p *printer) green(w io.Writer, text string) string { return p.paint(w, "32", text) }
 
+func (p *printer) yellow(w io.Writer, text string) string { return p.paint(w, "33", text) }
+
 // table writes rows in columns, the first one as the heading. Cells have no colours: their escapes
 // would count as columns.
 func (p *printer) table(rows [][]string) {
@@ -142,4 +144,16 @@ func short(d time.Duration) string {
 		return d.Round(100 * time.Millisecond).String()
 	}
 	return d.Round(time.Millisecond).String()
+}
+
+// ago writes how long a time is past, or is to come.
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	d := time.Since(t)
+	if d < 0 {
+		return "in " + short(-d)
+	}
+	return short(d) + " ago"
 }

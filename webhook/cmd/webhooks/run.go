@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -118,6 +119,7 @@ func explain(ctx context.Context, err error) (code int, text, remedy string) {
 		answer *client.Error
 		bad    *event.ValidationError
 		noHTTP *url.Error
+		noJSON *json.SyntaxError
 	)
 	switch {
 	case err == nil:
@@ -126,23 +128,28 @@ func explain(ctx context.Context, err error) (code int, text, remedy string) {
 		return exitInterrupted, "interrupted", ""
 	case errors.Is(err, errNo):
 		return exitNo, "", ""
+	case errors.As(err, &hint):
+		return hint.code, err.Error(), hint.remedy
 	case errors.As(err, &usage):
 		if usage.command != "" {
 			remedy = fmt.Sprintf("%q explains the command.", "webhooks help "+usage.command)
 		}
 		return exitUsage, usage.text, remedy
-	case errors.As(err, &hint):
-		return hint.code, err.Error(), hint.remedy
 	case errors.As(err, &answer):
 		return explainAnswer(answer)
 	case errors.As(err, &noHTTP):
 		return exitUnreachable, err.Error(),
 			"Is the address right, and can this machine reach it? It comes from --url or WEBHOOKS_URL."
+	case errors.As(err, &noJSON):
+		return exitNo, err.Error(), remedyPath
 	case errors.As(err, &bad):
 		return exitUsage, err.Error(), ""
 	}
 	return exitNo, err.Error(), ""
 }
+
+const remedyPath = "This is no answer of the API: check the path of --url or WEBHOOKS_URL, which is " +
+	"that of the list of webhooks."
 
 // explainAnswer explains an error with which the API answered.
 func explainAnswer(e *client.Error) (code int, text, remedy string) {
@@ -159,9 +166,8 @@ func explainAnswer(e *client.Error) (code int, text, remedy string) {
 			remedy = fmt.Sprintf("Try again in %v.", e.RetryAfter.Round(time.Second))
 		}
 		return exitUnreachable, text, remedy
-	case e.StatusCode == http.StatusNotFound && e.Type == "":
-		return exitNo, text, "This is no answer of the API: check the path of --url or WEBHOOKS_URL, " +
-			"which is that of the list of webhooks."
+	case e.StatusCode == http.StatusNotFound && len(e.Details) == 0: // no id is missing
+		return exitNo, text, remedyPath
 	}
 	return exitNo, text, ""
 }

@@ -43,3 +43,57 @@ func (a *app) newSecret(pair bool) error {
 	}
 	return nil
 }
+
+var secretRotateCommand = command{
+	name: "secret rotate", args: "WEBHOOK", short: "Change the signing secret of a webhook",
+	long: `
+Makes a new secret and prints it. From then on, requests are signed with the new
+and the old one, so that the receiver can change in its own time: let it accept
+both, rotate, let it accept the new one only, and end the rotation with --end.`,
+	example: `
+(umask 077; webhooks secret rotate wh_0123456789 > secret)
+webhooks secret rotate --end wh_0123456789`,
+	setup: func(s *flagSet) action {
+		var o rotateOptions
+		o.declare(s)
+		s.StringVar(&o.channel, "channel", "", "`channel` of the webhook, if several can sign")
+		s.BoolVar(&o.end, "end", false, "end the rotation: sign with the newest secret only")
+		return func(ctx context.Context, a *app, args []string) error { return a.rotate(ctx, o, args[0]) }
+	},
+}
+
+type rotateOptions struct {
+	connection
+	channel string
+	end     bool
+}
+
+func (a *app) rotate(ctx context.Context, o rotateOptions, webhookID string) error {
+	c, err := o.client(a)
+	if err != nil {
+		return err
+	}
+	if o.end {
+		if _, err := c.DropSecrets(ctx, webhookID, o.channel); err != nil {
+			return err
+		}
+		a.notef("Requests are signed with the newest secret only.\n")
+		return nil
+	}
+	made, err := c.RotateSecret(ctx, webhookID, o.channel)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.object(made)
+	}
+	a.printf("%s\n", made.SigningSecret)
+	if made.VerificationKey != "" {
+		a.printf("%s\n", made.VerificationKey)
+	}
+	if made.Previous > 0 {
+		a.notef("Requests are still signed with the previous secret too. Give the receiver the new one, "+
+			"then:\n  webhooks secret rotate --end %s\n", webhookID)
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+package event_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// A sample of any type, in the catalogue or not, is a whole event.
+func TestSample(t *testing.T) {
+	t.Parallel()
+	own := event.Catalogue{{Type: "invoice.paid", Example: `{"metadata": {"amount": 5}}`}}
+	for _, c := range []event.Catalogue{own, event.Mixpeek(), nil} {
+		for _, eventType := range []string{"invoice.paid", event.ObjectCreated, "any.thing"} {
+			e := c.Sample(eventType)
+			require.NoError(t, e.Validate())
+			assert.Equal(t, eventType, e.Type)
+			assert.Equal(t, true, e.Metadata["test"])
+		}
+	}
+	paid := own.Sample("invoice.paid")
+	assert.Contains(t, paid.Metadata, "amount")
+	assert.Empty(t, paid.Namespace, "an example of one's own needs none")
+	assert.NotEqual(t, paid.ID, own.Sample("invoice.paid").ID)
+
+	e := &event.Event{Type: "invoice.paid", Subject: event.Subject{ID: "inv_1"}}
+	e.FillSample(event.ObjectCreated)
+	require.NoError(t, e.Validate())
+	assert.Equal(t, "invoice.paid", e.Type)
+	assert.Equal(t, event.Subject{Type: "invoice", ID: "inv_1"}, e.Subject)
+}

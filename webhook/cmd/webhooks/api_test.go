@@ -1,0 +1,244 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+func decode[T any](t *testing.T, line string) T {
+	t.Helper()
+	var v T
+	require.NoError(t, json.Unmarshal([]byte(line), &v), line)
+	return v
+}
+
+// What may be wrong with the way to the API, as a stranger meets it, on each command that uses it.
+func TestConnectionProblems(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<html>welcome</html>"))
+	}))
+	t.Cleanup(page.Close)
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(busy.Close)
+	for name, c := range map[string]struct {
+		url, key string
+		code     int
+		says     string
+	}{
+		"no address":     {"", "k", exitUsage, "Set WEBHOOKS_URL or --url"},
+		"no URL":         {"example.com", "k", exitUsage, "must be an http or https URL"},
+		"nobody listens": {closed.URL, "k", exitUnreachable, "can this machine reach it?"},
+		"another server": {page.URL, "k", exitNo, "check the path of --url"},
+		"another path":   {s.env[envURL] + "/v2", "k", exitNo, "check the path of --url"},
+		"no key":         {s.env[envURL], "", exitForbidden, "Put a valid API key into WEBHOOKS_API_KEY"},
+		"a wrong key":    {s.env[envURL], "sk_s3cr3t", exitForbidden, "the API answered 401"},
+		"overloaded":     {busy.URL, "k", exitUnreachable, "Try again in 7s."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, command := range []string{"deliveries list", "deliveries export", "trigger " + webhookID,
+				"deliveries show " + webhookID + " dlv_1", "deliveries replay " + webhookID,
+				"deliveries cancel " + webhookID + " dlv_1", "secret rotate " + webhookID, "doctor"} {
+				got := runs(t, env{envURL: c.url, envAPIKey: c.key}, "", strings.Fields(command)...)
+				assert.Equal(t, c.code, got.code, "%s: %s", command, got.stderr)
+				assert.Contains(t, got.stderr, c.says, command)
+				assert.NotContains(t, got.stderr, "s3cr3t")
+				if command != "doctor" {
+					assert.Empty(t, got.stdout)
+				}
+			}
+		})
+	}
+}
+
+func TestTrigger(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	got := s.run("trigger", webhookID)
+	assert.Equal(t, exitOK, got.code, got.stderr)
+	assert.Contains(t, got.stdout, "webhook: accepted after ")
+	assert.Contains(t, got.stdout, ", with 200\n")
+	assert.EqualValues(t, 1, s.arrived.Load())
+
+	s.answers.Store(http.StatusTeapot)
+	got = s.run("trigger", webhookID, "--event", file(t, `{"subject": {"id": "obj_9"}}`))
+	assert.Equal(t, exitNo, got.code)
+	assert.Contains(t, got.stdout, "webhook: failed after ")
+	assert.Contains(t, got.stdout, "with 418")
+	assert.NotContains(t, got.stdout, "\x1b", "what strangers write cannot steer the terminal")
+	sent := decode[api.TestResponse](t, s.run("trigger", webhookID, "--json").stdout)
+	assert.False(t, sent.Results[0].Succeeded)
+
+	assert.Contains(t, s.run("trigger", "--list").stdout, "object.created ")
+	assert.Equal(t, "object.created",
+		decode[api.EventType](t, first(strings.Split(s.run("trigger", "--list", "--json").stdout, "\n"))).Type)
+	for args, code := range map[string]int{
+		"trigger":                             exitUsage,
+		"trigger --event-type X " + webhookID: exitUsage,
+		"trigger --event /does/not/exist " + webhookID: exitUsage,
+		"trigger " + otherID:                           exitNo,
+		"trigger --channel fax " + webhookID:           exitNo,
+	} {
+		assert.Equal(t, code, s.run(strings.Fields(args)...).code, args)
+	}
+}
+
+func TestDeliveries(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	got := s.run("deliveries", "list")
+	assert.Equal(t, exitOK, got.code)
+	assert.Empty(t, got.stdout)
+	assert.Contains(t, got.stderr, "No deliveries fit.")
+
+	s.deliver(3, http.StatusBadRequest)
+	s.deliver(1, http.StatusOK)
+	got = s.run("deliveries", "list")
+	assert.Regexp(t, `(?m)^DELIVERY +WEBHOOK +CHANNEL`, got.stdout)
+	assert.Equal(t, 5, strings.Count(got.stdout, "\n"))
+	got = s.run("deliveries", "list", "--status", "dead", "--json", "--since", "1h", webhookID)
+	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
+	require.Len(t, lines, 3)
+	dead := decode[webhook.Delivery](t, lines[0])
+	assert.Equal(t, webhook.StatusDead, dead.Status)
+	got = s.run("deliveries", "list", "--limit", "2")
+	assert.Equal(t, 3, strings.Count(got.stdout, "\n"))
+	assert.Contains(t, got.stderr, "There are more")
+	assert.NotContains(t, s.run("deliveries", "list", "--limit", "4").stderr, "There are more")
+
+	got = s.run("deliveries", "show", webhookID, dead.ID.String())
+	assert.Contains(t, got.stdout, dead.ID.String()+"  dead\n")
+	assert.Contains(t, got.stdout, "attempt 1 at ")
+	assert.Contains(t, got.stdout, "with 400")
+	assert.NotContains(t, got.stdout, "\x1b")
+	got = s.run("deliveries", "show", "--event", webhookID, dead.ID.String())
+	assert.Contains(t, got.stdout, `"event_id":"`+dead.EventID+`"`)
+
+	got = s.run("deliveries", "export")
+	assert.Equal(t, 4, strings.Count(got.stdout, "\n"))
+	decode[webhook.Delivery](t, first(strings.Split(got.stdout, "\n")))
+
+	for args, code := range map[string]int{
+		"deliveries list --limit 0":                       exitUsage,
+		"deliveries list --status done":                   exitNo,
+		"deliveries list --since tomorrow":                exitUsage,
+		"deliveries list " + otherID:                      exitNo,
+		"deliveries show " + webhookID + " 7":             exitUsage,
+		"deliveries show " + webhookID:                    exitUsage,
+		"deliveries show " + webhookID + " dlv_77":        exitNo,
+		"deliveries cancel " + webhookID + " dlv_1":       exitNo, // it is settled
+		"deliveries replay --per-second 0 " + webhookID:   exitUsage,
+		"deliveries replay --status pending " + webhookID: exitNo,
+	} {
+		got := s.run(strings.Fields(args)...)
+		assert.Equal(t, code, got.code, "%s: %s", args, got.stderr)
+		assert.Empty(t, got.stdout)
+		assert.NotEmpty(t, got.stderr)
+	}
+}
+
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.deliver(3, http.StatusBadRequest)
+	s.answers.Store(http.StatusOK)
+	assert.Contains(t, s.run("deliveries", "replay", "--dry-run", webhookID).stdout, "3 deliveries fit")
+	assert.JSONEq(t, `{"replayed": 0, "fit": 2}`,
+		s.run("deliveries", "replay", "--dry-run", "--json", "--limit", "2", webhookID).stdout)
+	dead := decode[webhook.Delivery](t, first(strings.Split(
+		s.run("deliveries", "list", "--json", "--status", "dead").stdout, "\n")))
+	got := s.run("deliveries", "replay", webhookID, dead.ID.String())
+	assert.Contains(t, got.stdout, dead.ID.String()+"  pending\n")
+	got = s.run("deliveries", "replay", "--limit", "1", "--json", webhookID)
+	assert.JSONEq(t, `{"replayed": 1}`, got.stdout)
+	got = s.run("deliveries", "replay", webhookID)
+	assert.Equal(t, "1 deliveries replayed\n", got.stdout)
+	s.drain()
+	assert.Contains(t, s.run("deliveries", "replay", "--dry-run", webhookID).stdout, "0 deliveries fit")
+
+	s.emit(1)
+	waits := decode[webhook.Delivery](t, s.run("deliveries", "list", "--json", "--status", "pending").stdout)
+	got = s.run("deliveries", "cancel", webhookID, waits.ID.String())
+	assert.Contains(t, got.stdout, waits.ID.String()+"  cancelled\n")
+}
+
+func TestRotate(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	got := s.run("secret", "rotate", webhookID)
+	assert.Equal(t, exitOK, got.code, got.stderr)
+	assert.Regexp(t, `^whsec_\S+\n$`, got.stdout)
+	assert.Contains(t, got.stderr, "webhooks secret rotate --end "+webhookID)
+	made := decode[api.RotateResponse](t, s.run("secret", "rotate", "--json", webhookID).stdout)
+	assert.Equal(t, 2, made.Previous)
+	got = s.run("secret", "rotate", "--end", webhookID)
+	assert.Equal(t, exitOK, got.code)
+	assert.Empty(t, got.stdout)
+	assert.Equal(t, exitNo, s.run("secret", "rotate", "--channel", "fax", webhookID).code)
+}
+
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.deliver(1, http.StatusOK)
+	got := s.run("doctor")
+	assert.Equal(t, exitOK, got.code, got.stdout)
+	for _, says := range []string{"ok       api: it answers", "clock agrees", "1 webhooks, 1 of them active",
+		"none is degraded", "0 wait", "1 succeeded, 0 died", "no delivery waits"} {
+		assert.Contains(t, got.stdout, says)
+	}
+	s.deliver(2, http.StatusBadRequest)
+	got = s.run("doctor")
+	assert.Equal(t, exitOK, got.code, got.stdout)
+	assert.Contains(t, got.stdout, "warning  last 24 hours: 1 succeeded, 2 died, most of them of "+webhookID)
+	assert.Contains(t, got.stdout, "webhooks deliveries replay --since 24h")
+
+	err := s.d.DisableEndpoint(t.Context(), "org",
+		webhook.Endpoint{SubscriptionID: webhookID, Channel: "webhook"}, "ada")
+	require.NoError(t, err)
+	got = s.run("doctor", "--json")
+	assert.Equal(t, exitNo, got.code)
+	results := map[string]check{}
+	for line := range strings.Lines(got.stdout) {
+		c := decode[check](t, line)
+		results[c.Check] = c
+	}
+	assert.Equal(t, checkFail, results["endpoint"].Result)
+	assert.Contains(t, results["endpoint"].Detail, webhookID+" webhook is disabled")
+}
+
+// The server's clock is read from its answers.
+func TestDoctorComparesClocks(t *testing.T) {
+	t.Parallel()
+	for off, want := range map[time.Duration]string{
+		0: checkOK, time.Minute: checkWarn, -time.Minute: checkWarn, time.Hour: checkFail,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+			if !strings.HasSuffix(r.URL.Path, "/health") {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}))
+		t.Cleanup(server.Close)
+		got := runs(t, env{envURL: server.URL}, "", "doctor", "--json")
+		assert.Equal(t, exitUnreachable, got.code)
+		assert.Equal(t, want, decode[check](t, strings.Split(got.stdout, "\n")[1]).Result, "%v", off)
+	}
+}

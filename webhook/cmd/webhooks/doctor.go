@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+)
+
+var doctorCommand = command{
+	name: "doctor", short: "Look whether the service is well, and say what to do",
+	long: `
+Asks the management API, with the API key's own view: whether it answers and can
+work, whether the key is good, whether the clocks agree, which endpoints are
+degraded or disabled, how much waits and since when, and what died in the last
+24 hours. Warnings do not change the exit code.`,
+	example: `WEBHOOKS_URL=https://example.com webhooks doctor --key-file key`,
+	setup: func(s *flagSet) action {
+		var o connection
+		o.declare(s)
+		return func(ctx context.Context, a *app, _ []string) error { return a.doctor(ctx, o) }
+	},
+}
+
+// The results of a check.
+const (
+	checkOK   = "ok"
+	checkWarn = "warning"
+	checkFail = "failed"
+)
+
+// check is one line of the answer of "doctor".
+type check struct {
+	Check  string `json:"check"`
+	Result string `json:"result"`
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// doctor makes the checks in turn.
+type doctor struct {
+	*app
+	client   *client.Client
+	dates    *dateRecorder
+	webhooks []*webhook.Subscription
+	failed   bool
+}
+
+// maxDoctorWebhooks bounds the webhooks whose statistics are asked for, one request each.
+const maxDoctorWebhooks = 200
+
+func (a *app) doctor(ctx context.Context, o connection) error {
+	transport, err := o.transport(a)
+	if err != nil {
+		return err
+	}
+	d := &doctor{app: a, dates: &dateRecorder{next: http.DefaultTransport}}
+	transport.Transport = d.dates
+	key, err := o.key(a)
+	if err != nil {
+		return err
+	}
+	if d.client, err = o.clientOn(transport, key); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		d.reachable, d.clock, d.apiKey, d.endpoints, d.backlog, d.oldest,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	if d.failed {
+		return errNo
+	}
+	return nil
+}
+
+// report prints a check at once.
+func (d *doctor) report(c check) error {
+	d.failed = d.failed || c.Result == checkFail
+	if d.json {
+		if err := d.object(c); err != nil {
+			return err
+		}
+		return d.flush()
+	}
+	label := map[string]string{
+		checkOK: d.green(d.stdout, "ok     "), checkWarn: d.yellow(d.stdout, "warning"),
+		checkFail: d.red(d.stdout, "FAILED "),
+	}[c.Result]
+	d.printf("%s  %s: %s\n", label, c.Check, visible(c.Detail))
+	if c.Remedy != "" {
+		d.printf("%s\n", wrap("         ", visible(c.Remedy)))
+	}
+	return d.flush()
+}
+
+// reachable asks for the health of the API, which asks its store.
+func (d *doctor) reachable(ctx context.Context) error {
+	start := time.Now()
+	err := d.client.Health(ctx)
+	took := time.Since(start)
+	var answer *client.Error
+	switch {
+	case err == nil:
+		return d.report(check{"api", checkOK, "it answers and reaches its store, in " + short(took), ""})
+	case errors.As(err, &answer) && answer.StatusCode != http.StatusNotFound:
+		return errors.Join(d.report(check{"api", checkFail, fmt.Sprintf("it answers %d: %s",
+			answer.StatusCode, answer.Message), "Look into the log of the service: its store may be down."}),
+			err)
+	}
+	return errors.Join(d.report(check{"api", checkFail, "no answer", ""}), err)
+}
+
+// The clocks may differ this much: a Date header has whole seconds, and a request takes time.
+const clockTolerance = 2 * time.Second
+
+func (d *doctor) clock(context.Context) error {
+	off, ok := d.dates.off()
+	if !ok {
+		return d.report(check{"clock", checkWarn, "the answer has no Date header", ""})
+	}
+	detail := "this machine's clock agrees with the server's"
+	if off.Abs() > clockTolerance {
+		detail = fmt.Sprintf("the server's clock is %s ahead of this machine's", short(off))
+		if off < 0 {
+			detail = fmt.Sprintf("the server's clock is %s behind this machine's", short(-off))
+		}
+	}
+	const remedy = "Synchronize both (NTP): receivers refuse signatures whose time is off by 5 minutes."
+	switch {
+	case off.Abs() >= signature.DefaultTolerance:
+		return d.report(check{"clock", checkFail, detail, remedy})
+	case off.Abs() > clockTolerance:
+		return d.report(check{"clock", checkWarn, detail, remedy})
+	}
+	return d.report(check{"clock", checkOK, detail, ""})
+}
+
+// apiKey lists the webhooks.
+func (d *doctor) apiKey(ctx context.Context) error {
+	active, more := 0, false
+	for sub, err := range d.client.Search(ctx, client.SubscriptionFilter{}) {
+		if err != nil {
+			return errors.Join(d.report(check{"api key", checkFail, "webhooks cannot be listed", ""}), err)
+		}
+		if len(d.webhooks) == maxDoctorWebhooks {
+			more = true
+			break
+		}
+		d.webhooks = append(d.webhooks, sub)
+		if !sub.Paused {
+			active++
+		}
+	}
+	detail := fmt.Sprintf("%d webhooks, %d of them active", len(d.webhooks), active)
+	if more {
+		detail = fmt.Sprintf("more than %d webhooks: the oldest %d are looked at below",
+			maxDoctorWebhooks, maxDoctorWebhooks)
+	}
+	return d.report(check{"webhooks", checkOK, detail, ""})
+}
+
+// maxListed is how many endpoints are listed each.
+const maxListed = 20
+
+func (d *doctor) endpoints(ctx context.Context) error {
+	n := 0
+	for state, err := range d.client.UnhealthyEndpoints(ctx, "") {
+		if err != nil {
+			return err
+		}
+		if n++; n > maxListed {
+			return d.report(check{"endpoints", checkWarn,
+				fmt.Sprintf("there are more than %d degraded and disabled endpoints", maxListed), ""})
+		}
+		c := check{Check: "endpoint", Result: checkWarn, Remedy: "It is probed, and recovers by itself once " +
+			"it answers."}
+		c.Detail = fmt.Sprintf("%s %s is %s since %s", state.SubscriptionID, state.Channel, state.Health,
+			stamp(state.Since))
+		if state.Cause != nil {
+			c.Detail += fmt.Sprintf(" (%s)", causeOf(state.Cause))
+		}
+		if state.Health == webhook.Disabled {
+			c.Result, c.Remedy = checkFail, "Nothing is delivered to it until a person enables it: repair the "+
+				"endpoint, then enable it over the API (POST …/"+state.SubscriptionID+"/endpoints/enable)."
+		}
+		if err := d.report(c); err != nil {
+			return err
+		}
+	}
+	if n == 0 {
+		return d.report(check{"endpoints", checkOK, "none is degraded or disabled", ""})
+	}
+	return nil
+}
+
+func causeOf(c *webhook.EndpointCause) string {
+	if c.StatusCode != 0 {
+		return fmt.Sprintf("%s, status %d", c.Class, c.StatusCode)
+	}
+	return c.Class
+}
+
+// backlog adds up the statistics of the webhooks.
+func (d *doctor) backlog(ctx context.Context) error {
+	total := map[webhook.Status]int64{}
+	worst, worstDead := "", int64(0)
+	for i, sub := range d.webhooks {
+		d.progressf("statistics of webhook %d of %d", i+1, len(d.webhooks))
+		s, err := d.client.Statistics(ctx, sub.ID, time.Time{})
+		if errors.Is(err, webhook.ErrNotFound) {
+			continue // deleted in the meantime
+		}
+		if err != nil {
+			return err
+		}
+		add(total, s)
+		if dead := s.Deliveries[webhook.StatusDead]; dead > worstDead {
+			worst, worstDead = sub.ID, dead
+		}
+	}
+	err := d.report(check{"backlog", checkOK, fmt.Sprintf("%d wait, %d are in flight, %d are paused",
+		total[webhook.StatusPending], total[webhook.StatusInFlight], total[webhook.StatusPaused]), ""})
+	if err != nil {
+		return err
+	}
+	c := check{"last 24 hours", checkOK, fmt.Sprintf("%d succeeded, %d died",
+		total[webhook.StatusSucceeded], total[webhook.StatusDead]), ""}
+	if worstDead > 0 {
+		c.Result = checkWarn
+		c.Detail += fmt.Sprintf(", most of them of %s (%d)", worst, worstDead)
+		c.Remedy = "See why: webhooks deliveries list --status dead " + worst + ". Once that is repaired: " +
+			"webhooks deliveries replay --since 24h " + worst + "."
+	}
+	return d.report(c)
+}
+
+func add(total map[webhook.Status]int64, s *api.Statistics) {
+	for status, n := range s.Deliveries {
+		total[status] += n
+	}
+}
+
+// oldest finds out since when the oldest delivery waits, roughly: the API lists the newest first, so
+// it is asked for one that is older than a time.
+func (d *doctor) oldest(ctx context.Context) error {
+	for _, age := range []time.Duration{24 * time.Hour, 6 * time.Hour, time.Hour, 5 * time.Minute} {
+		filter := client.DeliveryFilter{Status: webhook.StatusPending, Until: time.Now().Add(-age)}
+		for found, err := range d.client.Deliveries(ctx, "", filter) {
+			if err != nil {
+				return err
+			}
+			c := check{"oldest", checkWarn, fmt.Sprintf("deliveries wait for more than %s, such as %s of %s, "+
+				"after %d attempts", short(age), found.ID, found.SubscriptionID, len(found.Attempts)), ""}
+			c.Remedy = "If its attempts fail, that is the endpoint's fault: webhooks deliveries show " +
+				found.SubscriptionID + " " + found.ID.String() + ". If it has none, no process delivers, or " +
+				"not fast enough: does Dispatcher.Run run?"
+			return d.report(c)
+		}
+	}
+	return d.report(check{"oldest", checkOK, "no delivery waits for more than 5m", ""})
+}
+
+// dateRecorder measures how far the server's clock is ahead of this machine's.
+type dateRecorder struct {
+	next http.RoundTripper
+
+	mu    sync.Mutex
+	ahead time.Duration
+	known bool
+}
+
+// RoundTrip makes the request.
+func (r *dateRecorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	start := time.Now()
+	response, err := r.next.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		// The server wrote the date between start and now, cut to the second.
+		middle := start.Add(time.Since(start) / 2)
+		r.mu.Lock()
+		r.ahead, r.known = date.Add(time.Second/2).Sub(middle), true
+		r.mu.Unlock()
+	}
+	return response, nil
+}
+
+func (r *dateRecorder) off() (time.Duration, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ahead, r.known
+}
