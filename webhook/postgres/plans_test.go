@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
@@ -159,6 +160,23 @@ func testPlans(t *testing.T, deliveries int) {
 		}},
 		{"Newest", 40_000, func() error {
 			_, err := s.Deliveries(ctx, webhook.DeliveryQuery{})
+			return err
+		}},
+		{"Tail", 200, func() error {
+			page, err := s.Tail(ctx, webhook.TailQuery{After: webhook.Position(deliveries), Limit: 50})
+			assert.Len(t, page.Records, 50)
+			return err
+		}},
+		{"Tail of several channels since a time", 400, func() error {
+			_, err := s.Tail(ctx, webhook.TailQuery{SubscriptionID: sub.ID, Since: now.Add(-time.Hour),
+				After: webhook.Position(deliveries), Limit: 50, EventTypes: []event.Pattern{"a.*"}})
+			return err
+		}},
+		{"TailNews", 200, func() error {
+			end, err := s.TailEnd(ctx)
+			if err == nil {
+				_, err = s.TailNews(ctx, end.Position-400)
+			}
 			return err
 		}},
 		{"Replay", 20, func() error { return s.Replay(ctx, now, "", tasks[0].DeliveryID) }},

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	driversqlite "modernc.org/sqlite"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
@@ -143,6 +144,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		_, err = s.Totals(ctx, now, q)
 		require.NoError(t, err)
 	}
+	useTail(t, s, sub)
 	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now,
 		Until: now.Add(time.Minute)}
 	for range 2 { // the second time the request is in progress
@@ -158,6 +160,32 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Hour),
 		DeadBefore: now.Add(time.Hour), Limit: 100})
 	require.NoError(t, err)
+}
+
+// useTail reads what was emitted to a subscription with one channel, and to the organization.
+func useTail(t *testing.T, s *sqlstore.Store, sub *webhook.Subscription) {
+	t.Helper()
+	ctx, now := t.Context(), time.Now()
+	second := sqltest.NewSubscription()
+	require.NoError(t, s.CreateSubscription(ctx, second, webhook.Quota{}))
+	for _, q := range []webhook.TailQuery{
+		{}, {SubscriptionID: sub.ID}, {Deliveries: true},
+		{EventTypes: []event.Pattern{"a.*", "b.c"}, Since: now.Add(-time.Hour)},
+	} {
+		page, err := s.Tail(ctx, q)
+		require.NoError(t, err)
+		require.NotEmpty(t, page.Records)
+	}
+	_, err := s.TailNews(ctx, 0)
+	require.NoError(t, err)
+	for p := range webhook.Position(2) {
+		_, err = s.SetPosition(ctx, now, "", sub.ID, webhook.NamedPosition{Name: "cache", Position: p})
+		require.NoError(t, err)
+	}
+	_, err = s.Positions(ctx, "", sub.ID)
+	require.NoError(t, err)
+	require.NoError(t, s.DeletePosition(ctx, "", sub.ID, "cache"))
+	require.NoError(t, s.DeleteSubscription(ctx, "", second.ID, 0))
 }
 
 // useStates makes an endpoint degraded, probes it, and enables it again.
@@ -274,6 +302,11 @@ func TestPlans(t *testing.T) {
 	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN",
 		"SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("WHERE d.id > ? AND d.id <= ?", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("SELECT DISTINCT endpoint_id FROM p_deliveries",
+		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("ORDER BY x.id DESC LIMIT 1", "SEARCH x USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("ORDER BY x.id DESC LIMIT 1", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("FROM p_positions WHERE", "SEARCH p_positions USING PRIMARY KEY (organization_id=?")
 	expect("WHERE kept = ? AND kept >= 2 AND kept_at < ?", "p_deliveries_kept (kept=? AND kept_at<?)")
 	for _, statement := range []string{"DELETE FROM p_deliveries WHERE id >= ?",
 		"UPDATE p_deliveries SET kept = CASE"} {

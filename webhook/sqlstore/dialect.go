@@ -111,9 +111,15 @@ type dialect interface {
 	// reserveSQL takes ids: each row of read has the id after a span of them, and {versions}. If
 	// that needs two statements, take runs before read, and otherwise it is empty. reserveSpan
 	// returns the parameter of the first statement with which it takes at least n ids, and how
-	// long a span is then.
-	reserveSQL() (take, read string)
+	// long a span is then. callers says that the transaction is one of the caller, which may take ids
+	// any number of times.
+	reserveSQL(callers bool) (take, read string)
 	reserveSpan(n int) (parameter, span int)
+	// tailSQL returns the queries of tailEnd. given selects an id that is larger than all that were
+	// given out. open selects, for each open transaction that may have taken ids, an id that is not
+	// larger than any of them, and when the transaction began; 0 is unknown. It is empty if ids are
+	// given out in the order of the commits. Both run on their own, open after given.
+	tailSQL() (given, open string)
 	// notifySQL tells other processes, once the transaction has committed, that a
 	// delivery is due. It is empty if the database cannot.
 	notifySQL() string

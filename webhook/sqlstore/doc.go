@@ -21,6 +21,7 @@
 //	leases         what was prefetched: ranges of the ids of deliveries, and until when
 //	blocks         which endpoints have deliveries in which range of ids
 //	statistics     figures of each endpoint and hour
+//	positions      how far the readers of a subscription have read
 //	requests       idempotency keys of the last day
 //	migrations     the versions of this schema that were applied
 //
@@ -83,5 +84,6 @@
 //   - statistics.go, totals.go: figures of endpoints; what is unfinished or dead of all
 //   - prune.go, housekeeping.go: Prune: deliveries and events, and all else
 //   - repair.go: Repair
+//   - tail.go, positions.go: reading in order what was emitted; how far readers have come
 //   - idempotency.go: idempotency keys
 package sqlstore

@@ -13,6 +13,7 @@ import (
 
 type enqueueStatements struct {
 	take, reserve string // take may be empty
+	reserveInTx   string // reserve, in a transaction of the caller
 	notify        string
 	events        *batch
 	richEvents    *batch // has columns more than events
@@ -31,13 +32,15 @@ func newEnqueueStatements(x expander) enqueueStatements {
 			SELECT `+namesOf(columns)+`, ? FROM v WHERE true {sorted}
 			ON CONFLICT DO NOTHING`, columns...)
 	}
-	take, reserve := x.dialect.reserveSQL()
+	take, reserve := x.dialect.reserveSQL(false)
+	_, reserveInTx := x.dialect.reserveSQL(true)
 	return enqueueStatements{
-		take:       x.sql(take),
-		reserve:    x.sql(reserve),
-		notify:     x.sql(x.dialect.notifySQL()),
-		events:     events(),
-		richEvents: events(column{"trace", text}, column{"ttl", integer}),
+		take:        x.sql(take),
+		reserve:     x.sql(reserve),
+		reserveInTx: x.sql(reserveInTx),
+		notify:      x.sql(x.dialect.notifySQL()),
+		events:      events(),
+		richEvents:  events(column{"trace", text}, column{"ttl", integer}),
 		deliveries: x.batch(`INSERT INTO {p}deliveries
 				(id, event_id, endpoint_id, state, due_at, token) WITH {v}
 			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
@@ -198,6 +201,10 @@ func (s *Store) takeIDs(
 		}
 		args = args[1:]
 	}
+	statement := s.enqueue.reserve
+	if e.callers {
+		statement = s.enqueue.reserveInTx
+	}
 	var encoded []byte
 	err = collect(ctx, q, func(row scanner) error {
 		var end int64
@@ -206,7 +213,7 @@ func (s *Store) takeIDs(
 			ids = append(ids, id)
 		}
 		return err
-	}, s.enqueue.reserve, args...)
+	}, statement, args...)
 	if err != nil {
 		return nil, nil, err
 	}

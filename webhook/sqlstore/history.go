@@ -28,23 +28,27 @@ type historyStatements struct {
 	standing, replay, cancel                       string
 }
 
-func newHistoryStatements(x expander) historyStatements {
-	// The tables are in the order in which they are to be read.
-	const columns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
+// deliveryColumns are what scanDelivery reads, but for the history, and deliveryTables are the tables
+// in the order in which they are to be read.
+const (
+	deliveryColumns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
 			d.state, p.state, coalesce(d.settled_at, d.due_at, e.created_at), e.created_at,
 			coalesce(d.queued_at, e.created_at), coalesce(e.ttl, 0), `
-	const from = ` FROM {p}deliveries d
+	deliveryTables = ` FROM {p}deliveries d
 		{join} {p}endpoints p ON p.id = d.endpoint_id
 		{join} {p}events e ON e.id = d.event_id
 		WHERE `
+)
+
+func newHistoryStatements(x expander) historyStatements {
 	const organizationBlocks = `SELECT DISTINCT b.block FROM {p}endpoints p {join} {p}blocks b
 		ON b.endpoint_id = p.id
 		WHERE p.organization_id = ?`
 	const nextBlocks = ` AND b.block <= ? ORDER BY b.block DESC LIMIT ?`
-	const deliveries = columns + `d.history` + from
+	const deliveries = deliveryColumns + `d.history` + deliveryTables
 	return historyStatements{
 		deliveries: deliveries,
-		brief:      columns + `NULL` + from,
+		brief:      deliveryColumns + `NULL` + deliveryTables,
 		delivery:   x.sql(deliveries + `d.id = ? AND e.organization_id = ?`),
 		payload:    x.sql(`SELECT payload FROM {p}events WHERE event_id = ? AND organization_id = ?`),
 		event:      x.sql(`SELECT id, last_id FROM {p}events WHERE event_id = ? AND organization_id = ?`),

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -19,11 +20,12 @@ import (
 // that what is left are the statements of the shared files.
 type portable struct{ sqliteDialect }
 
-func (portable) expand(statement string) string  { return statement }
-func (portable) rows([]column) map[int]string    { return map[int]string{1: "{rows}"} }
-func (portable) returning() bool                 { return false }
-func (portable) claimSQL() string                { return "" }
-func (portable) reserveSQL() (take, read string) { return "", "" }
+func (portable) expand(statement string) string      { return statement }
+func (portable) rows([]column) map[int]string        { return map[int]string{1: "{rows}"} }
+func (portable) returning() bool                     { return false }
+func (portable) claimSQL() string                    { return "" }
+func (portable) tailSQL() (given, open string)       { return "", "" }
+func (portable) reserveSQL(bool) (take, read string) { return "", "" }
 
 // recorder keeps the statements that it runs. Each query has one row.
 type recorder struct {
@@ -105,6 +107,22 @@ func sharedStatements(t *testing.T) map[string][]string {
 			}
 		}
 	}
+	for _, q := range []webhook.TailQuery{{}, {
+		SubscriptionID: "wh_1", EventTypes: []event.Pattern{"a.*", "b.c"}, Since: now, Deliveries: true,
+	}, {WithoutPayload: true}} {
+		for _, severalChannels := range []bool{true, false} {
+			r := &recorder{}
+			s.read = r
+			tail := &tailing{query: q, last: 1}
+			tail.filter.add(`d.endpoint_id {in}`)
+			tail.addFilters(severalChannels)
+			tail.statement = tailColumns(&q)
+			require.NoError(t, s.readBlocks(t.Context(), tail, []int64{0}))
+			for _, done := range r.ran {
+				add(done.statement, nil)
+			}
+		}
+	}
 	require.Greater(t, len(all), 100, "the statements are found")
 	return all
 }
@@ -147,7 +165,7 @@ func eachStatement(v reflect.Value, fn func(text string, columns []column)) {
 // portableWords are the key words and functions that all databases know. Before you add one, look
 // it up in the manuals of MySQL and MariaDB.
 var portableWords = strings.Fields(`
-	SELECT DISTINCT FROM ON AS WHERE AND OR NOT IN IS NULL EXISTS BETWEEN true
+	SELECT DISTINCT FROM ON AS WHERE AND OR NOT IN IS NULL EXISTS BETWEEN LIKE true
 	GROUP ORDER BY DESC LIMIT OFFSET UNION ALL WITH RECURSIVE CASE WHEN THEN ELSE END
 	INSERT INTO VALUES CONFLICT DO NOTHING UPDATE SET DELETE
 	CREATE TABLE IF INTEGER PRIMARY KEY
@@ -299,7 +317,7 @@ func assignmentMistakes(text string, columns []string) (found []string) {
 // twoSteps is a dialect without RETURNING that takes ids with a statement of its own.
 type twoSteps struct{ portable }
 
-func (twoSteps) reserveSQL() (take, read string) { return "take ?", "read {versions}" }
+func (twoSteps) reserveSQL(bool) (take, read string) { return "take ?", "read {versions}" }
 
 func TestDialectWithoutReturning(t *testing.T) {
 	t.Parallel()

@@ -246,9 +246,37 @@ func (postgresDialect) clockSQL() string {
 
 func (postgresDialect) returning() bool { return true }
 
-func (postgresDialect) reserveSQL() (take, read string) {
-	return "", `SELECT nextval('{p}ids') + 64, v.versions
-		FROM generate_series(1, ?::int), {versions} v (versions)`
+// A transaction holds a lock that names the ids that it may have taken, before it takes them, so that
+// tailSQL knows them: the number of the span after the last one that was given out. The lock is one
+// of the sequence, so that it is the same whatever the search_path. In a transaction of the caller,
+// a setting that ends with the transaction, or with its savepoint, as the lock does, keeps further
+// calls from taking more locks, of which a server has a few thousand.
+func (postgresDialect) reserveSQL(callers bool) (take, read string) {
+	const span = `((last_value / 64 + CASE WHEN is_called THEN 1 ELSE 0 END) % 2147483648)::int`
+	const lock = `pg_advisory_xact_lock_shared('{p}ids'::regclass::oid::int, ` + span + `)`
+	const setting = `'{p}tail.o' || '{p}ids'::regclass::oid`
+	held := lock
+	if callers {
+		held = `CASE WHEN coalesce(current_setting(` + setting + `, true), '') = ''
+			THEN set_config(` + setting + `, ` + lock + `::text || '1', true) END`
+	}
+	return "", `WITH held AS MATERIALIZED (SELECT ` + held + ` FROM {p}ids)
+		SELECT nextval('{p}ids') + 64, v.versions
+		FROM held, generate_series(1, ?::int), {versions} v (versions)`
+}
+
+// A transaction that took its ids before given ran has its lock by then. If open does not find the
+// lock, the transaction has ended, and a query that follows sees what it stored.
+func (postgresDialect) tailSQL() (given, open string) {
+	return `SELECT last_value + CASE WHEN is_called THEN 64 ELSE 0 END FROM {p}ids`,
+		`SELECT n.last_value + 64 * ((l.objid::bigint - (n.last_value / 64) % 2147483648 + 3221225472) % 2147483648
+				- 1073741824),
+			coalesce((SELECT extract(epoch FROM a.xact_start) * 1000000
+				FROM pg_stat_get_activity(l.pid) a), 0)::bigint
+		FROM {p}ids n, pg_locks l
+		WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
+			AND l.classid = '{p}ids'::regclass::oid
+			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 }
 
 func (postgresDialect) reserveSpan(n int) (parameter, span int) {

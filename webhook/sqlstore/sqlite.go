@@ -110,11 +110,14 @@ func (sqliteDialect) clockSQL() string { return "" }
 
 func (sqliteDialect) returning() bool { return true }
 
-func (sqliteDialect) reserveSQL() (take, read string) {
+func (sqliteDialect) reserveSQL(bool) (take, read string) {
 	return "", `UPDATE {p}meta SET next_id = next_id + ? RETURNING next_id, {versions}`
 }
 
 func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }
+
+// Whoever takes ids holds the write lock until the commit.
+func (sqliteDialect) tailSQL() (given, open string) { return `SELECT next_id FROM {p}meta`, "" }
 
 func (sqliteDialect) notifySQL() string { return "" }
 

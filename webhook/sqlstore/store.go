@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -70,6 +71,8 @@ type Store struct {
 	clock         string // empty: this machine's
 	repair        repairStatements
 	totals        totalsStatements
+	tail          tailStatements
+	positions     positionStatements
 
 	routes routeCache
 	turns  turns // of claims
@@ -77,6 +80,9 @@ type Store struct {
 	skipped skippedIDs
 
 	pruned pruned
+
+	// tailed is the largest id that readers could read up to. What was safe once stays so.
+	tailed atomic.Int64
 
 	leases leases
 
@@ -123,6 +129,8 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		reseal:        newResealStatements(x),
 		repair:        newRepairStatements(x),
 		totals:        newTotalsStatements(x),
+		tail:          newTailStatements(x),
+		positions:     newPositionStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),
 		clock:         x.sql(x.dialect.clockSQL()),
@@ -155,7 +163,7 @@ func (s *Store) Close() error { return s.failed(s.writer.close()) }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s}
 }
 
 // Ping implements [webhook.Store]. It reads the version of the tables.

@@ -201,6 +201,9 @@ func (s *Store) DeleteSubscription(
 		if n == 0 {
 			return s.conflict(ctx, q, sub)
 		}
+		if _, err := q.Exec(ctx, s.positions.removeAll, organizationID, id); err != nil {
+			return err
+		}
 		none, less, err := s.setEndpoints(ctx, q, sub, nil)
 		if err != nil {
 			return err
