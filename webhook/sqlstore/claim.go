@@ -18,26 +18,24 @@ import (
 const attempted = `CASE WHEN attempts_since_queued > 0 THEN 1 ELSE 0 END`
 
 type claimStatements struct {
-	due, lease string
-	owners     string
-	endpoints  *batch
-	numbers    *batch
+	due, endpoints, lease                  string
+	skippedEndpoints, skippedOrganizations *batch
 }
 
 func newClaimStatements(x expander) claimStatements {
 	return claimStatements{
 		due: x.sql(x.dialect.claimSQL()),
 		// The revision is that of the claim's own transaction.
-		owners: x.sql(`SELECT p.id, p.organization_id, p.webhook_id, p.channel, r.revision, p.health,
+		endpoints: x.sql(`SELECT p.id, p.organization_id, p.webhook_id, p.channel, r.revision, p.health,
 			p.health_since
 			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id
 				AND r.webhook_id = p.webhook_id
 			WHERE p.id {in} AND p.state < 2`),
-		endpoints: x.batch(`WITH {v}
+		skippedEndpoints: x.batch(`WITH {v}
 			SELECT p.id, p.webhook_id, p.channel FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id
 				AND p.channel = v.channel AND p.state < 2`,
 			column{"webhook_id", text}, column{"channel", text}),
-		numbers: x.batch(`WITH {v}
+		skippedOrganizations: x.batch(`WITH {v}
 			SELECT o.number FROM v {join} {p}organizations o ON o.organization_id = v.organization_id
 				WHERE o.number IS NOT NULL`,
 			column{"organization_id", text}),
@@ -92,10 +90,10 @@ func (s *Store) claimIn(
 	for n := 1; ; n++ {
 		c := s.turns.begin(now, r)
 		c.skip(skip)
-		if err := s.goRound(ctx, q, c); err != nil {
+		if err := s.walk(ctx, q, c); err != nil {
 			return nil, err
 		}
-		unwanted, err := s.complete(ctx, q, c, skip)
+		unwanted, err := s.makeTasks(ctx, q, c, skip)
 		if err != nil {
 			return nil, err
 		}
@@ -103,13 +101,13 @@ func (s *Store) claimIn(
 			if err := s.takeProbes(ctx, q, c); err != nil {
 				return nil, err
 			}
-			return c, s.lease(ctx, q, c)
+			return c, s.leaseTasks(ctx, q, c)
 		}
 	}
 }
 
-// lease leases the tasks to the caller.
-func (s *Store) lease(ctx context.Context, q Querier, c *claiming) error {
+// leaseTasks leases the tasks to the caller.
+func (s *Store) leaseTasks(ctx context.Context, q Querier, c *claiming) error {
 	if len(c.tasks) == 0 {
 		return nil
 	}
@@ -152,16 +150,16 @@ func (s *Store) findDue(
 	return found[:min(limit, len(found))], nil
 }
 
-// complete makes tasks of the deliveries that were found. It reports whether it left some out that
+// makeTasks makes tasks of the deliveries that were found. It reports whether it left some out that
 // are to be skipped, and adds their endpoints to skip.
-func (s *Store) complete(
+func (s *Store) makeTasks(
 	ctx context.Context, q Querier, c *claiming, skip *skipping,
 ) (unwanted bool, err error) {
-	if c.owners, err = s.ownersOf(ctx, q, c.found); err != nil {
+	if c.endpoints, err = s.endpointsOfDue(ctx, q, c.found); err != nil {
 		return false, err
 	}
 	for _, d := range c.found {
-		to := c.owners[d.endpointID]
+		to := c.endpoints[d.endpointID]
 		if to == nil {
 			continue // deleted since it was found
 		}
@@ -176,8 +174,8 @@ func (s *Store) complete(
 	return unwanted, nil
 }
 
-// owner is what a task has from its endpoint.
-type owner struct {
+// claimedEndpoint is what a task has from its endpoint.
+type claimedEndpoint struct {
 	organizationID string
 	endpoint       webhook.Endpoint
 	revision       int64
@@ -185,8 +183,11 @@ type owner struct {
 	healthySince   time.Time
 }
 
-// ownersOf returns the endpoints, unless they were deleted, of the deliveries that were found.
-func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64]*owner, error) {
+// endpointsOfDue returns the endpoints, unless they were deleted, of the deliveries that were
+// found.
+func (s *Store) endpointsOfDue(
+	ctx context.Context, q Querier, found []due,
+) (map[int64]*claimedEndpoint, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
@@ -196,22 +197,22 @@ func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64
 			ids = append(ids, found[i].endpointID)
 		}
 	}
-	owners := make(map[int64]*owner, len(ids))
+	endpoints := make(map[int64]*claimedEndpoint, len(ids))
 	err := collect(ctx, q, func(row scanner) error {
 		var id int64
 		var health int
 		var since *int64
-		o := &owner{}
+		o := &claimedEndpoint{}
 		err := row.Scan(&id, &o.organizationID, &o.endpoint.SubscriptionID, &o.endpoint.Channel,
 			&o.revision, &health, &since)
 		o.degraded = health == degraded
 		if since != nil && health == healthy {
 			o.healthySince = moment(*since)
 		}
-		owners[id] = o
+		endpoints[id] = o
 		return err
-	}, s.claim.owners, s.x.dialect.ints(ids))
-	return owners, err
+	}, s.claim.endpoints, s.x.dialect.ints(ids))
+	return endpoints, err
 }
 
 func scanDue(row scanner) (due, error) {
@@ -245,7 +246,7 @@ func expiry(queuedAt, ttl int64) time.Time {
 }
 
 // task returns the task for a delivery that was found, with its state after the claim.
-func (c *claiming) task(d due, to *owner) webhook.Task {
+func (c *claiming) task(d due, to *claimedEndpoint) webhook.Task {
 	t := d.task
 	t.Token++
 	t.Until, t.DueAt = moment(micros(c.request.Until)), moment(d.at)
@@ -259,10 +260,10 @@ func (c *claiming) task(d due, to *owner) webhook.Task {
 // in one step, however many endpoints the first one has.
 const endpointBits = 24
 
-func organizationOf(endpointID int64) int64 { return endpointID >> endpointBits }
+func organizationNumber(endpointID int64) int64 { return endpointID >> endpointBits }
 
-// idsOf returns the range of an organization's endpoints: after from, up to to.
-func idsOf(number int64) (from, to int64) {
+// endpointIDRange returns the range of an organization's endpoints: after from, up to to.
+func endpointIDRange(number int64) (from, to int64) {
 	return number << endpointBits, (number+1)<<endpointBits - 1
 }
 
@@ -270,30 +271,30 @@ func idsOf(number int64) (from, to int64) {
 // last claim ended. If it leaves deliveries of an organization behind, the organization is
 // remembered with the last endpoint that was served, and continues after it.
 type turns struct {
-	mu    sync.Mutex
-	at    int64           // the last organization that was served
-	large map[int64]int64 // the last endpoint, by organization
+	mu               sync.Mutex
+	lastOrganization int64           // that was served
+	resumeAfter      map[int64]int64 // the last endpoint that was served, by organization
 }
 
-// maxLarge bounds how many organizations are remembered. The others begin with their first
+// maxResumed bounds how many organizations are remembered. The others begin with their first
 // endpoint.
-const maxLarge = 1000
+const maxResumed = 1000
 
-// skipIt stands for the last endpoint of an organization that is to be skipped.
-const skipIt = -1
+// skipOrganization stands for the last endpoint of an organization that is to be skipped.
+const skipOrganization = -1
 
 // claiming is one call of Claim.
 type claiming struct {
-	now     int64
-	request webhook.ClaimRequest
-	most    int     // of one organization
-	skipped []int64 // endpoints, in order
-	at      int64
-	stops   map[int64]int64 // turns.large, and the organizations to be skipped
-	done    []int64         // organizations that have no more
-	found   []due
-	owners  map[int64]*owner // of what was found
-	tasks   []webhook.Task
+	now              int64
+	request          webhook.ClaimRequest
+	perOrganization  int     // how many of one organization at most
+	skipped          []int64 // endpoints, in order
+	lastOrganization int64
+	resumeAfter      map[int64]int64 // turns.resumeAfter, and the organizations to be skipped
+	exhausted        []int64         // organizations that have no more
+	found            []due
+	endpoints        map[int64]*claimedEndpoint // of what was found
+	tasks            []webhook.Task
 	// endpointIDs are those of the tasks.
 	endpointIDs []int64
 }
@@ -301,11 +302,11 @@ type claiming struct {
 func (t *turns) begin(now int64, r webhook.ClaimRequest) *claiming {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := &claiming{now: now, request: r, most: r.Limit, at: t.at,
-		stops: make(map[int64]int64, len(t.large))}
-	maps.Copy(c.stops, t.large)
+	c := &claiming{now: now, request: r, perOrganization: r.Limit,
+		lastOrganization: t.lastOrganization, resumeAfter: make(map[int64]int64, len(t.resumeAfter))}
+	maps.Copy(c.resumeAfter, t.resumeAfter)
 	if r.PerOrganization > 0 {
-		c.most = min(c.most, r.PerOrganization)
+		c.perOrganization = min(c.perOrganization, r.PerOrganization)
 	}
 	return c
 }
@@ -313,59 +314,62 @@ func (t *turns) begin(now int64, r webhook.ClaimRequest) *claiming {
 func (t *turns) end(c *claiming) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.at = c.at
-	if t.large == nil {
-		t.large = make(map[int64]int64)
+	t.lastOrganization = c.lastOrganization
+	if t.resumeAfter == nil {
+		t.resumeAfter = make(map[int64]int64)
 	}
-	for _, number := range c.done {
-		delete(t.large, number)
+	for _, number := range c.exhausted {
+		delete(t.resumeAfter, number)
 	}
-	for number, last := range c.stops {
-		if last != skipIt && len(t.large) < maxLarge {
-			t.large[number] = last
+	for number, last := range c.resumeAfter {
+		if last != skipOrganization && len(t.resumeAfter) < maxResumed {
+			t.resumeAfter[number] = last
 		}
 	}
 }
 
-func (c *claiming) left() int { return c.request.Limit - len(c.found) }
+func (c *claiming) remaining() int { return c.request.Limit - len(c.found) }
 
-// goRound finds deliveries, beginning with the organization after c.at.
-func (s *Store) goRound(ctx context.Context, q Querier, c *claiming) error {
-	_, start := idsOf(c.at)
-	stops := slices.Sorted(maps.Keys(c.stops))
-	if err := s.goOn(ctx, q, c, stops, start, math.MaxInt64); err != nil {
+// walk finds deliveries, beginning with the organization after c.lastOrganization.
+func (s *Store) walk(ctx context.Context, q Querier, c *claiming) error {
+	_, start := endpointIDRange(c.lastOrganization)
+	separate := slices.Sorted(maps.Keys(c.resumeAfter))
+	if err := s.walkRange(ctx, q, c, separate, start, math.MaxInt64); err != nil {
 		return err
 	}
-	return s.goOn(ctx, q, c, stops, 0, start)
+	return s.walkRange(ctx, q, c, separate, 0, start)
 }
 
-// goOn finds deliveries for the endpoints after from, up to to, which are those of whole
-// organizations.
-func (s *Store) goOn(
-	ctx context.Context, q Querier, c *claiming, stops []int64, from, to int64,
+// walkRange finds deliveries for the endpoints after from, up to to, which are those of whole
+// organizations. The separate ones, in order, are resumed where they were left, or skipped.
+func (s *Store) walkRange(
+	ctx context.Context, q Querier, c *claiming, separate []int64, from, to int64,
 ) error {
-	for _, number := range stops {
-		first, last := idsOf(number)
+	for _, number := range separate {
+		first, last := endpointIDRange(number)
 		if first < from || last > to {
 			continue
 		}
-		if err := s.several(ctx, q, c, from, first); err != nil {
+		if err := s.findInRange(ctx, q, c, from, first); err != nil {
 			return err
 		}
-		if at := c.stops[number]; at != skipIt {
-			if err := s.large(ctx, q, c, number, at); err != nil {
+		if at := c.resumeAfter[number]; at != skipOrganization {
+			if err := s.resumeOrganization(ctx, q, c, number, at); err != nil {
 				return err
 			}
 		}
 		from = last
 	}
-	return s.several(ctx, q, c, from, to)
+	return s.findInRange(ctx, q, c, from, to)
 }
 
-// large finds deliveries for one organization, beginning after the endpoint that was served last.
-func (s *Store) large(ctx context.Context, q Querier, c *claiming, number, at int64) error {
-	first, last := idsOf(number)
-	most := min(c.most, c.left())
+// resumeOrganization finds deliveries for one organization, beginning after the endpoint that was
+// served last.
+func (s *Store) resumeOrganization(
+	ctx context.Context, q Querier, c *claiming, number, at int64,
+) error {
+	first, last := endpointIDRange(number)
+	most := min(c.perOrganization, c.remaining())
 	n := 0
 	for _, part := range [][2]int64{{at, last}, {first, at}} {
 		if n == most {
@@ -375,75 +379,77 @@ func (s *Store) large(ctx context.Context, q Querier, c *claiming, number, at in
 		if err != nil {
 			return err
 		}
-		c.take(found)
+		c.add(found)
 		n += len(found)
 	}
 	if n < most {
-		delete(c.stops, number)
-		c.done = append(c.done, number)
+		delete(c.resumeAfter, number)
+		c.exhausted = append(c.exhausted, number)
 	}
 	return nil
 }
 
-// several finds deliveries for the endpoints after from, up to to.
-func (s *Store) several(ctx context.Context, q Querier, c *claiming, from, to int64) error {
+// findInRange finds deliveries for the endpoints after from, up to to.
+func (s *Store) findInRange(ctx context.Context, q Querier, c *claiming, from, to int64) error {
 	// The endpoints of an organization count from 1, so none has its first id.
-	for from < to-1 && c.left() > 0 {
-		limit := c.left()
+	for from < to-1 && c.remaining() > 0 {
+		limit := c.remaining()
 		found, err := s.findDue(ctx, q, c, from, to, limit)
 		if err != nil || len(found) == 0 {
 			return err
 		}
 		full := len(found) == limit
-		kept, last := c.fair(found)
+		kept, last := c.limitOrganizations(found)
 		if !full || len(kept) == limit {
-			c.take(kept)
+			c.add(kept)
 			if full { // the limit may have cut it
-				c.stops[last] = kept[len(kept)-1].endpointID
+				c.resumeAfter[last] = kept[len(kept)-1].endpointID
 			}
 			return nil
 		}
 		// Deliveries that were left out make room for later organizations, but the limit may have cut the
 		// last one.
-		first, end := idsOf(last)
-		if _, cut := c.stops[last]; cut {
+		first, end := endpointIDRange(last)
+		if _, cut := c.resumeAfter[last]; cut {
 			from = end
 		} else {
-			kept = slices.DeleteFunc(kept, func(d due) bool { return organizationOf(d.endpointID) == last })
+			kept = slices.DeleteFunc(kept, func(d due) bool {
+				return organizationNumber(d.endpointID) == last
+			})
 			from = first
 		}
-		c.take(kept)
+		c.add(kept)
 	}
 	return nil
 }
 
-// fair leaves out the deliveries beyond each organization's share, and returns the last
-// organization that was found.
-func (c *claiming) fair(found []due) (kept []due, last int64) {
+// limitOrganizations leaves out the deliveries beyond each organization's share, and returns the
+// last organization that was found.
+func (c *claiming) limitOrganizations(found []due) (kept []due, last int64) {
 	n := 0
 	for _, d := range found {
-		number := organizationOf(d.endpointID)
+		number := organizationNumber(d.endpointID)
 		if number != last {
 			last, n = number, 0
 		}
-		if n++; n <= c.most {
+		if n++; n <= c.perOrganization {
 			kept = append(kept, d)
 		} else {
-			c.stops[number] = kept[len(kept)-1].endpointID
+			c.resumeAfter[number] = kept[len(kept)-1].endpointID
 		}
 	}
 	return kept, last
 }
 
-func (c *claiming) take(found []due) {
+func (c *claiming) add(found []due) {
 	if len(found) == 0 {
 		return
 	}
 	c.found = append(c.found, found...)
 	last := found[len(found)-1].endpointID
-	c.at = organizationOf(last)
-	if _, large := c.stops[c.at]; large {
-		c.stops[c.at] = last
+	c.lastOrganization = organizationNumber(last)
+	if _, resumed := c.resumeAfter[c.lastOrganization]; resumed {
+		c.resumeAfter[c.lastOrganization] = last
 	}
 }
 
@@ -497,10 +503,10 @@ func (s *skippedIDs) known(endpoints []webhook.Endpoint) (ids []int64, unknown [
 
 // skipping is what a claim skips.
 type skipping struct {
-	request       webhook.ClaimRequest
-	ids, numbers  []int64 // of endpoints and organizations
-	endpoints     map[webhook.Endpoint]struct{}
-	organizations map[string]struct{}
+	request                          webhook.ClaimRequest
+	endpointIDs, organizationNumbers []int64
+	endpoints                        map[webhook.Endpoint]struct{}
+	organizations                    map[string]struct{}
 }
 
 // findSkipped looks up the endpoints and organizations to skip.
@@ -509,19 +515,20 @@ func (s *Store) findSkipped(
 ) (*skipping, error) {
 	skip := &skipping{request: r}
 	var unknown []webhook.Endpoint
-	skip.ids, unknown = s.skipped.known(r.Skip)
+	skip.endpointIDs, unknown = s.skipped.known(r.Skip)
 	rows := make([]any, 0, 2*len(unknown))
 	for _, e := range unknown {
 		rows = append(rows, e.SubscriptionID, e.Channel)
 	}
-	err := s.x.dialect.queryBatch(ctx, q, s.claim.endpoints, rows, nil, func(row scanner) error {
+	scanEndpoint := func(row scanner) error {
 		var id int64
 		var e webhook.Endpoint
 		err := row.Scan(&id, &e.SubscriptionID, &e.Channel)
-		skip.ids = append(skip.ids, id)
+		skip.endpointIDs = append(skip.endpointIDs, id)
 		s.skipped.remember(e, id)
 		return err
-	})
+	}
+	err := s.x.dialect.queryBatch(ctx, q, s.claim.skippedEndpoints, rows, nil, scanEndpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -529,21 +536,21 @@ func (s *Store) findSkipped(
 	for _, id := range r.SkipOrganizations[:min(len(r.SkipOrganizations), maxSkippedOrganizations)] {
 		rows = append(rows, id)
 	}
-	err = s.x.dialect.queryBatch(ctx, q, s.claim.numbers, rows, nil, func(row scanner) error {
+	scanNumber := func(row scanner) error {
 		var number int64
 		err := row.Scan(&number)
-		skip.numbers = append(skip.numbers, number)
+		skip.organizationNumbers = append(skip.organizationNumbers, number)
 		return err
-	})
-	return skip, err
+	}
+	return skip, s.x.dialect.queryBatch(ctx, q, s.claim.skippedOrganizations, rows, nil, scanNumber)
 }
 
 // skip sets what the claim skips.
 func (c *claiming) skip(skip *skipping) {
-	slices.Sort(skip.ids)
-	c.skipped = skip.ids
-	for _, number := range skip.numbers {
-		c.stops[number] = skipIt
+	slices.Sort(skip.endpointIDs)
+	c.skipped = skip.endpointIDs
+	for _, number := range skip.organizationNumbers {
+		c.resumeAfter[number] = skipOrganization
 	}
 }
 
@@ -559,7 +566,7 @@ func (c *claiming) skippedIn(from, to int64) []int64 {
 
 // unwanted reports whether the endpoint is to be skipped. If so, it adds the endpoint or its
 // organization to the ids.
-func (s *skipping) unwanted(endpointID int64, o *owner) bool {
+func (s *skipping) unwanted(endpointID int64, o *claimedEndpoint) bool {
 	if s.endpoints == nil {
 		s.endpoints = make(map[webhook.Endpoint]struct{}, len(s.request.Skip))
 		for _, e := range s.request.Skip {
@@ -572,12 +579,12 @@ func (s *skipping) unwanted(endpointID int64, o *owner) bool {
 	}
 	_, organization := s.organizations[o.organizationID]
 	_, endpoint := s.endpoints[o.endpoint]
-	number := organizationOf(endpointID)
+	number := organizationNumber(endpointID)
 	switch {
 	case organization && number > 0:
-		s.numbers = append(s.numbers, number)
+		s.organizationNumbers = append(s.organizationNumbers, number)
 	case organization, endpoint: // endpoints from before organizations had numbers have 0
-		s.ids = append(s.ids, endpointID)
+		s.endpointIDs = append(s.endpointIDs, endpointID)
 	}
 	return organization || endpoint
 }

@@ -310,7 +310,7 @@ func holdRouted(encoded []byte, id int64, held bool) (string, error) {
 // locked.
 func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 	var ids []int64
-	for id, o := range c.owners {
+	for id, o := range c.endpoints {
 		if o.degraded {
 			ids = append(ids, id)
 		}
@@ -327,7 +327,7 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 		if err := row.Scan(&id, &since, &state.Revision, &details); err != nil {
 			return err
 		}
-		o := c.owners[id]
+		o := c.endpoints[id]
 		state.OrganizationID, state.Endpoint = o.organizationID, o.endpoint
 		state.Revision++
 		state.NextProbe = moment(micros(c.request.Until))
@@ -343,7 +343,7 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 	kept, keptIDs, taken := c.tasks[:0], c.endpointIDs[:0], ids[:0]
 	for i := range c.tasks {
 		id := c.endpointIDs[i]
-		if c.owners[id].degraded {
+		if c.endpoints[id].degraded {
 			if probes[id] == nil {
 				continue
 			}

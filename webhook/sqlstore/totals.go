@@ -91,7 +91,7 @@ func (s *Store) totalsOf(
 		if err != nil || number == 0 { // it has had no endpoint
 			return t, err
 		}
-		from, to = idsOf(number)
+		from, to = endpointIDRange(number)
 	}
 	limit := q.CountLimit()
 	oldest, err := s.countQueued(ctx, &t, from, to, limit)
