@@ -46,6 +46,8 @@ type HourlyStatistics struct {
 	Succeeded, Failed int64
 	// Dead counts the deliveries that became dead, Cancelled those that Cancel ended.
 	Dead, Cancelled int64
-	// Duration is how long all attempts took together.
-	Duration time.Duration
+	// Duration is how long all attempts took together, and Durations counts them by how long each
+	// took.
+	Duration  time.Duration
+	Durations Durations
 }

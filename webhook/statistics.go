@@ -37,8 +37,10 @@ type Statistics struct {
 	Succeeded, Failed int64
 	// Dead counts the deliveries that became dead, Cancelled those that Cancel ended.
 	Dead, Cancelled int64
-	// Duration is how long all attempts took together.
-	Duration time.Duration
+	// Duration is how long all attempts took together, and Durations counts them by how long each
+	// took.
+	Duration  time.Duration
+	Durations Durations
 
 	// LastSuccess and LastFailure are when the latest attempts of either kind
 	// were started; zero if there were none.
@@ -58,6 +60,7 @@ func (s *Statistics) Add(other *Statistics) {
 	s.Dead += other.Dead
 	s.Cancelled += other.Cancelled
 	s.Duration += other.Duration
+	s.Durations.Add(&other.Durations)
 	if other.LastSuccess.After(s.LastSuccess) {
 		s.LastSuccess = other.LastSuccess
 	}
@@ -87,7 +90,9 @@ func (s *Statistics) Count(v *Settlement) {
 	if v.Attempt == nil {
 		return
 	}
-	s.Duration += v.Attempt.Duration.Truncate(time.Microsecond)
+	took := v.Attempt.Duration.Truncate(time.Microsecond)
+	s.Duration += took
+	s.Durations.Count(took)
 	started := v.Attempt.StartedAt.UTC().Truncate(time.Microsecond)
 	if v.Attempt.Succeeded() {
 		s.Succeeded++

@@ -404,6 +404,10 @@ type Statistics struct {
 	FailedAttempts int64 `json:"failed_attempts"`
 	// AverageDuration is that of an attempt, in milliseconds. Null if there are no attempts.
 	AverageDuration *float64 `json:"average_duration_ms"`
+	// MedianDuration and P95Duration are estimates of how long half and 95% of the attempts took at
+	// most, in milliseconds: see [webhook.Durations]. Null if there are no attempts.
+	MedianDuration *float64 `json:"median_duration_ms"`
+	P95Duration    *float64 `json:"p95_duration_ms"`
 	// LastSuccess and LastFailure are when the latest successful and the latest failed attempt
 	// began. Null if there is none.
 	LastSuccess *time.Time `json:"last_success"`
@@ -450,6 +454,9 @@ func newStatistics(subscriptionID string, f *webhook.Statistics) *Statistics {
 		// In whole microseconds, because JSON has them as fractions of milliseconds.
 		AverageDuration: ratio(float64(f.Duration.Microseconds())/1000, f.Attempts()),
 	}
+	if f.Attempts() > 0 {
+		s.MedianDuration, s.P95Duration = quantile(f, 0.5), quantile(f, 0.95)
+	}
 	if !f.LastSuccess.IsZero() {
 		s.LastSuccess = &f.LastSuccess
 	}
@@ -457,6 +464,12 @@ func newStatistics(subscriptionID string, f *webhook.Statistics) *Statistics {
 		s.LastFailure, s.LastFailed = &f.LastFailure, &f.LastFailed
 	}
 	return s
+}
+
+// quantile is in milliseconds.
+func quantile(f *webhook.Statistics, q float64) *float64 {
+	ms := float64(f.Durations.Quantile(q).Microseconds()) / 1000
+	return &ms
 }
 
 // ratio returns nil if whole is 0.

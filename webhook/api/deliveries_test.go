@@ -432,6 +432,7 @@ func TestStatisticsOfNothing(t *testing.T) {
 				"pending": 2., "in_flight": 0., "paused": 0., "succeeded": 0., "dead": 0., "cancelled": 1.,
 			},
 			"success_rate": nil, "attempts": 0., "failed_attempts": 0., "average_duration_ms": nil,
+			"median_duration_ms": nil, "p95_duration_ms": nil,
 			"last_success": nil, "last_failure": nil, "last_failed_delivery_id": nil,
 		}, answer)
 	})
@@ -461,4 +462,6 @@ func TestStatisticsAverage(t *testing.T) {
 	s, err := f.client(orgA).Statistics(t.Context(), id, time.Time{})
 	require.NoError(t, err)
 	assert.InDelta(t, 2.75, *s.AverageDuration, 1e-9)
+	assert.InDelta(t, 5, *s.MedianDuration, 1e-9, "half of the bucket up to 10 ms")
+	assert.InDelta(t, 9.5, *s.P95Duration, 1e-9)
 }

@@ -62,6 +62,7 @@ func (sub *subscription) hourly(since time.Time) (list []webhook.HourlyStatistic
 			f.Dead += h.figures.Dead
 			f.Cancelled += h.figures.Cancelled
 			f.Duration += h.figures.Duration
+			f.Durations.Add(&h.figures.Durations)
 		}
 	}
 	for _, hour := range slices.SortedFunc(maps.Keys(hours), time.Time.Compare) {

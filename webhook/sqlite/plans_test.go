@@ -140,6 +140,8 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.Statistics(ctx, webhook.StatisticsQuery{SubscriptionID: sub.ID, Since: now})
 	require.NoError(t, err)
+	_, err = s.HourlyStatistics(ctx, webhook.HourlyQuery{Since: now})
+	require.NoError(t, err)
 	for _, q := range []webhook.TotalsQuery{{AllOrganizations: true}, {Limit: 1}} {
 		_, err = s.Totals(ctx, now, q)
 		require.NoError(t, err)
@@ -318,15 +320,15 @@ func TestPlans(t *testing.T) {
 	expect("FROM p_leases WHERE (until, first_id) IN",
 		"SEARCH p_leases USING PRIMARY KEY (until=? AND first_id=?)")
 	expect("FROM p_leases l CROSS JOIN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
-	expect("s.endpoint_id = p.id AND s.hour >= ?",
+	expect("s.hour >= ? WHERE p.organization_id = ? AND p.webhook_id = ?",
 		"SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id=?)")
 	expect("s.endpoint_id = p.id AND s.hour >= ?",
 		"SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
 	expect("d.endpoint_id = p.id AND d.due_at IS NOT NULL",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=?)")
-	expect("sum(s.duration) FROM p_endpoints",
+	expect("GROUP BY p.webhook_id, s.hour",
 		"SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id>? AND webhook_id<?)")
-	expect("sum(s.duration) FROM p_endpoints",
+	expect("GROUP BY p.webhook_id, s.hour",
 		"SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
 	expect("SELECT DISTINCT webhook_id",
 		"SEARCH p_endpoints USING INDEX p_endpoints_owner (organization_id=? AND webhook_id>?)")

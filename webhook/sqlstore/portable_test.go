@@ -173,10 +173,10 @@ var portableWords = strings.Fields(`
 
 var (
 	keyword     = regexp.MustCompile(`\b[A-Z]+\b|\b[a-z_]+\(|\btrue\b`)
-	inserted    = regexp.MustCompile(`^INSERT INTO p_\w+ \([a-z_, ]+\) (VALUES|WITH|SELECT) `)
+	inserted    = regexp.MustCompile(`^INSERT INTO p_\w+ \([a-z0-9_, ]+\) (VALUES|WITH|SELECT) `)
 	conflict    = regexp.MustCompile(` ON CONFLICT (DO NOTHING$|\([a-z_, ]+\) DO UPDATE SET )`)
 	changing    = regexp.MustCompile(`^(?:\{update\}|UPDATE|DELETE FROM) (\w+)`)
-	assigned    = regexp.MustCompile(`^ ?([a-z_]+) = (.*)$`)
+	assigned    = regexp.MustCompile(`^ ?([a-z0-9_]+) = (.*)$`)
 	assignments = regexp.MustCompile(` SET (.*)$`)
 )
 

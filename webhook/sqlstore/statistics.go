@@ -3,9 +3,11 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -26,16 +28,22 @@ func newStatisticsStatements(x expander) statisticsStatements {
 	const endpoints = `FROM {p}endpoints p {join} {p}`
 	const ofSubscription = ` WHERE p.organization_id = ? AND p.webhook_id = ? AND p.state < 2`
 	var columns []column
-	for _, name := range []string{"endpoint_id", "succeeded", "failed", "dead", "cancelled",
-		"duration", "last_success", "last_failure", "last_failed"} {
+	for _, name := range append([]string{"endpoint_id", "succeeded", "failed", "dead", "cancelled",
+		"duration", "last_success", "last_failure", "last_failed"}, durationColumns...) {
 		columns = append(columns, column{name, integer})
+	}
+	var durations, added, summed strings.Builder
+	for _, name := range durationColumns {
+		fmt.Fprintf(&durations, ", %s", name)
+		fmt.Fprintf(&added, ", %s = {p}statistics.%[1]s + excluded.%[1]s", name)
+		fmt.Fprintf(&summed, ", coalesce(sum(s.%s), 0)", name)
 	}
 	return statisticsStatements{
 		shard: rand.Int64N(x.dialect.shards()),
 		add: x.batch(`INSERT INTO {p}statistics (endpoint_id, hour, shard, succeeded, failed, dead,
-				cancelled, duration, last_success, last_failure, last_failed) WITH {v}
+				cancelled, duration, last_success, last_failure, last_failed`+durations.String()+`) WITH {v}
 			SELECT endpoint_id, ?, ?, succeeded, failed, dead, cancelled, duration, last_success,
-				last_failure, last_failed
+				last_failure, last_failed`+durations.String()+`
 			FROM v WHERE true
 			ON CONFLICT (endpoint_id, hour, shard) DO UPDATE SET
 				succeeded = {p}statistics.succeeded + excluded.succeeded,
@@ -48,11 +56,12 @@ func newStatisticsStatements(x expander) statisticsStatements {
 				last_failed = CASE WHEN excluded.last_failure > {p}statistics.last_failure
 					THEN excluded.last_failed ELSE {p}statistics.last_failed END,
 				last_failure = CASE WHEN excluded.last_failure > {p}statistics.last_failure
-					THEN excluded.last_failure ELSE {p}statistics.last_failure END`,
+					THEN excluded.last_failure ELSE {p}statistics.last_failure END`+added.String(),
 			columns...),
 		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0),
 			coalesce(sum(s.dead), 0),
-				coalesce(sum(s.cancelled), 0), coalesce(sum(s.duration), 0), coalesce(max(s.last_success), 0)
+				coalesce(sum(s.cancelled), 0), coalesce(sum(s.duration), 0), coalesce(max(s.last_success), 0)` +
+			summed.String() + `
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription),
 		failure: x.sql(`SELECT s.last_failure, s.last_failed
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription + `
@@ -60,7 +69,7 @@ func newStatisticsStatements(x expander) statisticsStatements {
 		page: x.sql(`SELECT DISTINCT webhook_id FROM {p}endpoints
 			WHERE organization_id = ? AND webhook_id > ? AND state < 2 ORDER BY webhook_id LIMIT ?`),
 		hours: x.sql(`SELECT p.webhook_id, s.hour, sum(s.succeeded), sum(s.failed), sum(s.dead),
-				sum(s.cancelled), sum(s.duration)
+				sum(s.cancelled), sum(s.duration)` + summed.String() + `
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?
 			WHERE p.organization_id = ? AND p.webhook_id >= ? AND p.webhook_id <= ? AND p.state < 2
 			GROUP BY p.webhook_id, s.hour ORDER BY p.webhook_id, s.hour`),
@@ -73,6 +82,23 @@ func newStatisticsStatements(x expander) statisticsStatements {
 			UNION ALL SELECT d.state, p.state AS paused ` + prefetched + ` AND p.organization_id = ?
 				AND p.webhook_id = ? AND p.state < 2) u`),
 	}
+}
+
+// durationColumns have the buckets of [webhook.Durations]: d0 the shortest.
+var durationColumns = func() (names []string) {
+	for i := range len(webhook.Durations{}) {
+		names = append(names, fmt.Sprint("d", i))
+	}
+	return names
+}()
+
+// pointers returns where a row's buckets are scanned to.
+func pointers(d *webhook.Durations) []any {
+	to := make([]any, len(d))
+	for i := range d {
+		to[i] = &d[i]
+	}
+	return to
 }
 
 // tally counts results by endpoint, so that a transaction writes an endpoint's figures once.
@@ -104,6 +130,9 @@ func (s *Store) record(ctx context.Context, q Querier, now time.Time, t tally) e
 		}
 		rows = append(rows, id, f.Succeeded, f.Failed, f.Dead, f.Cancelled, f.Duration.Microseconds(),
 			orZero(f.LastSuccess), orZero(f.LastFailure), int64(f.LastFailed))
+		for _, n := range f.Durations {
+			rows = append(rows, n)
+		}
 	}
 	_, err := s.x.dialect.execBatch(ctx, q, st.add, rows, []any{hourOf(now), st.shard})
 	return err
@@ -143,7 +172,8 @@ func (s *Store) recorded(
 	args := []any{since, query.OrganizationID, query.SubscriptionID}
 	var duration, success, failure, failed int64
 	_, err := one(ctx, s.read, s.settle.statistics.figures, args,
-		[]any{&f.Succeeded, &f.Failed, &f.Dead, &f.Cancelled, &duration, &success})
+		append([]any{&f.Succeeded, &f.Failed, &f.Dead, &f.Cancelled, &duration, &success},
+			pointers(&f.Durations)...))
 	if err != nil {
 		return err
 	}
@@ -186,8 +216,8 @@ func (s *Store) HourlyStatistics(
 	err = collect(ctx, s.read, func(row scanner) error {
 		var f webhook.HourlyStatistics
 		var hour, duration int64
-		err := row.Scan(&f.SubscriptionID, &hour, &f.Succeeded, &f.Failed, &f.Dead, &f.Cancelled,
-			&duration)
+		err := row.Scan(append([]any{&f.SubscriptionID, &hour, &f.Succeeded, &f.Failed, &f.Dead,
+			&f.Cancelled, &duration}, pointers(&f.Durations)...)...)
 		f.Hour = moment(hour * time.Hour.Microseconds())
 		f.Duration = time.Duration(duration) * time.Microsecond
 		page.Hours = append(page.Hours, f)

@@ -36,9 +36,11 @@ func hourlyStatistics(f *fixture) {
 
 	want := []webhook.HourlyStatistics{
 		{SubscriptionID: sub.ID, Hour: hour, Succeeded: 1, Failed: 1, Dead: 1,
-			Duration: time.Second + time.Minute},
-		{SubscriptionID: sub.ID, Hour: hour.Add(time.Hour), Succeeded: 2, Duration: 5 * time.Second},
-		{SubscriptionID: sub.ID, Hour: hour.Add(3 * time.Hour), Failed: 1, Cancelled: 1},
+			Duration: time.Second + time.Minute, Durations: durations(time.Second, time.Minute)},
+		{SubscriptionID: sub.ID, Hour: hour.Add(time.Hour), Succeeded: 2, Duration: 5 * time.Second,
+			Durations: durations(2*time.Second, 3*time.Second)},
+		{SubscriptionID: sub.ID, Hour: hour.Add(3 * time.Hour), Failed: 1, Cancelled: 1,
+			Durations: durations(0)},
 	}
 	const rule = "the figures of all channels of a subscription are added up, hour by hour"
 	require.Equal(f.t, want, f.hourly(mine).Hours, rule)
@@ -85,4 +87,12 @@ func hourlyPages(f *fixture) {
 	for _, n := range seen {
 		require.EqualValues(f.t, 2, n, "each subscription is on one page, with all of its channels")
 	}
+}
+
+// durations counts attempts that took that long.
+func durations(took ...time.Duration) (d webhook.Durations) {
+	for _, each := range took {
+		d.Count(each)
+	}
+	return d
 }

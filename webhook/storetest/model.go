@@ -193,6 +193,7 @@ func (m *model) wantStatistics(sub *webhook.Subscription) webhook.Statistics {
 		want.Dead += f.Dead
 		want.Cancelled += f.Cancelled
 		want.Duration += f.Duration
+		want.Durations.Add(&f.Durations)
 		if f.LastSuccess.After(want.LastSuccess) {
 			want.LastSuccess = f.LastSuccess
 		}

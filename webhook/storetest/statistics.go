@@ -51,6 +51,12 @@ func (f *fixture) requireSameStatistics(want, got webhook.Statistics, rule strin
 	f.requireTime(want.Since, got.Since, "Since")
 	f.requireTime(want.LastSuccess, got.LastSuccess, "LastSuccess")
 	f.requireTime(want.LastFailure, got.LastFailure, "LastFailure")
+	var counted int64
+	for _, n := range got.Durations {
+		counted += n
+	}
+	require.Equal(f.t, got.Attempts(), counted, "Durations counts each attempt")
+	want.Durations = got.Durations
 	for _, s := range []*webhook.Statistics{&want, &got} {
 		s.Since, s.LastSuccess, s.LastFailure = time.Time{}, time.Time{}, time.Time{}
 	}
@@ -81,6 +87,9 @@ func statisticsOfResults(f *fixture) {
 		webhook.Settlement{Lease: tasks[5].Lease, Status: webhook.StatusPending, DueAt: at(900)},
 	)
 	f.settle(at(200), attempted(succeeded(f.claimOne(at(150)), at(6)), time.Hour))
+	require.Equal(f.t,
+		durations(5*time.Millisecond, 3*tick, time.Second, time.Minute, time.Hour),
+		f.statistics(sub, time.Time{}).Durations, "each attempt counts in the bucket of its duration")
 	f.requireStatistics(webhook.Statistics{
 		Pending: 1, Succeeded: 3, Failed: 2, Dead: 2,
 		Duration:    5*time.Millisecond + 3*tick + time.Second + time.Minute + time.Hour,

@@ -137,6 +137,17 @@ CREATE TABLE {p}statistics (
     last_success bigint  NOT NULL, -- when the attempt was started; 0 is never
     last_failure bigint  NOT NULL,
     last_failed  bigint  NOT NULL, -- deliveries.id of last_failure
+    d0           bigint  NOT NULL DEFAULT 0, -- attempts by duration: see webhook.Durations
+    d1           bigint  NOT NULL DEFAULT 0,
+    d2           bigint  NOT NULL DEFAULT 0,
+    d3           bigint  NOT NULL DEFAULT 0,
+    d4           bigint  NOT NULL DEFAULT 0,
+    d5           bigint  NOT NULL DEFAULT 0,
+    d6           bigint  NOT NULL DEFAULT 0,
+    d7           bigint  NOT NULL DEFAULT 0,
+    d8           bigint  NOT NULL DEFAULT 0,
+    d9           bigint  NOT NULL DEFAULT 0,
+    d10          bigint  NOT NULL DEFAULT 0,
     PRIMARY KEY (endpoint_id, hour, shard)
 ) WITH (fillfactor = 50); -- room for updates that leave the indexes alone
 CREATE INDEX {p}statistics_hour ON {p}statistics (hour);

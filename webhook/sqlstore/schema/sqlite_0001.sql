@@ -136,6 +136,17 @@ CREATE TABLE {p}statistics (
     last_success INTEGER NOT NULL, -- when the attempt was started; 0 is never
     last_failure INTEGER NOT NULL,
     last_failed  INTEGER NOT NULL, -- deliveries.id of last_failure
+    d0           INTEGER NOT NULL DEFAULT 0, -- attempts by duration: see webhook.Durations
+    d1           INTEGER NOT NULL DEFAULT 0,
+    d2           INTEGER NOT NULL DEFAULT 0,
+    d3           INTEGER NOT NULL DEFAULT 0,
+    d4           INTEGER NOT NULL DEFAULT 0,
+    d5           INTEGER NOT NULL DEFAULT 0,
+    d6           INTEGER NOT NULL DEFAULT 0,
+    d7           INTEGER NOT NULL DEFAULT 0,
+    d8           INTEGER NOT NULL DEFAULT 0,
+    d9           INTEGER NOT NULL DEFAULT 0,
+    d10          INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (endpoint_id, hour, shard)
 ) WITHOUT ROWID;
 CREATE INDEX {p}statistics_hour ON {p}statistics (hour);
