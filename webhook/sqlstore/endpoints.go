@@ -87,7 +87,7 @@ type detailsCause struct {
 }
 
 func encodeDetails(s *webhook.EndpointState) (string, error) {
-	d := stateDetails{FailingSince: orZero(s.FailingSince), FailedProbes: s.FailedProbes,
+	d := stateDetails{FailingSince: microsOrZero(s.FailingSince), FailedProbes: s.FailedProbes,
 		ChangedBy: s.ChangedBy, Cause: detailsOf(s.Cause), Inconclusive: s.InconclusiveProbes}
 	if l := s.LastFailure; l != nil {
 		d.Last = &detailsFailure{micros(l.Since), micros(l.Until), detailsOf(l.Cause)}
@@ -104,7 +104,8 @@ func decodeDetails(s *webhook.EndpointState, raw []byte) error {
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return fmt.Errorf("sqlstore: the state of %s of %s: %w", s.Channel, s.SubscriptionID, err)
 	}
-	s.FailingSince, s.FailedProbes, s.ChangedBy = orNever(d.FailingSince), d.FailedProbes, d.ChangedBy
+	s.FailingSince, s.FailedProbes = momentOrZero(d.FailingSince), d.FailedProbes
+	s.ChangedBy = d.ChangedBy
 	s.Cause, s.InconclusiveProbes = d.Cause.cause(), d.Inconclusive
 	if l := d.Last; l != nil {
 		s.LastFailure = &webhook.EndpointFailure{Since: moment(l.Since), Until: moment(l.Until),

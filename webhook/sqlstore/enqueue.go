@@ -129,7 +129,7 @@ func (s *Store) EnqueueTx(
 	if len(events) == 0 {
 		return nil, ctx.Err()
 	}
-	if err := s.check(); err != nil {
+	if err := s.callGuard(); err != nil {
 		return nil, err
 	}
 	// The blocks are not remembered: the caller may not commit.

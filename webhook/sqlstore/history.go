@@ -25,11 +25,11 @@ type historyStatements struct {
 	// listed endpoints or of all.
 	endpoints, endpointsOf                         string
 	blocks, organizationBlocks, subscriptionBlocks string
-	standing, replay, cancel                       string
+	state, replay, cancel                          string
 }
 
-// deliveryColumns are what scanDelivery reads, but for the history, and deliveryTables are the tables
-// in the order in which they are to be read.
+// deliveryColumns are what scanDelivery reads, but for the history, and deliveryTables are the
+// tables in the order in which they are to be read.
 const (
 	deliveryColumns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
 			d.state, p.state, coalesce(d.settled_at, d.due_at, e.created_at), e.created_at,
@@ -61,7 +61,7 @@ func newHistoryStatements(x expander) historyStatements {
 				LIMIT ?`),
 		organizationBlocks: x.sql(organizationBlocks + nextBlocks),
 		subscriptionBlocks: x.sql(organizationBlocks + ` AND p.webhook_id = ?` + nextBlocks),
-		standing: x.sql(`SELECT d.state, p.state, coalesce((
+		state: x.sql(`SELECT d.state, p.state, coalesce((
 				SELECT live.id FROM {p}endpoints live
 				WHERE live.webhook_id = p.webhook_id AND live.channel = p.channel AND live.state < 2
 					AND live.organization_id = e.organization_id), 0)
@@ -153,20 +153,20 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 	return payload, nil
 }
 
-// standing is what Replay and Cancel check.
-type standing struct {
+// deliveryState is what Replay and Cancel check.
+type deliveryState struct {
 	status webhook.Status
 	// endpointID is the endpoint that the delivery's subscription now has for the channel, 0 if there
 	// is none. It differs from the delivery's if the channel was removed and added again.
 	endpointID int64
 }
 
-func (s *Store) standing(
+func (s *Store) deliveryState(
 	ctx context.Context, q Querier, organizationID string, id webhook.DeliveryID,
-) (standing, error) {
-	var result standing
+) (deliveryState, error) {
+	var result deliveryState
 	var state, endpointState int
-	found, err := one(ctx, q, s.history.standing, []any{int64(id), organizationID},
+	found, err := one(ctx, q, s.history.state, []any{int64(id), organizationID},
 		[]any{&state, &endpointState, &result.endpointID})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
@@ -180,7 +180,7 @@ func (s *Store) Replay(
 	ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID,
 ) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
-		d, err := s.standing(ctx, q, organizationID, id)
+		d, err := s.deliveryState(ctx, q, organizationID, id)
 		switch {
 		case err != nil:
 			return err
@@ -204,7 +204,7 @@ func (s *Store) Cancel(
 	ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID,
 ) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
-		d, err := s.standing(ctx, q, organizationID, id)
+		d, err := s.deliveryState(ctx, q, organizationID, id)
 		switch {
 		case err != nil:
 			return err
@@ -214,7 +214,7 @@ func (s *Store) Cancel(
 		if _, err := q.Exec(ctx, s.history.cancel, micros(now), micros(now), int64(id)); err != nil {
 			return err
 		}
-		return s.record(ctx, q, now, tally{d.endpointID: {Cancelled: 1}})
+		return s.addStatistics(ctx, q, now, tally{d.endpointID: {Cancelled: 1}})
 	})
 }
 
@@ -352,7 +352,7 @@ func (s *Store) listEndpoints(
 ) error {
 	above := int64(0) // what ids must be larger than to be among the newest
 	for at := (endpointCursor{}); ; {
-		ids, err := s.endpointsOf(ctx, l, &at)
+		ids, err := s.nextEndpoints(ctx, l, &at)
 		if err != nil {
 			return err
 		}
@@ -403,7 +403,7 @@ func newest(all []webhook.Delivery, limit int) []webhook.Delivery {
 // the ids of up to a page of endpoints. An organization with more is searched by its name, so that
 // a range is read once.
 func (s *Store) listBlocks(ctx context.Context, l *listing) error {
-	ids, err := s.endpointsOf(ctx, l, &endpointCursor{})
+	ids, err := s.nextEndpoints(ctx, l, &endpointCursor{})
 	if err != nil || len(ids) == 0 {
 		return err
 	}
@@ -453,9 +453,9 @@ type endpointCursor struct {
 	id             int64
 }
 
-// endpointsOf returns the next page of endpoints of the query's organization and subscription,
+// nextEndpoints returns the next page of endpoints of the query's organization and subscription,
 // including deleted ones.
-func (s *Store) endpointsOf(ctx context.Context, l *listing, at *endpointCursor) ([]int64, error) {
+func (s *Store) nextEndpoints(ctx context.Context, l *listing, at *endpointCursor) ([]int64, error) {
 	statement, args := s.history.endpoints,
 		[]any{l.query.OrganizationID, at.subscriptionID, at.id, endpointsPage}
 	if l.query.SubscriptionID != "" {

@@ -53,7 +53,10 @@ func (s *Store) pruneDeleted(ctx context.Context, now time.Time, limit int) erro
 	for _, due := range []struct {
 		query string
 		args  []any
-	}{{s.house.fresh, []any{deletedPage}}, {s.house.checked, []any{before, deletedPage}}} {
+	}{
+		{s.housekeeping.fresh, []any{deletedPage}},
+		{s.housekeeping.checked, []any{before, deletedPage}},
+	} {
 		for n := deletedPage; n == deletedPage; {
 			ids, err := s.deletedEndpoints(ctx, due.query, due.args...)
 			if err != nil {
@@ -84,19 +87,19 @@ func (s *Store) deletedEndpoints(
 func (s *Store) pruneEndpoints(
 	ctx context.Context, now, before int64, limit int, ids string,
 ) error {
-	for _, cancel := range []string{s.house.cancelPrefetched, s.house.cancel} {
+	for _, cancel := range []string{s.housekeeping.cancelPrefetched, s.housekeeping.cancel} {
 		if err := s.inSteps(ctx, limit, cancel, now, now, ids, limit); err != nil {
 			return err
 		}
 	}
-	if err := s.inSteps(ctx, limit, s.house.figures, ids, limit); err != nil {
+	if err := s.inSteps(ctx, limit, s.housekeeping.figures, ids, limit); err != nil {
 		return err
 	}
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
-		if _, err := q.Exec(ctx, s.house.endpoints, ids, before); err != nil {
+		if _, err := q.Exec(ctx, s.housekeeping.endpoints, ids, before); err != nil {
 			return err
 		}
-		_, err := q.Exec(ctx, s.house.note, now, ids)
+		_, err := q.Exec(ctx, s.housekeeping.note, now, ids)
 		return err
 	})
 }
@@ -119,8 +122,8 @@ func (s *Store) inSteps(ctx context.Context, limit int, statement string, args .
 // removeBlocks removes blocks before the oldest delivery.
 func (s *Store) removeBlocks(ctx context.Context, limit int) error {
 	var oldest int64
-	if _, err := one(ctx, s.read, s.house.oldest, nil, []any{&oldest}); err != nil {
+	if _, err := one(ctx, s.read, s.housekeeping.oldest, nil, []any{&oldest}); err != nil {
 		return s.failed(err)
 	}
-	return s.inSteps(ctx, limit, s.house.blocks, oldest>>blockBits, limit)
+	return s.inSteps(ctx, limit, s.housekeeping.blocks, oldest>>blockBits, limit)
 }

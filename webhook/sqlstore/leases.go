@@ -161,10 +161,10 @@ const (
 	maxLeases = 100_000
 	// maxEnded bounds how many rows one Settle removes.
 	maxEnded = 1000
-	// lateLeases is how far claims look back. PostgreSQL keeps the entries of removed rows for as long
-	// as any transaction is open, and a claim that began with the first one would read them all. A
-	// row that another process commits that long after its lease has ended waits for Prune.
-	lateLeases = int64(10 * time.Second / time.Microsecond)
+	// leaseLookback is how far claims look back. PostgreSQL keeps the entries of removed rows for as
+	// long as any transaction is open, and a claim that began with the first one would read them all.
+	// A row that another process commits that long after its lease has ended waits for Prune.
+	leaseLookback = int64(10 * time.Second / time.Microsecond)
 )
 
 // remember notes the endpoints of tasks, and the rows of those that were prefetched.
@@ -197,8 +197,8 @@ func (l *leases) forget(settlements []webhook.Settlement) {
 	}
 }
 
-// leave notes that deliveries have leases of their own, or none.
-func (l *leases) leave(leases []webhook.Lease) {
+// detach notes that deliveries have leases of their own, or none.
+func (l *leases) detach(leases []webhook.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, lease := range leases {
@@ -218,7 +218,7 @@ func (l *leases) release(row *leaseRow) {
 	}
 }
 
-// takeEnded returns rows to be removed. If they are not, putBack takes them.
+// takeEnded returns rows to be removed. If they are not, restoreEnded takes them.
 func (l *leases) takeEnded() []*leaseRow {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -228,7 +228,7 @@ func (l *leases) takeEnded() []*leaseRow {
 	return taken
 }
 
-func (l *leases) putBack(rows []*leaseRow) {
+func (l *leases) restoreEnded(rows []*leaseRow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = append(l.ended, rows...)
@@ -241,7 +241,7 @@ func (l *leases) begin(now int64) (from int64) {
 	if !l.began {
 		return math.MinInt64
 	}
-	return min(l.looked, now) - lateLeases
+	return min(l.looked, now) - leaseLookback
 }
 
 // end notes that a claim has ended the leases until now, but for some that end after locked.

@@ -61,14 +61,14 @@ func TestLeaseRows(t *testing.T) {
 	}
 	l.forget(settled(1, 1))
 	assert.Empty(t, l.takeEnded(), "what is settled twice counts once")
-	l.leave([]webhook.Lease{lease(2, 1), lease(2, 1), lease(9, 1)})
+	l.detach([]webhook.Lease{lease(2, 1), lease(2, 1), lease(9, 1)})
 	assert.Empty(t, l.takeEnded(), "what is extended twice counts once")
 	endpointIDs, _ := l.known(settled(2))
 	assert.Equal(t, []int64{20}, endpointIDs, "what has a lease of its own is still held")
 	l.forget(settled(2, 3))
 	assert.Equal(t, []*leaseRow{row}, l.takeEnded())
 	assert.Empty(t, l.takeEnded(), "a row is removed once")
-	l.putBack([]*leaseRow{row})
+	l.restoreEnded([]*leaseRow{row})
 	l.forget(settled(4))
 	assert.Equal(t, []*leaseRow{row, other}, l.takeEnded(), "what could not be removed is tried again")
 }
@@ -77,16 +77,16 @@ func TestLeaseRows(t *testing.T) {
 func TestLeasesAreLookedForOnce(t *testing.T) {
 	t.Parallel()
 	var l leases
-	const now = 1000 * lateLeases
+	const now = 1000 * leaseLookback
 	assert.Equal(t, int64(math.MinInt64), l.begin(now), "the first claim looks for all")
 	l.end(now, math.MaxInt64)
-	assert.Equal(t, now-lateLeases, l.begin(now+5))
-	assert.Equal(t, now-5-lateLeases, l.begin(now-5), "a clock may go back")
+	assert.Equal(t, now-leaseLookback, l.begin(now+5))
+	assert.Equal(t, now-5-leaseLookback, l.begin(now-5), "a clock may go back")
 
 	l.end(now+100, now+40)
-	assert.Equal(t, now+39-lateLeases, l.begin(now+200),
+	assert.Equal(t, now+39-leaseLookback, l.begin(now+200),
 		"what another transaction had locked is looked for again")
 	l.end(now+200, math.MaxInt64)
 	l.remember([]webhook.Task{{Lease: lease(1, 1)}}, []int64{10}, []*leaseRow{{until: 70, held: 1}})
-	assert.Equal(t, 69-lateLeases, l.begin(now+300), "a lease of this process may end early")
+	assert.Equal(t, 69-leaseLookback, l.begin(now+300), "a lease of this process may end early")
 }

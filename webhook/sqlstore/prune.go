@@ -88,7 +88,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.pruneDeleted(ctx, now, r.Limit); err != nil {
 		return 0, err
 	}
-	err = s.inSteps(ctx, r.Limit, s.house.oldFigures, hourOf(now.Add(-webhook.StatisticsKept)),
+	err = s.inSteps(ctx, r.Limit, s.housekeeping.oldFigures, hourOf(now.Add(-webhook.StatisticsKept)),
 		r.Limit)
 	if err != nil {
 		return 0, err
@@ -113,7 +113,7 @@ type pruning struct {
 	settled, dead int64
 }
 
-func (p *pruning) left() int { return p.limit - p.removed }
+func (p *pruning) remaining() int { return p.limit - p.removed }
 
 // beforeOf returns the time, or one before everything.
 func beforeOf(t time.Time) int64 {
@@ -123,27 +123,27 @@ func beforeOf(t time.Time) int64 {
 	return micros(t)
 }
 
-// pruned is how far Prune has passed the ids. The zero value is ready to use.
-type pruned struct {
-	mu    sync.Mutex
-	next  int64 // the first id that it has not passed
-	began int64 // when it began with the first id
+// pruneProgress is how far Prune has passed the ids. The zero value is ready to use.
+type pruneProgress struct {
+	mu        sync.Mutex
+	next      int64 // the first id that it has not passed
+	passStart int64 // when it began with the first id
 }
 
-// passAgain is after how long Prune begins again with the first id, for what was not committed when
-// it passed.
-const passAgain = int64(24 * time.Hour / time.Microsecond)
+// prunePassInterval is after how long Prune begins again with the first id, for what was not
+// committed when it passed.
+const prunePassInterval = int64(24 * time.Hour / time.Microsecond)
 
-func (p *pruned) from(now int64) int64 {
+func (p *pruneProgress) resume(now int64) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now < p.began || now-p.began >= passAgain {
-		p.next, p.began = 0, now
+	if now < p.passStart || now-p.passStart >= prunePassInterval {
+		p.next, p.passStart = 0, now
 	}
 	return p.next
 }
 
-func (p *pruned) passed(next int64) {
+func (p *pruneProgress) advance(next int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = max(p.next, next)
@@ -154,8 +154,8 @@ func (s *Store) pruneRanges(ctx context.Context, now int64, p *pruning) error {
 	if p.settled == math.MinInt64 {
 		return nil // nothing becomes old, except what is dead
 	}
-	from := s.pruned.from(now)
-	for bound := int64(-1); p.left() > 0; {
+	from := s.pruneProgress.resume(now)
+	for bound := int64(-1); p.remaining() > 0; {
 		var r idRange
 		var n int
 		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
@@ -165,7 +165,7 @@ func (s *Store) pruneRanges(ctx context.Context, now int64, p *pruning) error {
 					return err
 				}
 			}
-			if r, err = s.nextRange(ctx, q, from, bound, p.left()); err != nil || r.events == 0 {
+			if r, err = s.nextRange(ctx, q, from, bound, p.remaining()); err != nil || r.events == 0 {
 				return err
 			}
 			n, err = s.removeRange(ctx, q, &r, p)
@@ -179,7 +179,7 @@ func (s *Store) pruneRanges(ctx context.Context, now int64, p *pruning) error {
 			return nil
 		}
 		from = r.lastEvent + 1
-		s.pruned.passed(from)
+		s.pruneProgress.advance(from)
 	}
 	return nil
 }
@@ -216,8 +216,8 @@ func (s *Store) boundOf(
 type idRange struct {
 	firstEvent, lastEvent, lastID int64
 	events                        int
-	// most is how many rows there are at most.
-	most int64
+	// maxRows is how many rows there are at most.
+	maxRows int64
 	// passed says that nothing is left in it that is old.
 	passed bool
 }
@@ -233,14 +233,14 @@ func (s *Store) nextRange(
 		if err := row.Scan(&id, &last); err != nil {
 			return err
 		}
-		most := r.most + 1 + last - id
+		most := r.maxRows + 1 + last - id
 		if full = full || r.events > 0 && most > int64(limit); full {
 			return nil
 		}
 		if r.events == 0 {
 			r.firstEvent = id
 		}
-		r.lastEvent, r.lastID, r.most = id, max(r.lastID, last), most
+		r.lastEvent, r.lastID, r.maxRows = id, max(r.lastID, last), most
 		r.events++
 		return nil
 	}, s.prune.events, from, bound, (limit+1)/2)
@@ -252,12 +252,12 @@ func (s *Store) removeRange(
 	ctx context.Context, q Querier, r *idRange, p *pruning,
 ) (removed int, err error) {
 	statement, args := s.prune.remove, []any{r.firstEvent, r.lastID, p.settled, p.dead}
-	if r.most > int64(p.left()) {
+	if r.maxRows > int64(p.remaining()) {
 		// One event has more deliveries than may be removed at once.
-		statement, args = s.prune.removeSome, append(args, p.left())
+		statement, args = s.prune.removeSome, append(args, p.remaining())
 	}
 	n, err := q.Exec(ctx, statement, args...)
-	if removed = int(n); err != nil || removed >= p.left() {
+	if removed = int(n); err != nil || removed >= p.remaining() {
 		return removed, err
 	}
 	r.passed = true
@@ -293,10 +293,10 @@ func (s *Store) pruneKept(ctx context.Context, p *pruning) error {
 				return err
 			}
 		}
-		if p.left() == 0 {
+		if p.remaining() == 0 {
 			return nil
 		}
-		n, err := q.Exec(ctx, s.prune.removeIdle, p.settled, p.left())
+		n, err := q.Exec(ctx, s.prune.removeIdle, p.settled, p.remaining())
 		p.removed += int(n)
 		return err
 	})
@@ -308,14 +308,14 @@ func (s *Store) pruneKept(ctx context.Context, p *pruning) error {
 func (s *Store) removeKept(
 	ctx context.Context, q Querier, p *pruning, kept int, before int64,
 ) error {
-	for p.left() > 0 {
+	for p.remaining() > 0 {
 		var ids, events []int64
 		err := collect(ctx, q, func(rows scanner) error {
 			var id, event int64
 			err := rows.Scan(&id, &event)
 			ids, events = append(ids, id), append(events, event)
 			return err
-		}, s.prune.kept, kept, before, (p.left()+1)/2)
+		}, s.prune.kept, kept, before, (p.remaining()+1)/2)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -325,7 +325,7 @@ func (s *Store) removeKept(
 		}
 		p.removed += int(n)
 		n, err = q.Exec(ctx, s.prune.removeEventsOf, p.settled,
-			s.x.dialect.ints(events[:min(p.left(), len(events))]))
+			s.x.dialect.ints(events[:min(p.remaining(), len(events))]))
 		if err != nil {
 			return err
 		}

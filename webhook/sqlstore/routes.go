@@ -24,9 +24,9 @@ const changesKept = 256
 const (
 	// routesPage is how many routes are read at a time.
 	routesPage = 500
-	// maxRoutes bounds the memory for the routes of the organizations that emitted last, in bytes. The
-	// routes of a single organization may take more.
-	maxRoutes = 128 << 20
+	// maxRoutesBytes bounds the memory for the routes of the organizations that emitted last, in
+	// bytes. The routes of a single organization may take more.
+	maxRoutesBytes = 128 << 20
 )
 
 type routeStatements struct {
@@ -123,7 +123,7 @@ func (c *routeCache) put(before, r *routes) {
 		c.used.MoveToFront(e)
 	}
 	c.size += r.size()
-	for c.size > maxRoutes && c.used.Len() > 1 {
+	for c.size > maxRoutesBytes && c.used.Len() > 1 {
 		last := c.used.Back()
 		gone := c.used.Remove(last).(*routes)
 		delete(c.entries, gone.organizationID)

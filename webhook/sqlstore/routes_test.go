@@ -14,7 +14,7 @@ import (
 )
 
 // longPattern is what the patterns of routesOf are cut from.
-var longPattern = event.Pattern(make([]byte, 2*maxRoutes))
+var longPattern = event.Pattern(make([]byte, 2*maxRoutesBytes))
 
 // routesOf makes the routes of an organization that count as about so many bytes.
 func routesOf(id string, version int64, bytes int) *routes {
@@ -29,16 +29,16 @@ func routesOf(id string, version int64, bytes int) *routes {
 func TestRouteCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	var c routeCache
-	const large = maxRoutes / 4
+	const large = maxRoutesBytes / 4
 	c.put(nil, routesOf("first", 1, large))
 	for i := range 10 {
 		c.put(nil, routesOf(strconv.Itoa(i), 1, large))
 		require.NotEmpty(t, c.get([]string{"first"}), "what is in use stays")
-		require.LessOrEqual(t, c.size, maxRoutes)
+		require.LessOrEqual(t, c.size, maxRoutesBytes)
 	}
 	assert.Len(t, c.entries, 3)
 	assert.Equal(t, 3, c.used.Len())
-	c.put(nil, routesOf("huge", 1, 2*maxRoutes))
+	c.put(nil, routesOf("huge", 1, 2*maxRoutesBytes))
 	assert.Len(t, c.entries, 1, "one that takes more than all may stays alone")
 	require.NotEmpty(t, c.get([]string{"huge"}))
 	c.put(nil, routesOf("small", 1, 1))

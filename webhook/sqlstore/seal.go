@@ -83,9 +83,9 @@ func (w *storedSubscription) decodeChannels() error {
 	return nil
 }
 
-// open opens the subscription's configs. Those that it cannot open are null, and the
+// openConfigs opens the subscription's configs. Those that it cannot open are null, and the
 // error is that of the first of them.
-func (s *Store) open(ctx context.Context, w *storedSubscription) (first error) {
+func (s *Store) openConfigs(ctx context.Context, w *storedSubscription) (first error) {
 	keys := w.ChannelKeys()
 	for i, sealed := range w.sealed {
 		if sealed == nil {
@@ -93,7 +93,8 @@ func (s *Store) open(ctx context.Context, w *storedSubscription) (first error) {
 		}
 		configs, err := []byte(nil), errNoSealer
 		if s.sealer != nil {
-			configs, err = s.sealer.Open(ctx, sealed.Key, sealed.Data, sealedFor(&w.Subscription, keys[i]))
+			configs, err = s.sealer.Open(ctx, sealed.Key, sealed.Data,
+				additionalDataFor(&w.Subscription, keys[i]))
 		}
 		if err != nil {
 			configs = []byte("null")
@@ -120,7 +121,7 @@ func (s *Store) encodeChannels(ctx context.Context, sub *webhook.Subscription) (
 		if s.sealer == nil {
 			continue
 		}
-		data, err := s.sealer.Seal(ctx, configs, sealedFor(sub, keys[i]))
+		data, err := s.sealer.Seal(ctx, configs, additionalDataFor(sub, keys[i]))
 		if err != nil {
 			return "", fmt.Errorf("sqlstore: sealing the configs of the channel %q of subscription %s: %w",
 				keys[i], sub.ID, err)
@@ -131,11 +132,11 @@ func (s *Store) encodeChannels(ctx context.Context, sub *webhook.Subscription) (
 	return string(encoded), err
 }
 
-// sealedFor returns the additional data of a channel's configs. It keeps a person who can write to
-// the database from copying sealed configs into a subscription of another organization, or to
-// another channel, which would send the secrets elsewhere. Changing it makes all sealed configs
-// unreadable.
-func sealedFor(sub *webhook.Subscription, channelKey string) []byte {
+// additionalDataFor returns the additional data of a channel's configs. It keeps a person who can
+// write to the database from copying sealed configs into a subscription of another organization,
+// or to another channel, which would send the secrets elsewhere. Changing it makes all sealed
+// configs unreadable.
+func additionalDataFor(sub *webhook.Subscription, channelKey string) []byte {
 	data := []byte("webhooks: configs of a channel")
 	for _, part := range []string{sub.OrganizationID, sub.ID, channelKey} {
 		data = append(strconv.AppendInt(append(data, ' '), int64(len(part)), 10), ':')
@@ -222,7 +223,7 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 			return err
 		}
 		p.last = w.ID
-		if !s.isCurrent(w) {
+		if !s.usesCurrentKey(w) {
 			stale = append(stale, w)
 		}
 		return nil
@@ -232,7 +233,7 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 	}
 	var swaps [][]any
 	for _, w := range stale {
-		if err := s.open(ctx, w); err != nil {
+		if err := s.openConfigs(ctx, w); err != nil {
 			p.unreadable = append(p.unreadable, err)
 			continue
 		}
@@ -264,8 +265,8 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 	return p, nil
 }
 
-// isCurrent reports whether all configs are sealed with the Sealer's key.
-func (s *Store) isCurrent(w *storedSubscription) bool {
+// usesCurrentKey reports whether all configs are sealed with the Sealer's key.
+func (s *Store) usesCurrentKey(w *storedSubscription) bool {
 	return !slices.ContainsFunc(w.sealed,
 		func(c *sealedConfigs) bool { return c == nil || c.Key != s.sealer.KeyID() })
 }

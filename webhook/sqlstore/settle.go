@@ -75,14 +75,14 @@ func (s *Store) Settle(
 	ended := s.leases.takeEnded()
 	defer func() {
 		if err != nil {
-			s.leases.putBack(ended)
+			s.leases.restoreEnded(ended)
 		} else {
 			s.leases.forget(settlements)
 		}
 	}()
 	// Nearly always all results are accepted, and then as many rows are changed.
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		if err := s.settleAll(ctx, q, now, settlements); err != nil {
+		if err := s.settleIn(ctx, q, now, settlements); err != nil {
 			return err
 		}
 		return s.removeLeases(ctx, q, ended)
@@ -110,7 +110,7 @@ func (s *Store) Settle(
 				refused = append(refused, lease)
 			}
 		}
-		if err := s.settleAll(ctx, q, now, accepted); err != nil {
+		if err := s.settleIn(ctx, q, now, accepted); err != nil {
 			return err
 		}
 		return s.removeLeases(ctx, q, ended)
@@ -127,8 +127,8 @@ var settledStates = map[webhook.Status]int64{
 	webhook.StatusDead:      stateDead,
 }
 
-// settleAll records the results, or returns errRefused.
-func (s *Store) settleAll(
+// settleIn records the results, or returns errRefused.
+func (s *Store) settleIn(
 	ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement,
 ) error {
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
@@ -165,11 +165,11 @@ func (s *Store) settleAll(
 	if n+m != int64(len(settlements)) {
 		return errRefused
 	}
-	counted, err := s.count(ctx, q, settlements)
+	counted, err := s.tallyResults(ctx, q, settlements)
 	if err != nil {
 		return err
 	}
-	return s.record(ctx, q, now, counted)
+	return s.addStatistics(ctx, q, now, counted)
 }
 
 // Extend implements [webhook.Queue].
@@ -179,9 +179,9 @@ func (s *Store) Extend(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	lost, err = s.setHeld(ctx, s.settle.extend, micros(until), leases)
+	lost, err = s.updateHeld(ctx, s.settle.extend, micros(until), leases)
 	if err == nil {
-		s.leases.leave(leases) // they have leases of their own now, or none
+		s.leases.detach(leases) // they have leases of their own now, or none
 	}
 	return lost, err
 }
@@ -203,11 +203,11 @@ func (s *Store) Start(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	return s.setHeld(ctx, s.settle.start, micros(now), leases)
+	return s.updateHeld(ctx, s.settle.start, micros(now), leases)
 }
 
-// setHeld sets a time of the deliveries whose leases are held, and returns the others.
-func (s *Store) setHeld(
+// updateHeld sets a time of the deliveries whose leases are held, and returns the others.
+func (s *Store) updateHeld(
 	ctx context.Context, statement *batch, at int64, leases []webhook.Lease,
 ) (lost []webhook.Lease, err error) {
 	rows := make([]any, 0, 2*len(leases))
@@ -255,8 +255,9 @@ func (s *Store) heldOf(
 	return held, err
 }
 
-// count counts accepted results by endpoint. It queries the endpoints of leases from other stores.
-func (s *Store) count(
+// tallyResults counts accepted results by endpoint. It queries the endpoints of leases from other
+// stores.
+func (s *Store) tallyResults(
 	ctx context.Context, q Querier, settlements []webhook.Settlement,
 ) (tally, error) {
 	endpointIDs, unknown := s.leases.known(settlements)

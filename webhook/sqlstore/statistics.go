@@ -113,9 +113,9 @@ func (t tally) of(endpointID int64) *webhook.Statistics {
 	return s
 }
 
-// record adds the tally to the figures of the hour. It runs after the writes to deliveries and
-// writes in the order of the endpoints, so that two transactions cannot deadlock.
-func (s *Store) record(ctx context.Context, q Querier, now time.Time, t tally) error {
+// addStatistics adds the tally to the figures of the hour. It runs after the writes to deliveries
+// and writes in the order of the endpoints, so that two transactions cannot deadlock.
+func (s *Store) addStatistics(ctx context.Context, q Querier, now time.Time, t tally) error {
 	st := &s.settle.statistics
 	ids := make([]int64, 0, len(t))
 	for id := range t {
@@ -129,7 +129,7 @@ func (s *Store) record(ctx context.Context, q Querier, now time.Time, t tally) e
 			continue
 		}
 		rows = append(rows, id, f.Succeeded, f.Failed, f.Dead, f.Cancelled, f.Duration.Microseconds(),
-			orZero(f.LastSuccess), orZero(f.LastFailure), int64(f.LastFailed))
+			microsOrZero(f.LastSuccess), microsOrZero(f.LastFailure), int64(f.LastFailed))
 		for _, n := range f.Durations {
 			rows = append(rows, n)
 		}
@@ -149,10 +149,10 @@ func (s *Store) Statistics(
 		err = webhook.ErrNotFound
 	}
 	if err == nil {
-		err = s.recorded(ctx, f, query)
+		err = s.readRecorded(ctx, f, query)
 	}
 	if err == nil {
-		err = s.unfinished(ctx, f, query)
+		err = s.countUnfinished(ctx, f, query)
 	}
 	if err != nil {
 		return webhook.Statistics{}, s.failed(err)
@@ -160,8 +160,8 @@ func (s *Store) Statistics(
 	return *f, nil
 }
 
-// recorded sets the figures that were recorded.
-func (s *Store) recorded(
+// readRecorded sets the figures that were recorded.
+func (s *Store) readRecorded(
 	ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery,
 ) error {
 	since := int64(math.MinInt64)
@@ -179,13 +179,13 @@ func (s *Store) recorded(
 	}
 	_, err = one(ctx, s.read, s.settle.statistics.failure, args, []any{&failure, &failed})
 	f.Duration = time.Duration(duration) * time.Microsecond
-	f.LastSuccess, f.LastFailure, f.LastFailed = orNever(success), orNever(failure),
+	f.LastSuccess, f.LastFailure, f.LastFailed = momentOrZero(success), momentOrZero(failure),
 		webhook.DeliveryID(failed)
 	return err
 }
 
-// unfinished counts the deliveries that are not settled.
-func (s *Store) unfinished(
+// countUnfinished counts the deliveries that are not settled.
+func (s *Store) countUnfinished(
 	ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery,
 ) error {
 	var all, paused, inFlight int64
@@ -255,15 +255,15 @@ func (s *Store) hourlyPage(
 // hourOf returns the hours since 1970.
 func hourOf(t time.Time) int64 { return micros(t.Truncate(time.Hour)) / time.Hour.Microseconds() }
 
-// orZero and orNever are micros and moment for times that may be zero.
-func orZero(t time.Time) int64 {
+// microsOrZero and momentOrZero are micros and moment for times that may be zero.
+func microsOrZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return micros(t)
 }
 
-func orNever(us int64) time.Time {
+func momentOrZero(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
 	}

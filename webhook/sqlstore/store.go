@@ -64,7 +64,7 @@ type Store struct {
 	settle        settleStatements
 	history       historyStatements
 	prune         pruneStatements
-	house         housekeepingStatements
+	housekeeping  housekeepingStatements
 	reseal        resealStatements
 	requests      requestStatements
 	schema        schemaStatements
@@ -79,7 +79,7 @@ type Store struct {
 
 	skipped skippedIDs
 
-	pruned pruned
+	pruneProgress pruneProgress
 
 	// tailed is the largest id that readers could read up to. What was safe once stays so.
 	tailed atomic.Int64
@@ -125,7 +125,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		settle:        newSettleStatements(x),
 		history:       newHistoryStatements(x),
 		prune:         newPruneStatements(x),
-		house:         newHousekeepingStatements(x),
+		housekeeping:  newHousekeepingStatements(x),
 		reseal:        newResealStatements(x),
 		repair:        newRepairStatements(x),
 		totals:        newTotalsStatements(x),
@@ -139,7 +139,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 	if config.Reader != nil {
 		s.read = sqlTx{config.Reader}
 	}
-	s.read = guardedTx{s.read, s.check}
+	s.read = guardedTx{s.read, s.callGuard}
 	return s
 }
 
@@ -180,12 +180,12 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querie
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.check(); err != nil {
+		if err := s.callGuard(); err != nil {
 			return err
 		}
 		err := s.failed(s.writer.do(ctx, fn))
 		if err == nil {
-			return s.check()
+			return s.callGuard()
 		}
 		if n == attempts || !s.x.dialect.collided(err) {
 			return err
@@ -193,8 +193,8 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querie
 	}
 }
 
-// check calls Config.Guard, if there is one.
-func (s *Store) check() error {
+// callGuard calls Config.Guard, if there is one.
+func (s *Store) callGuard() error {
 	if s.guard == nil {
 		return nil
 	}

@@ -95,7 +95,7 @@ func (s *Store) Subscription(
 	case len(found) == 0:
 		return nil, webhook.ErrNotFound
 	}
-	if err := s.open(ctx, found[0]); err != nil {
+	if err := s.openConfigs(ctx, found[0]); err != nil {
 		return nil, err
 	}
 	return &found[0].Subscription, nil
@@ -265,7 +265,7 @@ func (s *Store) setEndpoints(
 			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, e.ID)
 		} else {
 			e.Channel = key
-			if e.ID, err = s.nextEndpoint(ctx, q, sub.OrganizationID); err != nil {
+			if e.ID, err = s.newEndpointID(ctx, q, sub.OrganizationID); err != nil {
 				return "", 0, err
 			}
 			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, e.ID, sub.OrganizationID, sub.ID, key, state)
@@ -284,8 +284,8 @@ func (s *Store) setEndpoints(
 	return string(raw), more, err
 }
 
-// nextEndpoint returns the id of a new endpoint: see endpointBits.
-func (s *Store) nextEndpoint(ctx context.Context, q Querier, organizationID string) (int64, error) {
+// newEndpointID returns the id of a new endpoint: see endpointBits.
+func (s *Store) newEndpointID(ctx context.Context, q Querier, organizationID string) (int64, error) {
 	var number, n int64
 	found, err := s.subscriptions.nextEndpoint.run(ctx, q, organizationID, nil, []any{&number, &n})
 	if err == nil && (!found || n >= 1<<endpointBits) {
@@ -379,7 +379,7 @@ func (s *Store) Subscriptions(
 	}
 	var page []*webhook.Subscription
 	for _, w := range found {
-		if err := s.open(ctx, w); err != nil && ctx.Err() != nil {
+		if err := s.openConfigs(ctx, w); err != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		page = append(page, &w.Subscription)

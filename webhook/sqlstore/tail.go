@@ -168,7 +168,7 @@ func (s *Store) readTail(ctx context.Context, t *tailing) error {
 		return err
 	}
 	q := &t.query
-	ids, err := s.endpointsOf(ctx, newListing(webhook.DeliveryQuery{
+	ids, err := s.nextEndpoints(ctx, newListing(webhook.DeliveryQuery{
 		OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID}), &endpointCursor{})
 	if err != nil {
 		return err

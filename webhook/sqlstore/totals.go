@@ -74,14 +74,14 @@ const (
 func (s *Store) Totals(
 	ctx context.Context, now time.Time, q webhook.TotalsQuery,
 ) (webhook.Totals, error) {
-	t, err := s.totalsOf(ctx, micros(now), q)
+	t, err := s.readTotals(ctx, micros(now), q)
 	if err != nil {
 		return webhook.Totals{}, s.failed(err)
 	}
 	return t, nil
 }
 
-func (s *Store) totalsOf(
+func (s *Store) readTotals(
 	ctx context.Context, now int64, q webhook.TotalsQuery,
 ) (t webhook.Totals, err error) {
 	from, to := int64(0), int64(math.MaxInt64)
