@@ -85,6 +85,9 @@ type Config struct {
 	// as its fields say.
 	Tests TestLimits
 
+	// Tails bounds the readers of [Dispatcher.Tail]. Defaults as its fields say.
+	Tails TailLimits
+
 	// Retention says how long settled deliveries are kept. Defaults to 7 days for those that
 	// succeeded or were cancelled, and 30 days for dead ones.
 	Retention Retention
@@ -137,6 +140,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Retry = ExponentialRetry{}
 	}
 	c.Tests = c.Tests.withDefaults()
+	c.Tails = c.Tails.withDefaults()
 	c.Lifecycle = c.Lifecycle.withDefaults()
 	settings.Default(&c.Quota.Subscriptions, 20_000)
 	settings.Default(&c.Quota.Channels, 50_000)
@@ -156,6 +160,7 @@ func (c Config) withDefaults() (Config, error) {
 	var p event.Problems
 	p.AddError("Retry", c.Retry.Validate())
 	c.Tests.validate(&p)
+	c.Tails.validate(&p)
 	c.Lifecycle.validate(&p)
 	settings.AtLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
 	settings.AtLeast(&p, "Quota.Channels", c.Quota.Channels, 1)

@@ -43,6 +43,7 @@ type Dispatcher struct {
 	unreadable, noDriver outage.Throttle // of messages that a whole backlog would repeat
 	lines                logLines
 	tests                *testGate
+	tails                *tails
 }
 
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
@@ -87,6 +88,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 	}
 	d.suspects = newSuspects(d)
 	d.lines.init()
+	d.tails = newTails(store, &d.cfg)
 	d.clock = clock{store: store, logger: cfg.Logger}
 	return d, nil
 }

@@ -208,6 +208,7 @@
 //   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
 //   - replay.go, sendtest.go, testlimits.go: Replay and ReplayAll; SendTest
 //   - hooks.go, joinhooks.go, logs.go: Hooks, several of them as one, and the log about deliveries
+//   - tail.go, tailpoll.go: Tail, its readers, and what they share; named positions
 //   - errors.go: the errors
 //   - stats.go, healthhandler.go: Stats, and handlers for probes
 //   - channelcache.go, clock.go: opened channels, and the store's clock

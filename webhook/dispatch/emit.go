@@ -173,6 +173,7 @@ func (d *Dispatcher) commitEmits(
 ) ([]webhook.Emitted, error) {
 	d.clock.refresh(ctx)
 	at := d.now()
+	defer d.tails.wake()
 	r := d.running.Load()
 	if r == nil {
 		enqueued, err := d.store.Enqueue(ctx, at, records, nil)

@@ -12,6 +12,9 @@ var ErrRunning = errors.New("webhook: the dispatcher is running already")
 // of the caller.
 var ErrNoTx = errors.New("webhook: the store cannot take part in a transaction")
 
+// ErrNoTail means that the store cannot be read as a tail: see [webhook.Capabilities].
+var ErrNoTail = errors.New("webhook: the store cannot be read as a tail")
+
 // UnfinishedError says that [Dispatcher.Run] or [Dispatcher.Drain] could not store the results of
 // some attempts. Those deliveries stay claimed until their lease ends. Then this process or another
 // attempts them again, although the endpoint may have accepted them.

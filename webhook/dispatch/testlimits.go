@@ -11,8 +11,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/rate"
 )
 
-// NoLimit is the value of [ExponentialRetry.MaxAttempts], or of a field of [Config.Quota] or
-// [TestLimits], that means that there is no limit.
+// NoLimit is the value of [ExponentialRetry.MaxAttempts], or of a field of [Config.Quota],
+// [TestLimits] or [TailLimits], that means that there is no limit.
 const NoLimit = math.MaxInt
 
 // TestLimits bounds what [Dispatcher.SendTest] may do for one organization in this process, because

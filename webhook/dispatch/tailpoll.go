@@ -1,0 +1,295 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
+)
+
+const (
+	// tailReads and tailReadsOfOne are how many pages are read from the store at once, of all
+	// organizations and of one.
+	tailReads      = 8
+	tailReadsOfOne = 2
+	// tailSpacing is the least time between two queries for news. Emits of this process bring the
+	// next one forward up to that.
+	tailSpacing = 50 * time.Millisecond
+	// heldLogged is after how long an open transaction that keeps records back is logged, and how
+	// often then.
+	heldLogged = time.Minute
+)
+
+// tails is what the readers of tails share. While there are readers, one goroutine asks the store
+// for news and tells those that the news is for. It ends with the last of them.
+type tails struct {
+	from     webhook.Store
+	limits   TailLimits
+	interval time.Duration
+	logger   *slog.Logger
+	failing  *outage.Log
+	reads    chan struct{}
+	emitted  chan struct{} // this process has stored events
+
+	mu            sync.Mutex
+	n             int // readers
+	organizations map[string]*tailedOrganization
+	polling       bool
+	// at is how far the news is known, if known is set, and held what is kept back after that.
+	at    webhook.Position
+	known bool
+	held  webhook.TailHeld
+}
+
+// tailedOrganization has the readers of one organization: by subscription, and under "" those of the
+// whole organization.
+type tailedOrganization struct {
+	readers map[string]map[*TailReader]struct{}
+	n       int
+	reads   chan struct{}
+}
+
+func newTails(from webhook.Store, cfg *Config) *tails {
+	return &tails{
+		from: from, limits: cfg.Tails, interval: cfg.PollInterval, logger: cfg.Logger,
+		failing: outage.NewLog(cfg.Logger, "tail"), reads: make(chan struct{}, tailReads),
+		emitted: make(chan struct{}, 1), organizations: make(map[string]*tailedOrganization),
+	}
+}
+
+// store returns the part of the store that can be read as a tail, or ErrNoTail.
+func (t *tails) store() (webhook.TailStore, error) {
+	if store := t.from.Capabilities().Tail; store != nil {
+		return store, nil
+	}
+	return nil, ErrNoTail
+}
+
+// limitTails is LimitError.Limit of readers.
+const limitTails = "tails"
+
+func (t *tails) open(q webhook.TailQuery) (*TailReader, error) {
+	store, err := t.store()
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.organizations[q.OrganizationID]
+	switch {
+	case o != nil && o.n >= t.limits.PerOrganization:
+		return nil, &webhook.LimitError{Limit: limitTails, Max: t.limits.PerOrganization,
+			RetryAfter: time.Second}
+	case t.n >= t.limits.All:
+		return nil, &webhook.LimitError{Limit: limitTails, Max: t.limits.All, RetryAfter: time.Second}
+	case o == nil:
+		o = &tailedOrganization{readers: make(map[string]map[*TailReader]struct{}),
+			reads: make(chan struct{}, tailReadsOfOne)}
+		t.organizations[q.OrganizationID] = o
+	}
+	r := &TailReader{tails: t, store: store, query: q, organization: o, news: make(chan struct{}, 1)}
+	if o.readers[q.SubscriptionID] == nil {
+		o.readers[q.SubscriptionID] = make(map[*TailReader]struct{})
+	}
+	o.readers[q.SubscriptionID][r] = struct{}{}
+	o.n++
+	t.n++
+	if !t.polling {
+		t.polling, t.known = true, false
+		go t.poll(store)
+	}
+	return r, nil
+}
+
+func (t *tails) close(r *TailReader) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.closed = true
+	o, id := r.organization, r.query.SubscriptionID
+	if delete(o.readers[id], r); len(o.readers[id]) == 0 {
+		delete(o.readers, id)
+	}
+	if o.n--; o.n == 0 {
+		delete(t.organizations, r.query.OrganizationID)
+	}
+	if t.n--; t.n == 0 {
+		t.wake() // so that the goroutine ends
+	}
+}
+
+// enter waits for a place to read a page. The returned function frees it.
+func (o *tailedOrganization) enter(ctx context.Context, t *tails) (leave func(), err error) {
+	select {
+	case o.reads <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case t.reads <- struct{}{}:
+	case <-ctx.Done():
+		<-o.reads
+		return nil, ctx.Err()
+	}
+	return func() {
+		<-t.reads
+		<-o.reads
+	}, nil
+}
+
+// wake brings the next query for news forward.
+func (t *tails) wake() {
+	select {
+	case t.emitted <- struct{}{}:
+	default:
+	}
+}
+
+func (t *tails) heldNow() webhook.TailHeld {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.held
+}
+
+// poll asks for news until there is no reader.
+func (t *tails) poll(store webhook.TailStore) {
+	ctx := context.Background() // the readers come and go
+	var heldAt time.Time
+	for {
+		more, err := t.ask(ctx, store)
+		wait := t.interval
+		if err != nil {
+			wait = t.failing.Failed(ctx, err)
+		} else {
+			t.failing.Over(ctx)
+		}
+		heldAt = t.logHeld(ctx, heldAt)
+		if !more {
+			t.pause(wait, err == nil)
+		}
+		if t.ended() {
+			return
+		}
+	}
+}
+
+// pause waits for the next query. Emits shorten it, unless the store fails.
+func (t *tails) pause(wait time.Duration, early bool) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return
+	case <-t.emitted:
+	}
+	if early {
+		wait = min(wait, tailSpacing)
+	}
+	if t.hasReaders() {
+		time.Sleep(wait)
+	}
+}
+
+func (t *tails) hasReaders() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.n > 0
+}
+
+// ended reports whether the goroutine is to end.
+func (t *tails) ended() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.polling = t.n > 0
+	return !t.polling
+}
+
+// ask asks for news once. more says that there may be more at once.
+func (t *tails) ask(ctx context.Context, store webhook.TailStore) (more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	t.mu.Lock()
+	at, known := t.at, t.known
+	t.mu.Unlock()
+	if !known {
+		end, err := store.TailEnd(ctx)
+		if err != nil {
+			return false, err
+		}
+		t.begin(end)
+		return false, nil
+	}
+	news, err := store.TailNews(ctx, at)
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		// A database that was restored does not know the position: begin again.
+		t.known = !errors.Is(err, webhook.ErrPosition)
+		return false, err
+	}
+	t.tell(&news)
+	return news.More, nil
+}
+
+// begin begins with the end of what can be read. Readers that had read before may have missed
+// something until then.
+func (t *tails) begin(end webhook.TailEnd) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at, t.known, t.held = end.Position, true, end.TailHeld
+	for _, o := range t.organizations {
+		for _, readers := range o.readers {
+			for r := range readers {
+				r.signal(0)
+			}
+		}
+	}
+}
+
+// tell signals the readers that the news is for.
+func (t *tails) tell(news *webhook.TailNews) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, key := range news.Subscriptions {
+		o := t.organizations[key.OrganizationID]
+		if o == nil {
+			continue
+		}
+		for _, id := range [...]string{key.SubscriptionID, ""} {
+			for r := range o.readers[id] {
+				r.signal(t.at)
+			}
+		}
+	}
+	t.at, t.held = news.Next, news.TailHeld
+}
+
+// signal tells the reader that there may be something for it after the position.
+func (r *TailReader) signal(quiet webhook.Position) {
+	if r.unread {
+		return
+	}
+	r.unread, r.quiet = true, quiet
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// logHeld logs that an open transaction keeps records back, and returns when it was logged last.
+func (t *tails) logHeld(ctx context.Context, last time.Time) time.Time {
+	since := t.heldNow().HeldSince
+	at := time.Now()
+	if since.IsZero() || at.Sub(since) < heldLogged || at.Sub(last) < heldLogged {
+		return last
+	}
+	t.logger.WarnContext(ctx, "webhook: an open transaction keeps back the readers of tails",
+		"since", since)
+	return at
+}
