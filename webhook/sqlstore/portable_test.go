@@ -86,6 +86,12 @@ func sharedStatements(t *testing.T) map[string][]string {
 			all[text] = append(all[text], c.name)
 		}
 	}
+	for _, used := range []buckets{{}, {0, len(durationColumns)}} {
+		b := s.settle.statistics.add.of(used) // made when it is needed
+		for _, text := range b.texts {
+			add(text, b.columns)
+		}
+	}
 	for _, statements := range statementsOf(s) {
 		eachStatement(statements, add)
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -16,7 +17,7 @@ import (
 type statisticsStatements struct {
 	// shard is the part of each hour's figures that this store writes.
 	shard int64
-	add   *batch
+	add   *additions
 
 	figures, failure, unfinished string
 	// page lists subscriptions, hours has the figures of those from one id to another.
@@ -27,41 +28,17 @@ func newStatisticsStatements(x expander) statisticsStatements {
 	// The channels that the subscription has now, in the written order of tables.
 	const endpoints = `FROM {p}endpoints p {join} {p}`
 	const ofSubscription = ` WHERE p.organization_id = ? AND p.webhook_id = ? AND p.state < 2`
-	var columns []column
-	for _, name := range append([]string{"endpoint_id", "succeeded", "failed", "dead", "cancelled",
-		"duration", "last_success", "last_failure", "last_failed"}, durationColumns...) {
-		columns = append(columns, column{name, integer})
-	}
-	var durations, added, summed strings.Builder
+	var durations strings.Builder
 	for _, name := range durationColumns {
-		fmt.Fprintf(&durations, ", %s", name)
-		fmt.Fprintf(&added, ", %s = {p}statistics.%[1]s + excluded.%[1]s", name)
-		fmt.Fprintf(&summed, ", coalesce(sum(s.%s), 0)", name)
+		fmt.Fprintf(&durations, ", coalesce(sum(s.%s), 0)", name)
 	}
 	return statisticsStatements{
 		shard: rand.Int64N(x.dialect.shards()),
-		add: x.batch(`INSERT INTO {p}statistics (endpoint_id, hour, shard, succeeded, failed, dead,
-				cancelled, duration, last_success, last_failure, last_failed`+durations.String()+`) WITH {v}
-			SELECT endpoint_id, ?, ?, succeeded, failed, dead, cancelled, duration, last_success,
-				last_failure, last_failed`+durations.String()+`
-			FROM v WHERE true
-			ON CONFLICT (endpoint_id, hour, shard) DO UPDATE SET
-				succeeded = {p}statistics.succeeded + excluded.succeeded,
-				failed = {p}statistics.failed + excluded.failed,
-				dead = {p}statistics.dead + excluded.dead,
-				cancelled = {p}statistics.cancelled + excluded.cancelled,
-				duration = {p}statistics.duration + excluded.duration,
-				last_success = CASE WHEN excluded.last_success > {p}statistics.last_success
-					THEN excluded.last_success ELSE {p}statistics.last_success END,
-				last_failed = CASE WHEN excluded.last_failure > {p}statistics.last_failure
-					THEN excluded.last_failed ELSE {p}statistics.last_failed END,
-				last_failure = CASE WHEN excluded.last_failure > {p}statistics.last_failure
-					THEN excluded.last_failure ELSE {p}statistics.last_failure END`+added.String(),
-			columns...),
+		add:   &additions{x: x, batches: make(map[buckets]*batch)},
 		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0),
 			coalesce(sum(s.dead), 0),
 				coalesce(sum(s.cancelled), 0), coalesce(sum(s.duration), 0), coalesce(max(s.last_success), 0)` +
-			summed.String() + `
+			durations.String() + `
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription),
 		failure: x.sql(`SELECT s.last_failure, s.last_failed
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription + `
@@ -69,7 +46,7 @@ func newStatisticsStatements(x expander) statisticsStatements {
 		page: x.sql(`SELECT DISTINCT webhook_id FROM {p}endpoints
 			WHERE organization_id = ? AND webhook_id > ? AND state < 2 ORDER BY webhook_id LIMIT ?`),
 		hours: x.sql(`SELECT p.webhook_id, s.hour, sum(s.succeeded), sum(s.failed), sum(s.dead),
-				sum(s.cancelled), sum(s.duration)` + summed.String() + `
+				sum(s.cancelled), sum(s.duration)` + durations.String() + `
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?
 			WHERE p.organization_id = ? AND p.webhook_id >= ? AND p.webhook_id <= ? AND p.state < 2
 			GROUP BY p.webhook_id, s.hour ORDER BY p.webhook_id, s.hour`),
@@ -82,6 +59,68 @@ func newStatisticsStatements(x expander) statisticsStatements {
 			UNION ALL SELECT d.state, p.state AS paused ` + prefetched + ` AND p.organization_id = ?
 				AND p.webhook_id = ? AND p.state < 2) u`),
 	}
+}
+
+// buckets are those from first to before last, of [webhook.Durations].
+type buckets struct{ first, last int }
+
+// including returns the buckets with those that count something.
+func (b buckets) including(d *webhook.Durations) buckets {
+	for i, n := range d {
+		switch {
+		case n == 0:
+		case b == buckets{}:
+			b = buckets{i, i + 1}
+		default:
+			b = buckets{min(b.first, i), max(b.last, i+1)}
+		}
+	}
+	return b
+}
+
+// additions are the statements that add to figures. Each column costs time, and the attempts of one
+// call fall into few buckets, so there is a statement for each range of them.
+type additions struct {
+	x       expander
+	mu      sync.Mutex
+	batches map[buckets]*batch
+}
+
+func (a *additions) of(b buckets) *batch {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.batches[b] == nil {
+		a.batches[b] = a.x.add(durationColumns[b.first:b.last])
+	}
+	return a.batches[b]
+}
+
+func (x expander) add(durations []string) *batch {
+	var columns []column
+	for _, name := range append([]string{"endpoint_id", "succeeded", "failed", "dead", "cancelled",
+		"duration", "last_success", "last_failure", "last_failed"}, durations...) {
+		columns = append(columns, column{name, integer})
+	}
+	var sums strings.Builder
+	for _, name := range durations {
+		fmt.Fprintf(&sums, ", %s = {p}statistics.%[1]s + excluded.%[1]s", name)
+	}
+	names := namesOf(columns)
+	return x.batch(`INSERT INTO {p}statistics (`+names+`, hour, shard) WITH {v}
+		SELECT `+names+`, ?, ? FROM v WHERE true
+		ON CONFLICT (endpoint_id, hour, shard) DO UPDATE SET
+			succeeded = {p}statistics.succeeded + excluded.succeeded,
+			failed = {p}statistics.failed + excluded.failed,
+			dead = {p}statistics.dead + excluded.dead,
+			cancelled = {p}statistics.cancelled + excluded.cancelled,
+			duration = {p}statistics.duration + excluded.duration,
+			last_success = CASE WHEN excluded.last_success > {p}statistics.last_success
+				THEN excluded.last_success ELSE {p}statistics.last_success END,
+			last_failed = CASE WHEN excluded.last_failure > {p}statistics.last_failure
+				THEN excluded.last_failed ELSE {p}statistics.last_failed END,
+			last_failure = CASE WHEN excluded.last_failure > {p}statistics.last_failure
+				THEN excluded.last_failure ELSE {p}statistics.last_failure END`+sums.String(),
+		columns...)
 }
 
 // durationColumns have the buckets of [webhook.Durations]: d0 the shortest.
@@ -122,7 +161,12 @@ func (s *Store) addStatistics(ctx context.Context, q Querier, now time.Time, t t
 		ids = append(ids, id)
 	}
 	slices.SortFunc(ids, cmp.Compare)
-	rows := make([]any, 0, len(ids)*len(st.add.columns))
+	var used buckets
+	for _, f := range t {
+		used = used.including(&f.Durations)
+	}
+	statement := st.add.of(used)
+	rows := make([]any, 0, len(ids)*len(statement.columns))
 	for _, id := range ids {
 		f := t[id]
 		if *f == (webhook.Statistics{}) {
@@ -130,11 +174,11 @@ func (s *Store) addStatistics(ctx context.Context, q Querier, now time.Time, t t
 		}
 		rows = append(rows, id, f.Succeeded, f.Failed, f.Dead, f.Cancelled, f.Duration.Microseconds(),
 			microsOrZero(f.LastSuccess), microsOrZero(f.LastFailure), int64(f.LastFailed))
-		for _, n := range f.Durations {
+		for _, n := range f.Durations[used.first:used.last] {
 			rows = append(rows, n)
 		}
 	}
-	_, err := s.x.dialect.execBatch(ctx, q, st.add, rows, []any{hourOf(now), st.shard})
+	_, err := s.x.dialect.execBatch(ctx, q, statement, rows, []any{hourOf(now), st.shard})
 	return err
 }
 
