@@ -204,6 +204,69 @@ func TestWhatAChangeCosts(t *testing.T) {
 	}
 }
 
+// Changes of states do not make processes read all routes again, however many they were, and a
+// process that missed them and what was deleted meanwhile is right nevertheless.
+func TestStateChangesDoNotHideOthers(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	s, read := openCounted(t, path)
+	admin := open(t, path)
+	const webhooks, changes = 40, 300
+	var subs []*webhook.Subscription
+	for range webhooks {
+		sub := sqltest.NewSubscription()
+		require.NoError(t, admin.CreateSubscription(ctx, sub, webhook.Quota{}))
+		subs = append(subs, sub)
+	}
+	n := 0
+	var deliveries int
+	emit := func() error {
+		n++
+		emitted, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{
+			{ID: fmt.Sprint("evt_", n), Type: "a.b", Payload: []byte(`{}`)}}, nil)
+		if err == nil {
+			deliveries = emitted.Events[0].Deliveries
+		}
+		return err
+	}
+	change := func() {
+		state := webhook.EndpointState{Endpoint: webhook.Endpoint{SubscriptionID: subs[0].ID,
+			Channel: subs[0].ChannelKeys()[0]}}
+		state, err := admin.EndpointState(ctx, "", state.Endpoint)
+		require.NoError(t, err)
+		for i := range changes {
+			state.Health = []webhook.Health{webhook.Degraded, webhook.Healthy}[i%2]
+			require.NoError(t, admin.SetEndpointState(ctx, &state, 0))
+		}
+	}
+	remove := func(i int) {
+		require.NoError(t, admin.DeleteSubscription(ctx, "", subs[i].ID, 0))
+	}
+	require.NoError(t, emit())
+	before := read.of(t, emit)
+	require.Equal(t, webhooks, deliveries)
+	change()
+	after := read.of(t, emit)
+	assert.LessOrEqual(t, after.rows, before.rows+5, "it reads what has changed")
+	require.Equal(t, webhooks, deliveries)
+
+	remove(1)
+	change()
+	assert.LessOrEqual(t, read.of(t, emit).rows, before.rows+5)
+	require.Equal(t, webhooks-1, deliveries)
+
+	remove(2)
+	change()
+	remove(3) // removes what is left of the second one, which the process has not seen
+	change()
+	_ = read.of(t, emit)
+	assert.Equal(t, webhooks-3, deliveries)
+	change()
+	assert.LessOrEqual(t, read.of(t, emit).rows, before.rows+5)
+	assert.Equal(t, webhooks-3, deliveries)
+}
+
 // TestDatabaseWentBack gives a store a database that has lost its last changes, as after a
 // failover, and has been changed since.
 func TestDatabaseWentBack(t *testing.T) {

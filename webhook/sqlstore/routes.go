@@ -17,8 +17,10 @@ import (
 // The row of a route has the version of its last change, so the routes with a higher version than a
 // known one are those that have changed since.
 //
-// A deleted subscription leaves a row for the next changesKept changes. A process with an older
-// version cannot know which routes are gone, and reads all of them again.
+// A deleted subscription leaves a row for at least the next changesKept changes. When a later one is
+// deleted, its row says which versions were removed: a process whose version is older than one of
+// those cannot know which routes are gone, and reads all of them again. Other changes remove nothing,
+// so that a process reads only what has changed, however many they were.
 const changesKept = 256
 
 const (
@@ -32,14 +34,15 @@ const (
 type routeStatements struct {
 	versions, changes string
 	raise             organizationChange
-	add, set, purge   string
+	add, set          string
+	old, bury, purge  string
 }
 
 func newRouteStatements(x expander) routeStatements {
 	return routeStatements{
 		versions: x.sql(`SELECT {versions}`),
-		changes: x.sql(`SELECT version, webhook_id, created_at, revision, paused, deleted, event_types,
-			endpoints
+		changes: x.sql(`SELECT version, webhook_id, created_at, revision, paused, deleted, purged,
+			event_types, endpoints
 			FROM {p}routes WHERE organization_id = ? AND version > ? ORDER BY version LIMIT ?`),
 		raise: x.organizationChange(`INSERT INTO {p}organizations (version, organization_id)
 			VALUES (1, ?)
@@ -51,9 +54,13 @@ func newRouteStatements(x expander) routeStatements {
 				SET version = excluded.version, revision = excluded.revision,
 				paused = excluded.paused, deleted = excluded.deleted, event_types = excluded.event_types,
 				endpoints = excluded.endpoints, created_at = excluded.created_at`),
-		set: x.sql(`UPDATE {p}routes SET version = ?, revision = ?, paused = ?, deleted = ?,
-			event_types = ?, endpoints = ?
+		set: x.sql(`UPDATE {p}routes SET version = ?, revision = ?, paused = ?, event_types = ?,
+			endpoints = ?
 			WHERE organization_id = ? AND webhook_id = ?`),
+		old: x.sql(`SELECT coalesce(max(version), 0) FROM {p}routes
+			WHERE organization_id = ? AND version <= ? AND deleted = 1`),
+		bury: x.sql(`UPDATE {p}routes SET version = ?, revision = 0, paused = 0, deleted = 1, purged = ?,
+			event_types = '[]', endpoints = ? WHERE organization_id = ? AND webhook_id = ?`),
 		purge: x.sql(`DELETE FROM {p}routes WHERE organization_id = ? AND version <= ? AND deleted = 1`),
 	}
 }
@@ -155,10 +162,11 @@ func (s *Store) follow(
 			continue
 		case known.version > version && e.callers:
 			continue // the transaction's snapshot is an old one
-		case known.version > version, version-known.version > changesKept:
-			known = nil // the database went back to an earlier state, or far ahead
+		case known.version > version:
+			known = nil // the database went back to an earlier state
 		}
-		if known == nil && !e.callers && e.loads < maxLoads {
+		behind := known == nil || version-known.version > changesKept
+		if behind && !e.callers && e.loads < maxLoads {
 			return false, errBehind
 		}
 		if e.routes[id], err = s.readRoutes(ctx, q, id, known, version); err != nil {
@@ -180,10 +188,15 @@ func (s *Store) loadRoutes(ctx context.Context, organizationIDs []string) error 
 	}
 	for id, version := range versions {
 		before := known[id]
-		if before != nil && before.version <= version && version-before.version <= changesKept {
+		base := before
+		switch {
+		case before == nil:
+		case before.version > version:
+			base = nil
+		case version-before.version <= changesKept:
 			continue
 		}
-		r, err := s.readRoutes(ctx, s.read, id, nil, version)
+		r, err := s.readRoutes(ctx, s.read, id, base, version)
 		if err != nil {
 			return err
 		}
@@ -223,12 +236,12 @@ func (s *Store) readRoutes(
 		if known != nil {
 			next.version, since, table = known.version, known.version, known.table
 		}
-		changes, err := s.readChanges(ctx, q, next)
+		changes, purged, err := s.readChanges(ctx, q, next)
 		if err != nil {
 			return nil, err
 		}
 		next.version = max(next.version, version)
-		if next.version-since <= changesKept {
+		if purged <= since {
 			next.table = table.With(changes...)
 			return next, nil
 		}
@@ -236,34 +249,36 @@ func (s *Store) readRoutes(
 	}
 }
 
-// readChanges reads page by page what changed after the version, and sets the
-// version of the last change.
+// readChanges reads page by page what changed after the version, and sets the version of the last
+// change. Rows of deleted subscriptions up to the version purged were removed meanwhile.
 func (s *Store) readChanges(
 	ctx context.Context, q Querier, r *routes,
-) (changes []match.Route, err error) {
+) (changes []match.Route, purged int64, err error) {
 	for n := routesPage; n == routesPage; {
 		n = 0
 		err := collect(ctx, q, func(row scanner) error {
 			n++
-			changed, err := scanRoute(row, &r.version)
+			changed, err := scanRoute(row, &r.version, &purged)
 			changes = append(changes, changed)
 			return err
 		}, s.routing.changes, r.organizationID, r.version, routesPage)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	return changes, nil
+	return changes, purged, nil
 }
 
-func scanRoute(row scanner, version *int64) (match.Route, error) {
+// scanRoute reads a route, sets the version to its own, and raises purged to its own.
+func scanRoute(row scanner, version, purged *int64) (match.Route, error) {
 	var id string
-	var createdAt, revision, paused, deleted int64
+	var createdAt, revision, paused, deleted, removed int64
 	var eventTypes, endpoints []byte
-	if err := row.Scan(version, &id, &createdAt, &revision, &paused, &deleted, &eventTypes,
+	if err := row.Scan(version, &id, &createdAt, &revision, &paused, &deleted, &removed, &eventTypes,
 		&endpoints); err != nil {
 		return match.Route{}, err
 	}
+	*purged = max(*purged, removed)
 	r := match.Route{At: webhook.SubscriptionCursor{CreatedAt: moment(createdAt), ID: id}}
 	if deleted != 0 {
 		return r, nil

@@ -140,7 +140,7 @@ func (s *Store) UpdateSubscription(
 			webhook.Quota{Channels: quota.Channels}); err != nil {
 			return err
 		}
-		_, err = q.Exec(ctx, s.routing.set, version, sub.Revision+1, flag(sub.Paused), 0, eventTypes,
+		_, err = q.Exec(ctx, s.routing.set, version, sub.Revision+1, flag(sub.Paused), eventTypes,
 			endpoints, sub.OrganizationID, sub.ID)
 		return err
 	})
@@ -211,13 +211,25 @@ func (s *Store) DeleteSubscription(
 		if err := s.countSubscriptions(ctx, q, organizationID, -1, less, webhook.Quota{}); err != nil {
 			return err
 		}
-		if _, err := q.Exec(ctx, s.routing.set, version, 0, 0, 1, "[]", none, organizationID,
-			id); err != nil {
-			return err
-		}
-		_, err = q.Exec(ctx, s.routing.purge, organizationID, version-changesKept)
-		return err
+		return s.bury(ctx, q, organizationID, id, version, none)
 	})
+}
+
+// bury marks the route of a subscription as deleted, and removes those that were deleted long before.
+func (s *Store) bury(
+	ctx context.Context, q Querier, organizationID, id string, version int64, endpoints string,
+) error {
+	var purged int64
+	if _, err := one(ctx, q, s.routing.old, []any{organizationID, version - changesKept},
+		[]any{&purged}); err != nil {
+		return err
+	}
+	_, err := q.Exec(ctx, s.routing.bury, version, purged, endpoints, organizationID, id)
+	if err != nil || purged == 0 {
+		return err
+	}
+	_, err = q.Exec(ctx, s.routing.purge, organizationID, purged)
+	return err
 }
 
 // change runs fn in a transaction with the next version of the organization. Taking the version

@@ -56,7 +56,9 @@ CREATE TABLE {p}routes (
     created_at      bigint  NOT NULL,
     revision        bigint  NOT NULL,
     paused          integer NOT NULL,
-    deleted         integer NOT NULL, -- kept until the next changesKept changes
+    deleted         integer NOT NULL, -- kept for changesKept versions, and until the next one is deleted
+    purged          bigint  NOT NULL DEFAULT 0, -- the highest version of a deleted row that was removed
+        -- when this one was deleted
     event_types     text    NOT NULL, -- JSON
     endpoints       text    NOT NULL, -- JSON: the ids and keys of its channels
     PRIMARY KEY (organization_id, webhook_id)

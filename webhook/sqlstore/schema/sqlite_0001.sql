@@ -58,7 +58,9 @@ CREATE TABLE {p}routes (
     created_at      INTEGER NOT NULL,
     revision        INTEGER NOT NULL,
     paused          INTEGER NOT NULL,
-    deleted         INTEGER NOT NULL, -- kept until the next changesKept changes
+    deleted         INTEGER NOT NULL, -- kept for changesKept versions, and until the next one is deleted
+    purged          INTEGER NOT NULL DEFAULT 0, -- the highest version of a deleted row that was removed
+        -- when this one was deleted
     event_types     TEXT    NOT NULL, -- JSON
     endpoints       TEXT    NOT NULL, -- JSON: the ids and keys of its channels
     PRIMARY KEY (organization_id, webhook_id)
