@@ -112,11 +112,31 @@ type EndpointStore interface {
 	// EndpointStates returns the states that fit the query, in an order that stays the same. Its
 	// cost does not depend on how many endpoints are healthy.
 	EndpointStates(ctx context.Context, q EndpointQuery) ([]EndpointState, error)
-	// SetEndpointState replaces the state of the endpoint that it names, and sets the new revision
-	// in state. If the stored revision is not state.Revision, or the subscription's is not the
-	// given one, unless that is 0, it changes nothing and returns ErrConflict. It returns
-	// ErrNotFound as EndpointState does.
-	SetEndpointState(ctx context.Context, state *EndpointState, subscriptionRevision int64) error
+	// SetEndpointStates replaces the states of the endpoints that the changes name, in one
+	// transaction, and sets the new revisions in them. results[i] says what became of changes[i]: nil
+	// if it is stored; ErrConflict if it is not, because the stored revision is not that of the state,
+	// or the subscription's is not SubscriptionRevision, unless that is 0; or ErrNotFound as
+	// EndpointState returns it. Of two changes of one endpoint, one is refused. After an error, nothing
+	// is stored. [SetEndpointState] is for a single change.
+	SetEndpointStates(ctx context.Context, changes []EndpointChange) (results []error, err error)
+}
+
+// EndpointChange is a state to be stored.
+type EndpointChange struct {
+	State *EndpointState
+	// SubscriptionRevision is the revision that the subscription must have. 0 is any.
+	SubscriptionRevision int64
+}
+
+// SetEndpointState makes one change with [EndpointStore].SetEndpointStates, and returns its result.
+func SetEndpointState(
+	ctx context.Context, s EndpointStore, state *EndpointState, subscriptionRevision int64,
+) error {
+	results, err := s.SetEndpointStates(ctx, []EndpointChange{{state, subscriptionRevision}})
+	if err != nil {
+		return err
+	}
+	return results[0]
 }
 
 // Queue is the part of a Store that hands out deliveries and takes results.

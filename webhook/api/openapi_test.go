@@ -264,8 +264,10 @@ func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int 
 // busyStore is a store in which another process is always faster.
 type busyStore struct{ *memstore.Store }
 
-func (busyStore) SetEndpointState(context.Context, *webhook.EndpointState, int64) error {
-	return webhook.ErrConflict
+func (busyStore) SetEndpointStates(
+	_ context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
+	return slices.Repeat([]error{webhook.ErrConflict}, len(changes)), nil
 }
 
 func (busyStore) UpdateSubscription(context.Context, *webhook.Subscription, webhook.Quota) error {

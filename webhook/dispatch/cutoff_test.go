@@ -112,7 +112,7 @@ func TestAnOldFailureDegradesNothing(t *testing.T) {
 		stop()
 		state := b.state(t, sub)
 		state.Health, state.Since = webhook.Degraded, time.Now()
-		require.NoError(t, store.SetEndpointState(t.Context(), &state, 0))
+		require.NoError(t, webhook.SetEndpointState(t.Context(), store, &state, 0))
 		a := benchOn(t, store, dispatch.Config{}, up.send)
 		stop = a.run(t)
 		elapse(5 * time.Minute)
@@ -166,13 +166,13 @@ type busyStates struct {
 	fails atomic.Int64
 }
 
-func (s *busyStates) SetEndpointState(
-	ctx context.Context, state *webhook.EndpointState, revision int64,
-) error {
+func (s *busyStates) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
 	if s.fails.Add(-1) >= 0 {
-		return errors.New("the store is busy")
+		return nil, errors.New("the store is busy")
 	}
-	return s.Store.SetEndpointState(ctx, state, revision)
+	return s.Store.SetEndpointStates(ctx, changes)
 }
 
 // That an endpoint is gone is stored as soon as the store works: each attempt until then kills a
@@ -193,5 +193,82 @@ func TestGoneIsStoredAgain(t *testing.T) {
 		elapse(time.Hour)
 		assert.Equal(t, 1, b.count(t, webhook.StatusDead))
 		assert.Equal(t, 1, b.count(t, webhook.StatusPaused))
+	})
+}
+
+// slowStates is a store that takes its time to store states of endpoints, and counts them.
+type slowStates struct {
+	webhook.Store
+	calls, changes, most atomic.Int64
+}
+
+func (s *slowStates) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
+	time.Sleep(100 * time.Millisecond)
+	s.calls.Add(1)
+	s.changes.Add(int64(len(changes)))
+	s.most.Store(max(s.most.Load(), int64(len(changes))))
+	return s.Store.SetEndpointStates(ctx, changes)
+}
+
+// manyEndpoints makes that many subscriptions.
+func (b *testBench) manyEndpoints(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		b.subscribe(t, "*")
+	}
+}
+
+// A host dies: its endpoints are stored together, and not one after the other.
+func TestManyStatesAreStoredTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStates{Store: memstore.New()}
+		endpoint := &target{err: status(410)}
+		b := benchOn(t, store, dispatch.Config{}, endpoint.send)
+		const endpoints = 600
+		b.manyEndpoints(t, endpoints)
+		b.run(t)
+		synctest.Wait()
+		b.emit(t, event.ObjectCreated)
+		elapse(3 * time.Second)
+		disabled, err := b.EndpointStates(t.Context(),
+			webhook.EndpointQuery{Health: webhook.Disabled, Limit: 1000})
+		require.NoError(t, err)
+		assert.Len(t, disabled, endpoints)
+		assert.Less(t, store.calls.Load(), int64(30))
+		assert.LessOrEqual(t, store.most.Load(), int64(256), "a call is bounded")
+	})
+}
+
+// The leases of many probes are extended before they end, also if the store is slow.
+func TestLeasesOfManyProbesAreExtended(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStates{Store: memstore.New()}
+		lost := 0
+		endpoint := &target{takes: 20 * time.Second}
+		cfg := dispatch.Config{Lease: 4 * time.Second}
+		cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) { lost += l.Deliveries }
+		b := benchOn(t, store, cfg, endpoint.send)
+		other := benchOn(t, store, cfg, endpoint.send)
+		const endpoints = 200
+		b.manyEndpoints(t, endpoints)
+		b.emit(t, event.ObjectCreated)
+		for _, d := range b.deliveries(t, webhook.DeliveryQuery{Limit: endpoints}) {
+			state := webhook.EndpointState{Health: webhook.Degraded, Since: time.Now(),
+				FailingSince: time.Now(), NextProbe: time.Now(),
+				Endpoint: webhook.Endpoint{SubscriptionID: d.SubscriptionID, Channel: d.Channel}}
+			require.NoError(t, webhook.SetEndpointState(t.Context(), store.Store, &state, 0))
+		}
+		b.run(t)
+		elapse(time.Second)
+		other.run(t)
+		elapse(time.Minute)
+		assert.Zero(t, lost)
+		attempts, _ := endpoint.seen()
+		assert.Len(t, attempts, endpoints, "each is probed once")
+		assert.Equal(t, endpoints, b.count(t, webhook.StatusSucceeded))
 	})
 }

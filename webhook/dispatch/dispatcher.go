@@ -30,6 +30,7 @@ type Dispatcher struct {
 	queue    *fairqueue.Queue[*task]
 	leases   heldLeases
 	emits    groupcommit.Group[webhook.NewEvent, webhook.Emitted]
+	states   groupcommit.Group[webhook.EndpointChange, error]
 	suspects suspects
 	reach    reach
 	clock    clock
@@ -86,6 +87,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		MaxWeight: maxCommitBytes,
 		Timeout:   storeTimeout,
 	}
+	d.states = newStateCommits(d)
 	d.suspects = newSuspects(d)
 	d.lines.init()
 	d.tails = newTails(store, &d.cfg)

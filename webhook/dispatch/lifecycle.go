@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -12,6 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
 )
 
 // Never is the value of [Lifecycle.DegradedAfter] or [Lifecycle.DisabledAfter] that means that
@@ -208,8 +210,15 @@ func causeOf(res *result) *webhook.EndpointCause {
 // come at once. It changes nothing if the state was changed meanwhile, such as by a person.
 func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
 	t := res.task
-	t.storingProbe.Lock()
-	defer t.storingProbe.Unlock()
+	if t.storedProbe.Load() == nil {
+		return nil
+	}
+	select {
+	case t.storingProbe <- struct{}{}:
+		defer func() { <-t.storingProbe }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	before := t.storedProbe.Load()
 	if before == nil {
 		return nil
@@ -227,7 +236,7 @@ func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
 	} else {
 		after.NextProbe = at
 	}
-	err := d.store.SetEndpointState(ctx, &after, res.revision)
+	err := d.commitState(ctx, &after, res.revision)
 	switch {
 	case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
 		t.storedProbe.Store(nil)
@@ -241,22 +250,64 @@ func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
 	return nil
 }
 
-// extendProbes keeps other processes from probing the endpoints of leases that were extended.
+// extendProbes keeps other processes from probing the endpoints of leases that were extended. If it
+// fails, another process may probe a little early, which does no harm.
 func (d *Dispatcher) extendProbes(ctx context.Context, leases []webhook.Lease, until time.Time) {
-	for _, t := range d.leases.probes(leases) {
-		if ctx.Err() != nil || !t.storingProbe.TryLock() {
-			continue // the next time, or the probe has just ended
-		}
-		if state := t.storedProbe.Load(); state != nil {
+	for probes := range slices.Chunk(d.leases.probes(leases), maxStates) {
+		var changes []webhook.EndpointChange
+		var extended []*task
+		for _, t := range probes {
+			select {
+			case t.storingProbe <- struct{}{}:
+			default:
+				continue // the next time, or the probe has just ended
+			}
+			state := t.storedProbe.Load()
+			if state == nil {
+				<-t.storingProbe
+				continue
+			}
 			next := state.Clone()
 			next.NextProbe = until
-			// If it fails, another process may probe a little early, which does no harm.
-			if d.store.SetEndpointState(ctx, next, 0) == nil {
-				t.storedProbe.Store(next)
-			}
+			changes, extended = append(changes, webhook.EndpointChange{State: next}), append(extended, t)
 		}
-		t.storingProbe.Unlock()
+		if len(changes) == 0 {
+			continue
+		}
+		results, err := d.store.SetEndpointStates(ctx, changes)
+		for i, t := range extended {
+			if err == nil && results[i] == nil {
+				t.storedProbe.Store(changes[i].State)
+			}
+			<-t.storingProbe
+		}
 	}
+}
+
+// maxStates bounds how many states of endpoints are stored at a time.
+const maxStates = 256
+
+func newStateCommits(d *Dispatcher) groupcommit.Group[webhook.EndpointChange, error] {
+	return groupcommit.Group[webhook.EndpointChange, error]{
+		Commit:    d.store.SetEndpointStates,
+		Weight:    func(webhook.EndpointChange) int { return 1 },
+		MaxWeight: maxStates,
+		Timeout:   storeTimeout,
+	}
+}
+
+// commitState stores a state, together with those that other goroutines store at the same time: when
+// a host dies, thousands of endpoints may change at once. It sets the new revision in the state. The
+// caller must not use the state after an error of ctx.
+func (d *Dispatcher) commitState(
+	ctx context.Context, state *webhook.EndpointState, subscriptionRevision int64,
+) error {
+	results, err := d.states.Do(ctx, []webhook.EndpointChange{
+		{State: state, SubscriptionRevision: subscriptionRevision}})
+	if err != nil {
+		return err
+	}
+	return results[0]
 }
 
 // updateState reads a state, changes it, and stores it, again if another call has changed it
@@ -275,7 +326,7 @@ func (d *Dispatcher) updateState(
 		after := *before.Clone()
 		changed := change(&after)
 		if changed {
-			err = d.store.SetEndpointState(ctx, &after, revision)
+			err = d.commitState(ctx, &after, revision)
 		}
 		switch {
 		case errors.Is(err, webhook.ErrConflict) && n < attempts:

@@ -637,7 +637,7 @@ func TestAQueuedProbeIsNotMadeAtADisabledEndpoint(t *testing.T) {
 		elapse(time.Second)
 		state := b.state(t, sub)
 		state.Health, state.FailingSince, state.NextProbe = webhook.Degraded, time.Now(), time.Now()
-		require.NoError(t, store.SetEndpointState(t.Context(), &state, 0))
+		require.NoError(t, webhook.SetEndpointState(t.Context(), store, &state, 0))
 		b.emit(t, event.ObjectCreated)
 		elapse(5 * time.Second)
 		require.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 2,
@@ -656,13 +656,13 @@ type failingStates struct {
 	failing atomic.Bool
 }
 
-func (s *failingStates) SetEndpointState(
-	ctx context.Context, state *webhook.EndpointState, revision int64,
-) error {
+func (s *failingStates) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
 	if s.failing.Load() {
-		return webhook.ErrUnavailable
+		return nil, webhook.ErrUnavailable
 	}
-	return s.Store.SetEndpointState(ctx, state, revision)
+	return s.Store.SetEndpointStates(ctx, changes)
 }
 
 func TestAStateThatCannotBeStoredIsStoredLater(t *testing.T) {

@@ -46,9 +46,6 @@ type run struct {
 // maxHookResults is how many calls of a hook may wait before results do.
 const maxHookResults = 4096
 
-// maxStateChanges is how many states of endpoints are stored at a time.
-const maxStateChanges = 4
-
 // settleTimeout is how long the results of cancelled attempts may take to store.
 const settleTimeout = 5 * time.Second
 
@@ -85,7 +82,7 @@ func (d *Dispatcher) newRun() *run {
 	return &run{
 		d:          d,
 		results:    make(chan result, maxSettle),
-		stateSlots: make(chan struct{}, maxStateChanges),
+		stateSlots: make(chan struct{}, maxStates),
 		ended:      make(chan struct{}),
 	}
 }
@@ -428,7 +425,7 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 			res := batch[i] // the batch is used again
 			r.pendingStateChanges.Add(1)
 			r.stateChanges.Go(func() {
-				// Few at a time: what others store must not wait behind thousands of them.
+				// As many at a time as one call stores: what others store must not wait behind thousands.
 				r.stateSlots <- struct{}{}
 				d.changeState(ctx, &res)
 				<-r.stateSlots

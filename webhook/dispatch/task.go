@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +15,8 @@ type task struct {
 	heldSince time.Time // by the clock of this process
 	// storedProbe is Task.Probe, as it was stored last, until the result of the probe is stored.
 	storedProbe atomic.Pointer[webhook.EndpointState]
-	// storingProbe is held while the state of the probe is stored.
-	storingProbe sync.Mutex
+	// storingProbe has a place for whoever stores the state of the probe. Nil if there is no probe.
+	storingProbe chan struct{}
 	// names are those of the endpoint, set by the worker that makes the attempt.
 	names names
 	// leaseLost says that another process has the lease, or that the delivery was cancelled. It and
@@ -36,7 +35,9 @@ func newItems(tasks []webhook.Task) []*fairqueue.Item[*task] {
 	for i := range tasks {
 		// One by one: a slow delivery must not keep its neighbours in memory.
 		t := &task{Task: tasks[i], heldSince: at}
-		t.storedProbe.Store(t.Probe)
+		if t.storedProbe.Store(t.Probe); t.Probe != nil {
+			t.storingProbe = make(chan struct{}, 1)
+		}
 		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
 			size = &fairqueue.PayloadSize{Bytes: len(t.Payload)}
 		}

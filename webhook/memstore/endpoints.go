@@ -54,20 +54,30 @@ func compareEndpoints(a, b webhook.Endpoint) int {
 	return cmp.Or(cmp.Compare(a.SubscriptionID, b.SubscriptionID), cmp.Compare(a.Channel, b.Channel))
 }
 
-// SetEndpointState implements [webhook.EndpointStore].
-func (s *Store) SetEndpointState(
-	ctx context.Context, state *webhook.EndpointState, subscriptionRevision int64,
-) error {
+// SetEndpointStates implements [webhook.EndpointStore].
+func (s *Store) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	switch state.Health {
-	case webhook.Healthy, webhook.Degraded, webhook.Disabled:
-	default:
-		return fmt.Errorf("memstore: an endpoint cannot be %q", state.Health)
+	for i := range changes {
+		switch health := changes[i].State.Health; health {
+		case webhook.Healthy, webhook.Degraded, webhook.Disabled:
+		default:
+			return nil, fmt.Errorf("memstore: an endpoint cannot be %q", health)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	results := make([]error, len(changes))
+	for i := range changes {
+		results[i] = s.setState(changes[i].State, changes[i].SubscriptionRevision)
+	}
+	return results, nil
+}
+
+func (s *Store) setState(state *webhook.EndpointState, subscriptionRevision int64) error {
 	e, err := s.endpoint(state.OrganizationID, state.Endpoint)
 	if err != nil {
 		return err

@@ -237,7 +237,7 @@ func TestStateChangesDoNotHideOthers(t *testing.T) {
 		require.NoError(t, err)
 		for i := range changes {
 			state.Health = []webhook.Health{webhook.Degraded, webhook.Healthy}[i%2]
-			require.NoError(t, admin.SetEndpointState(ctx, &state, 0))
+			require.NoError(t, webhook.SetEndpointState(ctx, admin, &state, 0))
 		}
 	}
 	remove := func(i int) {

@@ -199,7 +199,7 @@ func useStates(t *testing.T, s *sqlstore.Store, sub *webhook.Subscription, now t
 		state, err := s.EndpointState(ctx, "", e)
 		require.NoError(t, err)
 		state.Health = health
-		require.NoError(t, s.SetEndpointState(ctx, &state, 0))
+		require.NoError(t, webhook.SetEndpointState(ctx, s, &state, 0))
 		for _, id := range []string{"", sub.ID} {
 			_, err = s.EndpointStates(ctx, webhook.EndpointQuery{SubscriptionID: id})
 			require.NoError(t, err)

@@ -248,7 +248,7 @@ func TestUnreadableSubscription(t *testing.T) {
 	state, err := s.EndpointState(ctx, "org", tasks[0].Endpoint)
 	require.NoError(t, err)
 	state.Health = webhook.Disabled
-	require.NoError(t, s.SetEndpointState(ctx, &state, unreadable.Revision),
+	require.NoError(t, webhook.SetEndpointState(ctx, s, &state, unreadable.Revision),
 		"its endpoints can be disabled")
 	kept, err := owner.Subscription(ctx, "org", unreadable.ID)
 	require.NoError(t, err)

@@ -1,10 +1,12 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -199,61 +201,110 @@ func (s *Store) readStates(
 	return states, s.failed(err)
 }
 
-// SetEndpointState implements [webhook.EndpointStore].
-func (s *Store) SetEndpointState(
-	ctx context.Context, state *webhook.EndpointState, subscriptionRevision int64,
-) error {
-	if _, ok := healths[state.Health]; !ok {
-		return fmt.Errorf("sqlstore: an endpoint cannot be %q", state.Health)
+// SetEndpointStates implements [webhook.EndpointStore].
+func (s *Store) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
+	settings := make([]*setting, len(changes))
+	for i := range changes {
+		state := changes[i].State
+		if _, ok := healths[state.Health]; !ok {
+			return nil, fmt.Errorf("sqlstore: an endpoint cannot be %q", state.Health)
+		}
+		details, err := encodeDetails(state)
+		if err != nil {
+			return nil, err
+		}
+		settings[i] = &setting{EndpointChange: changes[i], details: details}
 	}
-	details, err := encodeDetails(state)
-	if err != nil {
-		return err
-	}
-	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		return s.setState(ctx, q, state, details, subscriptionRevision)
+	sorted := slices.Clone(settings)
+	slices.SortStableFunc(sorted, func(a, b *setting) int {
+		return cmp.Or(cmp.Compare(a.State.OrganizationID, b.State.OrganizationID),
+			cmp.Compare(a.State.SubscriptionID, b.State.SubscriptionID),
+			cmp.Compare(a.State.Channel, b.State.Channel))
 	})
-	if err == nil {
-		state.Revision++
+	err := s.write(ctx, func(ctx context.Context, q Querier) error {
+		for _, step := range []func(context.Context, Querier, *setting) error{
+			s.findState, s.raiseFor, s.setState,
+		} {
+			for _, c := range sorted {
+				if err := step(ctx, q, c); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return err
+	results := make([]error, len(changes))
+	for i, c := range settings {
+		if results[i] = c.refused; c.refused == nil {
+			c.State.Revision++
+		}
+	}
+	return results, nil
 }
 
-func (s *Store) setState(
-	ctx context.Context, q Querier, state *webhook.EndpointState, details string,
-	subscriptionRevision int64,
-) error {
-	var id, revision, version int64
-	var health int
+// setting is a change of a state in a transaction.
+type setting struct {
+	webhook.EndpointChange
+	details string
+	// id and health are those of the stored endpoint, and version is the next one of its organization
+	// if the health changes.
+	id, version int64
+	health      int
+	refused     error // the result of the change
+}
+
+// findState reads the endpoint.
+func (s *Store) findState(ctx context.Context, q Querier, c *setting) error {
+	var revision int64
+	c.refused = nil // the transaction may be another try
 	found, err := one(ctx, q, s.endpoints.find,
-		[]any{state.OrganizationID, state.SubscriptionID, state.Channel}, []any{&id, &health, &revision})
+		[]any{c.State.OrganizationID, c.State.SubscriptionID, c.State.Channel},
+		[]any{&c.id, &c.health, &revision})
 	switch {
 	case err != nil:
 		return err
 	case !found:
-		return webhook.ErrNotFound
-	case revision != state.Revision:
-		return webhook.ErrConflict
+		c.refused = webhook.ErrNotFound
+	case revision != c.State.Revision:
+		c.refused = webhook.ErrConflict
 	}
-	next := healths[state.Health]
-	if next != health {
-		// It locks the organization, as every change of a subscription does, before any endpoint.
-		if version, err = s.raise(ctx, q, state.OrganizationID); err != nil {
-			return err
-		}
+	return nil
+}
+
+// raiseFor takes the next version of the organization if the health changes. It locks the
+// organization, as every change of a subscription does, before any endpoint.
+func (s *Store) raiseFor(ctx context.Context, q Querier, c *setting) (err error) {
+	if c.refused == nil && healths[c.State.Health] != c.health {
+		c.version, err = s.raise(ctx, q, c.State.OrganizationID)
 	}
+	return err
+}
+
+// setState writes the state, if nothing is against it.
+func (s *Store) setState(ctx context.Context, q Querier, c *setting) error {
+	if c.refused != nil {
+		return nil
+	}
+	state, next := c.State, healths[c.State.Health]
 	var current int64
 	var paused int
 	var routed []byte
-	found, err = one(ctx, q, s.endpoints.route, []any{state.OrganizationID, state.SubscriptionID},
+	found, err := one(ctx, q, s.endpoints.route, []any{state.OrganizationID, state.SubscriptionID},
 		[]any{&current, &paused, &routed})
 	switch {
 	case err != nil:
 		return err
 	case !found:
-		return webhook.ErrNotFound
-	case subscriptionRevision != 0 && subscriptionRevision != current:
-		return webhook.ErrConflict
+		c.refused = webhook.ErrNotFound
+		return nil
+	case c.SubscriptionRevision != 0 && c.SubscriptionRevision != current:
+		c.refused = webhook.ErrConflict
+		return nil
 	}
 	stored := int64(paused)
 	if next == disabled {
@@ -263,15 +314,20 @@ func (s *Store) setState(
 	if !state.Since.IsZero() {
 		since = micros(state.Since)
 	}
-	n, err := q.Exec(ctx, s.endpoints.set, stored, next, since, probeAt(state), details, id, revision)
-	if err := changedOne(n, err, webhook.ErrConflict); err != nil || next == health {
+	n, err := q.Exec(ctx, s.endpoints.set, stored, next, since, probeAt(state), c.details, c.id,
+		state.Revision)
+	if err != nil || n == 1 && next == c.health {
 		return err
 	}
-	endpoints, err := holdRouted(routed, id, next != healthy)
+	if n == 0 {
+		c.refused = webhook.ErrConflict
+		return nil
+	}
+	endpoints, err := holdRouted(routed, c.id, next != healthy)
 	if err != nil {
 		return err
 	}
-	_, err = q.Exec(ctx, s.endpoints.hold, version, endpoints, state.OrganizationID,
+	_, err = q.Exec(ctx, s.endpoints.hold, c.version, endpoints, state.OrganizationID,
 		state.SubscriptionID)
 	return err
 }

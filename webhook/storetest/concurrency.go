@@ -77,7 +77,7 @@ func concurrentProbers(views ...*fixture) {
 			f := views[n%len(views)]
 			state, err := f.EndpointState(f.ctx, org, e)
 			assert.NoError(f.t, err)
-			switch err := f.SetEndpointState(f.ctx, &state, 0); {
+			switch err := webhook.SetEndpointState(f.ctx, f, &state, 0); {
 			case err == nil:
 				changed.Add(1)
 			default:

@@ -13,6 +13,7 @@ func endpointCases() []testCase {
 		{"HealthyAtFirst", healthyAtFirst},
 		{"RoundTrip", stateRoundTrip},
 		{"CompareAndSet", stateCompareAndSet},
+		{"ManyAtOnce", manyStatesAtOnce},
 		{"OtherOrganizations", stateOfOthers},
 		{"List", listStates},
 		{"DegradedIsProbed", degradedIsProbed},
@@ -46,7 +47,7 @@ func (f *fixture) setState(e webhook.Endpoint, change func(*webhook.EndpointStat
 	f.t.Helper()
 	s := f.state(e)
 	change(&s)
-	require.NoError(f.t, f.SetEndpointState(f.ctx, &s, 0),
+	require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &s, 0),
 		"setting a state that was not changed meanwhile")
 }
 
@@ -73,10 +74,10 @@ func healthyAtFirst(f *fixture) {
 	require.Empty(f.t, f.states(webhook.EndpointQuery{}), "healthy endpoints are not listed")
 	_, err := f.EndpointState(f.ctx, org, webhook.Endpoint{SubscriptionID: sub.ID, Channel: "slack"})
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "the subscription has no such channel")
-	err = f.SetEndpointState(f.ctx, &webhook.EndpointState{OrganizationID: org, Health: webhook.Disabled,
+	err = webhook.SetEndpointState(f.ctx, f, &webhook.EndpointState{OrganizationID: org, Health: webhook.Disabled,
 		Endpoint: webhook.Endpoint{SubscriptionID: webhook.NewID(), Channel: "webhook"}}, 0)
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "there is no such subscription")
-	err = f.SetEndpointState(f.ctx, &webhook.EndpointState{OrganizationID: org, Endpoint: e,
+	err = webhook.SetEndpointState(f.ctx, f, &webhook.EndpointState{OrganizationID: org, Endpoint: e,
 		Health: "ill"}, 0)
 	require.Error(f.t, err, "there is no such health")
 	require.Equal(f.t, webhook.Healthy, f.state(e).Health)
@@ -105,7 +106,7 @@ func stateRoundTrip(f *fixture) {
 		want := fullState(e, health)
 		want.Revision = f.state(e).Revision
 		before := want.Revision
-		require.NoError(f.t, f.SetEndpointState(f.ctx, &want, 0))
+		require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &want, 0))
 		require.Greater(f.t, want.Revision, before, "the new revision is set in the state")
 		require.Equal(f.t, want, f.state(e), "a state is kept as it was set")
 		require.Equal(f.t, []webhook.EndpointState{want}, f.states(webhook.EndpointQuery{}))
@@ -113,9 +114,74 @@ func stateRoundTrip(f *fixture) {
 	back := f.state(e)
 	back = webhook.EndpointState{OrganizationID: org, Endpoint: e, Health: webhook.Healthy,
 		Since: start().Add(2 * time.Hour), ChangedBy: "Bob", Revision: back.Revision}
-	require.NoError(f.t, f.SetEndpointState(f.ctx, &back, 0))
+	require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &back, 0))
 	require.Equal(f.t, back, f.state(e), "so is that of an endpoint that became healthy")
 	require.Empty(f.t, f.states(webhook.EndpointQuery{}), "healthy endpoints are not listed")
+}
+
+// manyStatesAtOnce changes states of several organizations in one call, of which some are refused.
+func manyStatesAtOnce(f *fixture) {
+	var changes []webhook.EndpointChange
+	add := func(sub *webhook.Subscription, key string, h webhook.Health) *webhook.EndpointState {
+		state := &webhook.EndpointState{OrganizationID: sub.OrganizationID, Health: h,
+			Endpoint: webhook.Endpoint{SubscriptionID: sub.ID, Channel: key}}
+		changes = append(changes, webhook.EndpointChange{State: state})
+		return state
+	}
+	theirs := hook()
+	theirs.OrganizationID = "org_b"
+	f.create(theirs)
+	two := f.create(hook("webhook", "slack"))
+	keys := two.ChannelKeys()
+	first := add(two, keys[1], webhook.Degraded)
+	add(theirs, theirs.ChannelKeys()[0], webhook.Disabled)
+	second := add(two, keys[0], webhook.Disabled)
+	var others []*webhook.Subscription
+	for range 20 {
+		others = append(others, f.create(hook()))
+		add(others[len(others)-1], keys[0], webhook.Degraded)
+	}
+	again := len(changes)
+	add(others[0], keys[0], webhook.Disabled)
+	missing := len(changes)
+	add(&webhook.Subscription{ID: webhook.NewID(), OrganizationID: org}, keys[0], webhook.Degraded)
+	stale := len(changes)
+	add(f.create(hook()), keys[0], webhook.Degraded)
+	changes[stale].SubscriptionRevision = 1
+
+	results, err := f.SetEndpointStates(f.ctx, changes)
+	require.NoError(f.t, err)
+	require.Len(f.t, results, len(changes))
+	for i, result := range results {
+		switch i {
+		case again, stale:
+			require.ErrorIs(f.t, result, webhook.ErrConflict, "change %d", i)
+		case missing:
+			require.ErrorIs(f.t, result, webhook.ErrNotFound)
+		default:
+			require.NoError(f.t, result, "change %d", i)
+		}
+	}
+	require.Equal(f.t, *first, f.state(first.Endpoint))
+	require.Equal(f.t, *second, f.state(second.Endpoint))
+	require.Len(f.t, f.states(webhook.EndpointQuery{OrganizationID: "org_b"}), 1)
+	for i, sub := range others {
+		require.Equal(f.t, webhook.Degraded, f.state(endpointOf(sub)).Health, "change %d", i)
+	}
+	require.Equal(f.t, webhook.Healthy, f.state(changes[stale].State.Endpoint).Health,
+		"what is refused changes nothing")
+
+	broken := *first
+	broken.Health = "ill"
+	change := *second
+	change.Health = webhook.Healthy
+	_, err = f.SetEndpointStates(f.ctx, []webhook.EndpointChange{{State: &change}, {State: &broken}})
+	require.Error(f.t, err)
+	require.Equal(f.t, webhook.Disabled, f.state(second.Endpoint).Health,
+		"after an error nothing is stored")
+	results, err = f.SetEndpointStates(f.ctx, nil)
+	require.NoError(f.t, err)
+	require.Empty(f.t, results)
 }
 
 func stateCompareAndSet(f *fixture) {
@@ -123,16 +189,16 @@ func stateCompareAndSet(f *fixture) {
 	e := endpointOf(sub)
 	mine, theirs := f.state(e), f.state(e)
 	mine.Health, theirs.Health = webhook.Degraded, webhook.Disabled
-	require.NoError(f.t, f.SetEndpointState(f.ctx, &mine, sub.Revision))
-	require.ErrorIs(f.t, f.SetEndpointState(f.ctx, &theirs, 0), webhook.ErrConflict,
+	require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &mine, sub.Revision))
+	require.ErrorIs(f.t, webhook.SetEndpointState(f.ctx, f, &theirs, 0), webhook.ErrConflict,
 		"of two changes that are based on one revision, the second one is refused")
 	require.Equal(f.t, webhook.Degraded, f.state(e).Health, "what is refused changes nothing")
 	updated := f.update(sub, func(sub *webhook.Subscription) { sub.Name = "Repaired" })
 	require.Equal(f.t, mine, f.state(e), "an update changes no state")
 	mine.Health = webhook.Disabled
-	require.ErrorIs(f.t, f.SetEndpointState(f.ctx, &mine, sub.Revision), webhook.ErrConflict,
+	require.ErrorIs(f.t, webhook.SetEndpointState(f.ctx, f, &mine, sub.Revision), webhook.ErrConflict,
 		"a change that is based on an older subscription is refused")
-	require.NoError(f.t, f.SetEndpointState(f.ctx, &mine, updated.Revision))
+	require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &mine, updated.Revision))
 	require.Equal(f.t, updated.Revision, f.update(sub, func(*webhook.Subscription) {}).Revision-1,
 		"a state does not change the revision of its subscription")
 }
@@ -149,7 +215,7 @@ func stateOfOthers(f *fixture) {
 		require.Empty(f.t, states, "asked by %q", stranger)
 		stolen := f.state(e)
 		stolen.OrganizationID, stolen.Health = stranger, webhook.Disabled
-		require.ErrorIs(f.t, f.SetEndpointState(f.ctx, &stolen, 0), webhook.ErrNotFound,
+		require.ErrorIs(f.t, webhook.SetEndpointState(f.ctx, f, &stolen, 0), webhook.ErrNotFound,
 			"set by %q", stranger)
 	}
 	require.Equal(f.t, webhook.Degraded, f.state(e).Health)
@@ -223,7 +289,7 @@ func degradedIsProbed(f *fixture) {
 	f.settle(probe, retry(task, probe, next))
 	failed := *task.Probe
 	failed.FailedProbes, failed.NextProbe = 1, next
-	require.NoError(f.t, f.SetEndpointState(f.ctx, &failed, 0),
+	require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &failed, 0),
 		"a probe changes the state on the revision that it has")
 	f.requireNothingDue(next.Add(-tick), "a degraded endpoint is left alone until its next probe")
 	second := f.claimOne(next)
@@ -320,7 +386,7 @@ func probeThatWasLost(f *fixture) {
 	require.NotNil(f.t, next.Probe, "once the lease of a probe has ended, there may be another")
 	late := *lost.Probe
 	late.Health = webhook.Disabled
-	require.ErrorIs(f.t, f.SetEndpointState(f.ctx, &late, 0), webhook.ErrConflict,
+	require.ErrorIs(f.t, webhook.SetEndpointState(f.ctx, f, &late, 0), webhook.ErrConflict,
 		"a probe that another one has followed changes the state no more")
 }
 
@@ -400,7 +466,7 @@ func stateRemovedWithSubscription(f *fixture) {
 	_, err := f.EndpointState(f.ctx, org, e)
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "a state is removed with its subscription")
 	require.Empty(f.t, f.states(webhook.EndpointQuery{}))
-	require.ErrorIs(f.t, f.SetEndpointState(f.ctx, &stale, 0), webhook.ErrNotFound)
+	require.ErrorIs(f.t, webhook.SetEndpointState(f.ctx, f, &stale, 0), webhook.ErrNotFound)
 	f.requireNothingDue(start(), "deliveries of a deleted subscription are not claimed")
 	if f.recreate(sub, org) {
 		require.Equal(f.t, webhook.Healthy, f.state(e).Health)

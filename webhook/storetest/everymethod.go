@@ -179,8 +179,8 @@ func cancelledBefore(f *fixture) {
 			_, err := f.EndpointStates(ctx, webhook.EndpointQuery{OrganizationID: org})
 			return err
 		},
-		"SetEndpointState": func() error {
-			return f.SetEndpointState(ctx, &webhook.EndpointState{OrganizationID: org,
+		"SetEndpointStates": func() error {
+			return webhook.SetEndpointState(ctx, f, &webhook.EndpointState{OrganizationID: org,
 				Endpoint: endpointOf(sub), Health: webhook.Disabled}, 0)
 		},
 		"Enqueue": func() error {

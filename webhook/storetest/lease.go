@@ -323,7 +323,7 @@ func repairsProbes(f *fixture) {
 	require.Zero(f.t, f.repair(now, none), "without a bound, probes are left as they are")
 	require.Equal(f.t, 1, f.repair(now, r), "a probe that lies too far ahead is set right, and counted")
 	require.Equal(f.t, ahead, f.claimOne(now).Endpoint)
-	require.ErrorIs(f.t, f.SetEndpointState(f.ctx, &before, 0), webhook.ErrConflict)
+	require.ErrorIs(f.t, webhook.SetEndpointState(f.ctx, f, &before, 0), webhook.ErrConflict)
 	f.requireTime(r.ProbesAfter, f.state(right).NextProbe, "NextProbe")
 	require.Zero(f.t, f.repair(now, r))
 }

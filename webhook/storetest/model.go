@@ -288,7 +288,7 @@ func (m *model) changeHealth() {
 	if s.Health == webhook.Degraded {
 		s.NextProbe = m.now.Add(time.Duration(m.random.IntN(90)-30) * time.Second)
 	}
-	require.NoError(m.t, m.SetEndpointState(m.ctx, &s, sub.Revision))
+	require.NoError(m.t, webhook.SetEndpointState(m.ctx, m, &s, sub.Revision))
 	if m.states[e] = &s; s.Health == webhook.Healthy {
 		delete(m.states, e)
 	}

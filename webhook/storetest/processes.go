@@ -177,7 +177,7 @@ func statesSurvive(f *fixture, reopen func(*fixture) *fixture) {
 	var want []webhook.EndpointState
 	for i, h := range []webhook.Health{webhook.Degraded, webhook.Disabled, webhook.Healthy} {
 		s := fullState(webhook.Endpoint{SubscriptionID: sub.ID, Channel: sub.ChannelKeys()[i]}, h)
-		require.NoError(f.t, f.SetEndpointState(f.ctx, &s, 0))
+		require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &s, 0))
 		want = append(want, s)
 	}
 	f = reopen(f)

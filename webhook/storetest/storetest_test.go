@@ -246,15 +246,18 @@ func (s hidesRefusals) Settle(
 
 type overwritesStates struct{ webhook.Store }
 
-func (s overwritesStates) SetEndpointState(
-	ctx context.Context, state *webhook.EndpointState, subscriptionRevision int64,
-) error {
-	stored, err := s.EndpointState(ctx, state.OrganizationID, state.Endpoint)
-	if err != nil {
-		return err
+func (s overwritesStates) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
+	results := make([]error, len(changes))
+	for i, c := range changes {
+		stored, err := s.EndpointState(ctx, c.State.OrganizationID, c.State.Endpoint)
+		if results[i] = err; err == nil {
+			c.State.Revision = stored.Revision
+			results[i] = webhook.SetEndpointState(ctx, s.Store, c.State, c.SubscriptionRevision)
+		}
 	}
-	state.Revision = stored.Revision
-	return s.Store.SetEndpointState(ctx, state, subscriptionRevision)
+	return results, nil
 }
 
 type countsProbes struct{ webhook.Store }

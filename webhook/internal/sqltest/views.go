@@ -107,7 +107,7 @@ func checkEndpointsView(t *testing.T, s webhook.Store, db *sql.DB, states ...web
 	t.Helper()
 	var want [][]any
 	for _, state := range states {
-		require.NoError(t, s.SetEndpointState(t.Context(), &state, 0))
+		require.NoError(t, webhook.SetEndpointState(t.Context(), s, &state, 0))
 		row := []any{state.SubscriptionID, state.Channel, string(state.Health),
 			timeOrNil(state.Since), timeOrNil(state.FailingSince), int64(state.FailedProbes),
 			timeOrNil(state.NextProbe), state.ChangedBy, "", int64(0), "", ""}
