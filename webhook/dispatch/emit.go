@@ -212,7 +212,7 @@ func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) error {
 			// A probe that was not made. It is not stored again if that fails: a caller waits, and the
 			// next probe comes when the lease would have ended.
 			if err := d.endProbe(ctx, &result{task: t}); err != nil {
-				d.stateNotStored(ctx, t, err)
+				d.logStateNotStored(ctx, t, err)
 			}
 		}
 	}

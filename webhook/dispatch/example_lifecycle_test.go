@@ -12,8 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// An endpoint says that it is gone, and is disabled. A person repairs it and enables it, and what has
-// waited is delivered.
+// An endpoint says that it is gone, and is disabled. A person repairs it and enables it, and what
+// has waited is delivered.
 func ExampleDispatcher_EnableEndpoint() {
 	gone := true
 	d := exampleDispatcher(func(context.Context, *channel.Message) (channel.Result, error) {

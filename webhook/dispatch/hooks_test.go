@@ -115,9 +115,9 @@ func (s *contextStore) Settle(
 	return s.Store.Settle(ctx, now, settlements)
 }
 
-// hookedOn is a Dispatcher that has made one delivery and stopped. The endpoint asked for time before
-// it took it, and was disabled and enabled afterwards. A second delivery was cancelled elsewhere while
-// it was in flight, so that its lease was lost.
+// hookedOn is a Dispatcher that has made one delivery and stopped. The endpoint asked for time
+// before it took it, and was disabled and enabled afterwards. A second delivery was cancelled
+// elsewhere while it was in flight, so that its lease was lost.
 func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send channel.Func) {
 	t.Helper()
 	cfg.Channels = channel.NewRegistry()

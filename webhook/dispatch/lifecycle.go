@@ -56,8 +56,8 @@ func (l Lifecycle) validate(p *event.Problems) {
 	}
 }
 
-// wait is how long a degraded endpoint is left alone after so many probes have failed.
-func (l Lifecycle) wait(failedProbes int) time.Duration {
+// probeWait is how long a degraded endpoint is left alone after so many probes have failed.
+func (l Lifecycle) probeWait(failedProbes int) time.Duration {
 	wait := l.FirstProbe
 	for range failedProbes {
 		if wait >= l.MaxProbe/2 {
@@ -87,7 +87,7 @@ func (l Lifecycle) afterProbe(
 			state.ChangedBy = ""
 			return state
 		}
-		state.NextProbe = at.Add(max(l.wait(state.FailedProbes), observed.RetryAfter))
+		state.NextProbe = at.Add(max(l.probeWait(state.FailedProbes), observed.RetryAfter))
 	case breaker.Unknown: // the next one may say more
 		state.NextProbe = at
 		if state.InconclusiveProbes++; state.InconclusiveProbes >= maxInconclusiveProbes {
@@ -111,14 +111,14 @@ func (d *Dispatcher) settleAsProbe(res *result, at time.Time) {
 	}
 	// It is due at once, because the store knows when the endpoint is probed next.
 	res.settlement.Status, res.settlement.DueAt, res.settlement.Probe = webhook.StatusPending, at, true
-	if res.task.Attempts >= maxProbes {
+	if res.task.Attempts >= maxRecordedProbes {
 		res.settlement.Attempt = nil
 	}
 }
 
-// maxProbes is how many attempts a delivery may have in its history for another failed probe to be
-// added: an endpoint that is never disabled is probed without end.
-const maxProbes = MaxReplayed / 2
+// maxRecordedProbes is how many attempts a delivery may have in its history for another failed
+// probe to be added: an endpoint that is never disabled is probed without end.
+const maxRecordedProbes = MaxReplayed / 2
 
 // mayChangeState reports whether the state of the endpoint may change by a result that is stored.
 func (d *Dispatcher) mayChangeState(res *result) bool {
@@ -137,11 +137,11 @@ func (d *Dispatcher) changeState(ctx context.Context, res *result) {
 		err = d.tryChangeState(ctx, res)
 	}
 	if err != nil {
-		d.stateNotStored(ctx, res.task, err)
+		d.logStateNotStored(ctx, res.task, err)
 	}
 }
 
-func (d *Dispatcher) stateNotStored(ctx context.Context, t *task, err error) {
+func (d *Dispatcher) logStateNotStored(ctx context.Context, t *task, err error) {
 	if kind := &d.lines.notStored; kind.throttle.Allow(time.Now(), t.Endpoint) {
 		d.cfg.Logger.WarnContext(ctx, kind.message, "webhook_id", t.Endpoint.SubscriptionID,
 			"channel", t.Endpoint.Channel, "error", err)
@@ -184,7 +184,7 @@ func (d *Dispatcher) changeHealth(ctx context.Context, res *result, health webho
 			state.Health, state.Since, state.ChangedBy, state.Cause = health, at, "", causeOf(res)
 			state.NextProbe = time.Time{}
 			if health == webhook.Degraded {
-				state.NextProbe = at.Add(max(d.cfg.Lifecycle.wait(0), res.observed.RetryAfter))
+				state.NextProbe = at.Add(max(d.cfg.Lifecycle.probeWait(0), res.observed.RetryAfter))
 			}
 			return true
 		})
@@ -245,7 +245,7 @@ func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
 		return err
 	}
 	t.storedProbe.Store(nil)
-	d.healthChanged(ctx, before, &after, t.EventType)
+	d.afterStateChange(ctx, before, &after, t.EventType)
 	d.queue.SignalClaim()
 	return nil
 }
@@ -334,7 +334,7 @@ func (d *Dispatcher) updateState(
 		case err != nil:
 			return err
 		case changed:
-			d.healthChanged(ctx, &before, &after, eventType)
+			d.afterStateChange(ctx, &before, &after, eventType)
 		case before.Health != webhook.Healthy:
 			d.resetEndpoint(ctx, e) // another process has found out
 		}
@@ -342,10 +342,10 @@ func (d *Dispatcher) updateState(
 	}
 }
 
-// healthChanged does what follows if a change that this process has stored is one of the health:
+// afterStateChange does what follows if a change that this process has stored is one of the health:
 // nothing that is queued is attempted, and what was known of the endpoint is forgotten, so that one
 // that is healthy again begins with few attempts at a time.
-func (d *Dispatcher) healthChanged(
+func (d *Dispatcher) afterStateChange(
 	ctx context.Context, before, after *webhook.EndpointState, eventType string,
 ) {
 	if before.Health == after.Health {

@@ -12,9 +12,9 @@ import (
 // These bound the lines of the log about single deliveries and endpoints, of each kind in a minute:
 // about one endpoint, about all of them, and how many endpoints have a line in any case.
 const (
-	linesPerEndpoint = 10
-	linesPerMinute   = 100
-	maxLineEndpoints = 1000
+	linesPerEndpoint   = 10
+	linesPerMinute     = 100
+	maxLoggedEndpoints = 1000
 )
 
 // lineKind is a kind of lines, which all have the same message.
@@ -35,7 +35,7 @@ func (l *logLines) init() {
 	l.cutOff.message = "webhook: no host answers this process, so no endpoint is degraded"
 	for _, kind := range l.all() {
 		kind.throttle.PerKey, kind.throttle.PerMinute = linesPerEndpoint, linesPerMinute
-		kind.throttle.MaxKeys = maxLineEndpoints
+		kind.throttle.MaxKeys = maxLoggedEndpoints
 	}
 }
 
@@ -118,16 +118,16 @@ func (d *Dispatcher) logAttempt(ctx context.Context, t *task, a *webhook.Attempt
 	}
 }
 
-// logSettled writes a line if the result made the delivery dead.
-func (d *Dispatcher) logSettled(ctx context.Context, t *task, s *webhook.Settlement) {
+// logIfDead writes a line if the result made the delivery dead.
+func (d *Dispatcher) logIfDead(ctx context.Context, t *task, s *webhook.Settlement) {
 	if s.Status == webhook.StatusDead {
 		d.logDelivery(ctx, &d.lines.dead, t, s.Attempt)
 	}
 }
 
-// leasesLost tells the log and the hook of deliveries that this process had leased, and that
+// reportLeasesLost tells the log and the hook of deliveries that this process had leased, and that
 // another one has taken over, or that were cancelled.
-func (d *Dispatcher) leasesLost(ctx context.Context, lost []*task) {
+func (d *Dispatcher) reportLeasesLost(ctx context.Context, lost []*task) {
 	for _, t := range lost {
 		d.logDelivery(ctx, &d.lines.leaseLost, t, nil)
 	}

@@ -24,9 +24,9 @@ var errLost = errors.New("the process stopped, or lost its lease, before there w
 // it, so that only the one which is to blame is lost again.
 type suspects struct {
 	starts groupcommit.Group[webhook.Lease, struct{}]
-	// alone has one place: that of the attempt of a delivery that was lost twice
-	// or more. waiting bounds the workers that wait for it.
-	alone, waiting chan struct{}
+	// aloneSlot has one place: that of the attempt of a delivery that was lost twice
+	// or more. waitingSlots bounds the workers that wait for it.
+	aloneSlot, waitingSlots chan struct{}
 }
 
 // suspectPause is how long a suspect waits in the store if too many wait here.
@@ -40,8 +40,8 @@ func newSuspects(d *Dispatcher) suspects {
 			MaxWeight: maxSettle,
 			Timeout:   storeTimeout,
 		},
-		alone:   make(chan struct{}, 1),
-		waiting: make(chan struct{}, max(d.cfg.MaxInFlight/16, 1)),
+		aloneSlot:    make(chan struct{}, 1),
+		waitingSlots: make(chan struct{}, max(d.cfg.MaxInFlight/16, 1)),
 	}
 }
 
@@ -53,7 +53,7 @@ func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) (
 			tasks = append(tasks, t)
 		}
 	}
-	d.leasesLost(ctx, tasks)
+	d.reportLeasesLost(ctx, tasks)
 	return make([]struct{}, len(leases)), err
 }
 
@@ -73,23 +73,23 @@ func (r *run) attemptSuspect(t *task) (result, bool) {
 func (r *run) attemptAlone(t *task) (result, bool) {
 	s := &r.d.suspects
 	select {
-	case s.waiting <- struct{}{}:
-		defer func() { <-s.waiting }()
+	case s.waitingSlots <- struct{}{}:
+		defer func() { <-s.waitingSlots }()
 	default:
 		res := requeue(t)
 		res.settlement.DueAt = r.d.now().Add(suspectPause)
 		return res, true
 	}
 	select {
-	case s.alone <- struct{}{}:
+	case s.aloneSlot <- struct{}{}:
 	case <-r.attemptCtx.Done():
 		return requeue(t), true
 	}
 	res, ok := r.attempt(t)
 	if ok {
-		res.onSettled = func() { <-s.alone }
+		res.onSettled = func() { <-s.aloneSlot }
 	} else {
-		<-s.alone
+		<-s.aloneSlot
 	}
 	return res, ok
 }

@@ -410,7 +410,7 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 			d.logDelivery(ctx, &d.lines.late, batch[i].task, s.Attempt)
 			continue
 		}
-		d.logSettled(ctx, batch[i].task, s)
+		d.logIfDead(ctx, batch[i].task, s)
 		if s.Attempt == nil && s.Status == webhook.StatusPending && r.stopping.Load() {
 			r.requeued.Add(1)
 		}
@@ -474,20 +474,19 @@ func (r *run) extend(ctx context.Context, leases []webhook.Lease) error {
 	if err != nil {
 		return err
 	}
-	r.d.leasesLost(ctx, r.d.leases.recordExtended(leases, lost, until))
+	r.d.reportLeasesLost(ctx, r.d.leases.recordExtended(leases, lost, until))
 	r.d.extendProbes(ctx, leases, until)
 	return nil
 }
 
-// pruneInterval is how often old deliveries are looked for, the first time after
-// firstPrune, and more often if the retention is short: see pruneEvery. pruneBatch is how many go
-// in one call of the store, and maxPruneGap the longest time between two calls as long as there are
-// more.
+// pruneInterval is how often old deliveries are looked for, the first time after firstPruneAfter,
+// and more often if the retention is short: see pruneEvery. pruneBatch is how many go in one call
+// of the store, and maxPruneGap the longest time between two calls as long as there are more.
 const (
-	firstPrune    = 5 * time.Second
-	pruneInterval = time.Minute
-	pruneBatch    = 1000
-	maxPruneGap   = 100 * time.Millisecond
+	firstPruneAfter = 5 * time.Second
+	pruneInterval   = time.Minute
+	pruneBatch      = 1000
+	maxPruneGap     = 100 * time.Millisecond
 )
 
 // pruneEvery is how often old deliveries are looked for: ten times within the shorter retention, so
@@ -501,7 +500,7 @@ func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "prune deliveries")
 	every := pruneEvery(d.cfg.Retention)
-	wait := min(firstPrune, every)
+	wait := min(firstPruneAfter, every)
 	for sleep(ctx, wait) {
 		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
 			wait = max(failures.Failed(ctx, err), pruneInterval)

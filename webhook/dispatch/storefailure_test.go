@@ -243,8 +243,8 @@ func TestPruneKeepsWhatRetentionSays(t *testing.T) {
 	})
 }
 
-// Pruning keeps up with what can be stored: it rests no longer than it works, and looks often enough
-// where little is kept.
+// Pruning keeps up with what can be stored: it rests no longer than it works, and looks often
+// enough where little is kept.
 func TestPruneKeepsUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -79,7 +79,7 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 	defer g.mu.Unlock()
 	t := g.byOrganization[organizationID]
 	if t == nil {
-		g.forget(now)
+		g.forgetIdle(now)
 		t = &organizationTests{Allowance: rate.Allowance{At: now}}
 		g.byOrganization[organizationID] = t
 	}
@@ -110,9 +110,9 @@ func (g *testGate) leave(organizationID string, n int) {
 	g.byOrganization[organizationID].inFlight -= n
 }
 
-// forget drops organizations of which there is nothing to remember, once in a
+// forgetIdle drops organizations of which there is nothing to remember, once in a
 // while.
-func (g *testGate) forget(now time.Time) {
+func (g *testGate) forgetIdle(now time.Time) {
 	const few = 1000
 	if len(g.byOrganization) < few {
 		return

@@ -35,13 +35,13 @@ func (d *Dispatcher) try(
 		Response:   excerpt(result.Response),
 	}
 	if err != nil {
-		failed(attempt, err)
+		recordFailure(attempt, err)
 	}
 	return attempt, result.Progress, err
 }
 
-// failed records why the attempt failed.
-func failed(a *webhook.Attempt, err error) {
+// recordFailure records why the attempt failed.
+func recordFailure(a *webhook.Attempt, err error) {
 	failure := channel.AsError(err)
 	class := failure.Class
 	if class == channel.ClassUnknown && errors.Is(err, context.DeadlineExceeded) {

@@ -17,7 +17,7 @@ func TestReasonIsNeverEmpty(t *testing.T) {
 	for status := range 1000 {
 		if err := channel.Classify(status, nil, time.Time{}); err != nil {
 			var a webhook.Attempt
-			failed(&a, err)
+			recordFailure(&a, err)
 			assert.NotEmpty(t, a.Error, status)
 			assert.NotEmpty(t, a.Class, status)
 		}
@@ -34,7 +34,7 @@ func TestReasonIsNeverEmpty(t *testing.T) {
 			Err: errors.New("no complete answer in time")},
 	} {
 		var a webhook.Attempt
-		failed(&a, err)
+		recordFailure(&a, err)
 		assert.Equal(t, want, a.Error)
 	}
 }
