@@ -53,7 +53,7 @@ func TestConnectionProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, command := range []string{"deliveries list", "deliveries export", "trigger " + webhookID,
+			for _, command := range []string{"list", "deliveries list", "deliveries export", "trigger " + webhookID,
 				"deliveries show " + webhookID + " dlv_1", "deliveries replay " + webhookID,
 				"deliveries cancel " + webhookID + " dlv_1", "secret rotate " + webhookID, "doctor"} {
 				got := runs(t, env{envURL: c.url, envAPIKey: c.key}, "", strings.Fields(command)...)
@@ -169,7 +169,7 @@ func TestReplay(t *testing.T) {
 	got = s.run("deliveries", "replay", "--limit", "1", "--json", webhookID)
 	assert.JSONEq(t, `{"replayed": 1}`, got.stdout)
 	got = s.run("deliveries", "replay", webhookID)
-	assert.Equal(t, "1 deliveries replayed\n", got.stdout)
+	assert.Equal(t, "1 delivery replayed\n", got.stdout)
 	s.drain()
 	assert.Contains(t, s.run("deliveries", "replay", "--dry-run", webhookID).stdout, "0 deliveries fit")
 
@@ -177,6 +177,20 @@ func TestReplay(t *testing.T) {
 	waits := decode[webhook.Delivery](t, s.run("deliveries", "list", "--json", "--status", "pending").stdout)
 	got = s.run("deliveries", "cancel", webhookID, waits.ID.String())
 	assert.Contains(t, got.stdout, waits.ID.String()+"  cancelled\n")
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	got := s.run("list")
+	assert.Equal(t, exitOK, got.code)
+	assert.Regexp(t, `\n`+webhookID+` +active +webhook +object\.\* +shop\n$`, got.stdout)
+	got = s.run("list", "--json", "--event-type", "object.created")
+	assert.Contains(t, got.stdout, api.Mask)
+	assert.NotContains(t, got.stdout, testSecret)
+	got = s.run("list", "--event-type", "invoice.paid")
+	assert.Empty(t, got.stdout)
+	assert.Contains(t, got.stderr, "There are no webhooks.")
 }
 
 func TestRotate(t *testing.T) {
@@ -200,7 +214,7 @@ func TestDoctor(t *testing.T) {
 	s.deliver(1, http.StatusOK)
 	got := s.run("doctor")
 	assert.Equal(t, exitOK, got.code, got.stdout)
-	for _, says := range []string{"ok       api: it answers", "clock agrees", "1 webhooks, 1 of them active",
+	for _, says := range []string{"ok       api: it answers", "clock agrees", "1 webhook, 1 active",
 		"none is degraded", "0 wait", "1 succeeded, 0 died", "no delivery waits"} {
 		assert.Contains(t, got.stdout, says)
 	}

@@ -25,7 +25,7 @@ type command struct {
 func commands() []*command {
 	return []*command{
 		&verifyCommand, &signCommand, &secretNewCommand, &secretRotateCommand, &suiteCommand,
-		&templateCheckCommand, &templateRenderCommand, &triggerCommand,
+		&templateCheckCommand, &templateRenderCommand, &listCommand, &triggerCommand,
 		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesReplayCommand,
 		&deliveriesCancelCommand, &deliveriesExportCommand, &doctorCommand,
 		&completionCommand, &versionCommand,

@@ -27,7 +27,7 @@ service may have millions; "webhooks deliveries export" writes all.`,
 
 var deliveriesShowCommand = command{
 	name: "deliveries show", args: "WEBHOOK DELIVERY", short: "Show a delivery with its attempts",
-	long:    `With --event, prints the event as it is sent, as JSON.`,
+	long:    `With --event, prints the event that it carries, as JSON.`,
 	example: `webhooks deliveries show wh_0123456789 dlv_42`,
 	setup: func(s *flagSet) action {
 		var o connection
@@ -217,7 +217,7 @@ func (a *app) exportDeliveries(ctx context.Context, o deliveryOptions, webhookID
 	for d, err := range c.Deliveries(ctx, webhookID, o.filter()) {
 		if err != nil {
 			if n > 0 && !errors.Is(err, context.Canceled) {
-				a.notef("%d deliveries were written before the error.\n", n)
+				a.notef("%s written before the error.\n", deliveriesOf(n))
 			}
 			return err
 		}
@@ -225,9 +225,9 @@ func (a *app) exportDeliveries(ctx context.Context, o deliveryOptions, webhookID
 			return err
 		}
 		if n++; n%100 == 0 {
-			a.progressf("%d deliveries", n)
+			a.progressf("%s", deliveriesOf(n))
 		}
 	}
-	a.progressf("%d deliveries", n)
+	a.progressf("%s", deliveriesOf(n))
 	return nil
 }

@@ -34,14 +34,17 @@
 //	4    the API key is missing or wrong, or does not allow the request
 //	130  interrupted, with ctrl-C or SIGTERM
 //
+// A program that writes to a pipe whose reader has gone, such as head, is ended by SIGPIPE without
+// a word, as others are; shells show that as 141.
+//
 // # What is where
 //
 //   - main.go, run.go: signals, finding the command, errors and exit codes
 //   - command.go, help.go, completion.go: the list of commands and what follows from it
 //   - flags.go, secrets.go, connect.go: flags and settings that commands share
 //   - output.go: text, JSON, colours, progress
-//   - sign.go, secret.go, suite.go, template.go, trigger.go, doctor.go, version.go: the commands of
-//     these names
+//   - sign.go, secret.go, suite.go, template.go, list.go, trigger.go, doctor.go, version.go: the
+//     commands of these names
 //   - deliveries.go, replay.go: list, show and export; replay and cancel
 //   - verify.go, request.go, candidates.go, mismatch.go, diagnose.go: the command verify; reading the
 //     request, what it may have been signed with, and why it does not match

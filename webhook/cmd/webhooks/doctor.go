@@ -161,7 +161,7 @@ func (d *doctor) apiKey(ctx context.Context) error {
 			active++
 		}
 	}
-	detail := fmt.Sprintf("%d webhooks, %d of them active", len(d.webhooks), active)
+	detail := fmt.Sprintf("%s, %d active", counted(len(d.webhooks), "webhook", "webhooks"), active)
 	if more {
 		detail = fmt.Sprintf("more than %d webhooks: the oldest %d are looked at below",
 			maxDoctorWebhooks, maxDoctorWebhooks)

@@ -146,6 +146,14 @@ func short(d time.Duration) string {
 	return d.Round(time.Millisecond).String()
 }
 
+// counted writes a number of things.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
 // ago writes how long a time is past, or is to come.
 func ago(t time.Time) string {
 	if t.IsZero() {

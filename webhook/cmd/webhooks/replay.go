@@ -114,12 +114,12 @@ func (a *app) countReplay(
 		if n++; n == o.limit {
 			break
 		}
-		a.progressf("%d deliveries fit", n)
+		a.progressf("%s fit", deliveriesOf(n))
 	}
 	if a.json {
 		return a.object(replayInfo{Fit: &n})
 	}
-	a.printf("%d deliveries fit; nothing was replayed\n", n)
+	a.printf("%s fit; nothing was replayed\n", deliveriesOf(n))
 	return nil
 }
 
@@ -137,11 +137,11 @@ func (a *app) replayAll(
 		if o.limit > 0 {
 			request.Limit = min(replayPart, o.limit-replayed)
 		}
-		a.progressf("%d deliveries replayed", replayed)
+		a.progressf("%s replayed", deliveriesOf(replayed))
 		part, err := c.ReplayPart(ctx, webhookID, request)
 		if err != nil {
 			if replayed > 0 {
-				a.notef("%d deliveries were replayed before the error.\n", replayed)
+				a.notef("%s replayed before the error.\n", deliveriesOf(replayed))
 			}
 			return err
 		}
@@ -154,6 +154,8 @@ func (a *app) replayAll(
 	if a.json {
 		return a.object(replayInfo{Replayed: replayed})
 	}
-	a.printf("%d deliveries replayed\n", replayed)
+	a.printf("%s replayed\n", deliveriesOf(replayed))
 	return nil
 }
+
+func deliveriesOf(n int) string { return counted(n, "delivery", "deliveries") }

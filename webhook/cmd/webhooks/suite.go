@@ -223,6 +223,10 @@ func (a *app) suiteSummary(o suiteOptions, target string, results []ruleResult) 
 			count[resultNotTried])
 	}
 	if count[resultBroken] > 0 {
+		if results[0].Result == resultBroken {
+			a.notef("The receiver does not accept what is right, so the rest says little. Has it the same " +
+				"secret?\n")
+		}
 		return errNo
 	}
 	return nil

@@ -85,6 +85,17 @@ func TestSuiteOfABrokenReceiver(t *testing.T) {
 	assert.Equal(t, suite.Failures, failures)
 }
 
+// The first thing to say is that the secret is wrong.
+func TestSuiteWithAnotherSecret(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs the suite")
+	}
+	got := runs(t, env{envSigningSecret: signature.NewKey().Reveal()}, "", "suite", newReceiver(t).URL)
+	assert.Equal(t, exitNo, got.code)
+	assert.Contains(t, got.stderr, "Has it the same secret?")
+}
+
 func TestSuiteWithoutAReceiver(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
