@@ -15,7 +15,7 @@
 //	endpoints      one row for each channel of each subscription: active, paused or deleted
 //	routes         one row for each subscription with what is needed to match events,
 //	               which leaves out the configs of its channels
-//	organizations  how often a subscription of each was changed, and what each has
+//	organizations  one row for each: the version of its subscriptions, and how many it has
 //	events         the envelopes; an event is one row, however many endpoints receive it
 //	deliveries     one event for one endpoint, with the history of attempts
 //	leases         what was prefetched: ranges of the ids of deliveries, and until when

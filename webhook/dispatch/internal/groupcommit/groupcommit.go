@@ -1,5 +1,5 @@
-// Package groupcommit lets concurrent callers share one commit, as databases do: the
-// cost of making something durable is paid once for all that wait for it.
+// Package groupcommit lets concurrent callers share one commit, as databases do: the cost of making
+// something durable is paid once for all that wait for it.
 package groupcommit
 
 import (
@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// A Group collects the items of type T that concurrent calls of [Group.Do] want to commit,
-// and hands each call the results of type R of its own items. What arrives
-// while a commit is under way forms the next one. A caller on its own does not wait for
-// others to come. The fields are set before the first call, and not changed after it.
+// A Group collects the items of type T that concurrent calls of [Group.Do] want to commit, and hands
+// each call the results of type R of its own items. What arrives while a commit is under way forms
+// the next one. A caller on its own does not wait for others to come. The fields are set before the
+// first call, and not changed after it.
 type Group[T, R any] struct {
-	// Commit stores the items of some calls, all or nothing. It returns a result for each
-	// item, in their order, unless it fails. Its context has the values of the first
-	// call's.
+	// Commit stores the items of some calls, all or nothing. It returns a result for each item, in
+	// their order, unless it fails. Its context has the values of the first call's.
 	Commit func(context.Context, []T) ([]R, error)
-	// Weight of an item, and the most that one commit takes on. A commit takes at least
-	// one waiting call, whatever it weighs.
+	// Weight returns the weight of an item, and MaxWeight is the most that one commit takes on. A
+	// commit takes at least one waiting call, whatever it weighs.
 	Weight    func(T) int
 	MaxWeight int
 	// Timeout bounds one Commit, which goes on when the callers have left.
@@ -27,7 +26,7 @@ type Group[T, R any] struct {
 
 	mu      sync.Mutex
 	waiting []*call[T, R]
-	busy    bool
+	running bool // whether commitLoop runs
 }
 
 type call[T, R any] struct {
@@ -41,8 +40,8 @@ type committed[R any] struct {
 	err     error
 }
 
-// Do returns the results when the items are committed. If ctx ends first, they may or may
-// not be committed in the end.
+// Do returns the results when the items are committed. If ctx ends first, they may or may not be
+// committed in the end.
 func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -50,13 +49,13 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	c := &call[T, R]{ctx: ctx, items: items, done: make(chan committed[R], 1)}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
-	start := !g.busy
-	g.busy = true
+	start := !g.running
+	g.running = true
 	g.mu.Unlock()
 	if start {
-		// A goroutine of its own, because the caller may leave before its
-		// commit ends, and must not be kept by those of others.
-		go g.work()
+		// A goroutine of its own, because the caller may leave before its commit ends, and must not be
+		// kept by those of others.
+		go g.commitLoop()
 	}
 	select {
 	case done := <-c.done:
@@ -66,11 +65,11 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	}
 }
 
-// work commits until no call waits.
-func (g *Group[T, R]) work() {
+// commitLoop commits until no call waits.
+func (g *Group[T, R]) commitLoop() {
 	for {
 		runtime.Gosched() // callers that are about to call join this commit
-		calls := g.take()
+		calls := g.takeBatch()
 		if calls == nil {
 			return
 		}
@@ -93,9 +92,9 @@ func (g *Group[T, R]) work() {
 	}
 }
 
-// take returns the calls of the next commit, without those whose caller has
-// left. It returns nil, and the work is over, when no call waits.
-func (g *Group[T, R]) take() []*call[T, R] {
+// takeBatch returns the calls of the next commit, without those whose caller has left. It returns
+// nil, which ends commitLoop, when no call waits.
+func (g *Group[T, R]) takeBatch() []*call[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var calls []*call[T, R]
@@ -120,7 +119,7 @@ func (g *Group[T, R]) take() []*call[T, R] {
 	g.waiting = g.waiting[taken:]
 	if len(calls) == 0 {
 		g.waiting = nil
-		g.busy = false
+		g.running = false
 	}
 	return calls
 }
