@@ -52,3 +52,23 @@ func setDefault(field *string, value string) {
 		*field = value
 	}
 }
+
+// SampleType returns the type of a sample for a subscriber to the patterns: the first type with an
+// example that one of them matches, or else one that fits the first pattern.
+func (c Catalogue) SampleType(patterns []Pattern) string {
+	for _, pattern := range patterns {
+		for i := range c {
+			if t := &c[i]; t.Example != "" && pattern.Match(t.Type) {
+				return t.Type
+			}
+		}
+	}
+	for _, pattern := range patterns {
+		if prefix, wildcard := strings.CutSuffix(string(pattern), "*"); !wildcard {
+			return string(pattern)
+		} else if prefix != "" {
+			return prefix + "test"
+		}
+	}
+	return ObjectCreated
+}

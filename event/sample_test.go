@@ -32,3 +32,22 @@ func TestSample(t *testing.T) {
 	assert.Equal(t, "invoice.paid", e.Type)
 	assert.Equal(t, event.Subject{Type: "invoice", ID: "inv_1"}, e.Subject)
 }
+
+// The type of a sample fits the patterns, and has an example if it can.
+func TestSampleType(t *testing.T) {
+	t.Parallel()
+	own := event.Catalogue{{Type: "invoice.paid"}, {Type: "invoice.sent", Example: "{}"}}
+	for _, c := range []struct {
+		patterns []event.Pattern
+		want     string
+	}{
+		{[]event.Pattern{"invoice.*"}, "invoice.sent"},
+		{[]event.Pattern{"invoice.paid"}, "invoice.paid"},
+		{[]event.Pattern{"order.*"}, "order.test"},
+		{[]event.Pattern{"*"}, "invoice.sent"},
+		{[]event.Pattern{"order.placed", "invoice.*"}, "invoice.sent"},
+		{nil, event.ObjectCreated},
+	} {
+		assert.Equal(t, c.want, own.SampleType(c.patterns), c.patterns)
+	}
+}

@@ -50,4 +50,7 @@ type HourlyStatistics struct {
 	// took.
 	Duration  time.Duration
 	Durations Durations
+	// LastSuccess and LastFailure are when the latest of these attempts of either kind were started;
+	// zero if there were none.
+	LastSuccess, LastFailure time.Time
 }

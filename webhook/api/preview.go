@@ -186,7 +186,7 @@ func (a *API) sendTest(r *request) (*response, error) {
 	}
 	p := &problems{}
 	var channels []string
-	eventType := a.testEventType(sub)
+	eventType := a.cfg.Catalogue.SampleType(sub.EventTypes)
 	e := a.cfg.Catalogue.Sample(eventType)
 	if o := optionalObject(p, r.body); o != nil {
 		if name := o.text("channel"); name != "" {
@@ -231,26 +231,6 @@ func (a *API) runTest(
 		return nil, errTestEnded
 	}
 	return results, err
-}
-
-// testEventType returns the first type with an example that the webhook is subscribed to, or a
-// type that fits its first pattern.
-func (a *API) testEventType(sub *webhook.Subscription) string {
-	for _, pattern := range sub.EventTypes {
-		for i := range a.cfg.Catalogue {
-			if t := &a.cfg.Catalogue[i]; t.Example != "" && pattern.Match(t.Type) {
-				return t.Type
-			}
-		}
-	}
-	for _, pattern := range sub.EventTypes {
-		if prefix, wildcard := strings.CutSuffix(string(pattern), "*"); !wildcard {
-			return string(pattern)
-		} else if prefix != "" {
-			return prefix + "test"
-		}
-	}
-	return event.ObjectCreated
 }
 
 // readEventType reads the event type of a test or a preview, or returns value if it is absent.

@@ -63,10 +63,19 @@ func (sub *subscription) hourly(since time.Time) (list []webhook.HourlyStatistic
 			f.Cancelled += h.figures.Cancelled
 			f.Duration += h.figures.Duration
 			f.Durations.Add(&h.figures.Durations)
+			f.LastSuccess = latest(f.LastSuccess, h.figures.LastSuccess)
+			f.LastFailure = latest(f.LastFailure, h.figures.LastFailure)
 		}
 	}
 	for _, hour := range slices.SortedFunc(maps.Keys(hours), time.Time.Compare) {
 		list = append(list, *hours[hour])
 	}
 	return list
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

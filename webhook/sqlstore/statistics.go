@@ -46,7 +46,8 @@ func newStatisticsStatements(x expander) statisticsStatements {
 		page: x.sql(`SELECT DISTINCT webhook_id FROM {p}endpoints
 			WHERE organization_id = ? AND webhook_id > ? AND state < 2 ORDER BY webhook_id LIMIT ?`),
 		hours: x.sql(`SELECT p.webhook_id, s.hour, sum(s.succeeded), sum(s.failed), sum(s.dead),
-				sum(s.cancelled), sum(s.duration)` + durations.String() + `
+				sum(s.cancelled), sum(s.duration), max(s.last_success), max(s.last_failure)` +
+			durations.String() + `
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?
 			WHERE p.organization_id = ? AND p.webhook_id >= ? AND p.webhook_id <= ? AND p.state < 2
 			GROUP BY p.webhook_id, s.hour ORDER BY p.webhook_id, s.hour`),
@@ -259,9 +260,10 @@ func (s *Store) HourlyStatistics(
 	}
 	err = collect(ctx, s.read, func(row scanner) error {
 		var f webhook.HourlyStatistics
-		var hour, duration int64
+		var hour, duration, success, failure int64
 		err := row.Scan(append([]any{&f.SubscriptionID, &hour, &f.Succeeded, &f.Failed, &f.Dead,
-			&f.Cancelled, &duration}, pointers(&f.Durations)...)...)
+			&f.Cancelled, &duration, &success, &failure}, pointers(&f.Durations)...)...)
+		f.LastSuccess, f.LastFailure = momentOrZero(success), momentOrZero(failure)
 		f.Hour = moment(hour * time.Hour.Microseconds())
 		f.Duration = time.Duration(duration) * time.Microsecond
 		page.Hours = append(page.Hours, f)

@@ -36,11 +36,12 @@ func hourlyStatistics(f *fixture) {
 
 	want := []webhook.HourlyStatistics{
 		{SubscriptionID: sub.ID, Hour: hour, Succeeded: 1, Failed: 1, Dead: 1,
-			Duration: time.Second + time.Minute, Durations: durations(time.Second, time.Minute)},
+			Duration: time.Second + time.Minute, Durations: durations(time.Second, time.Minute),
+			LastSuccess: start(), LastFailure: start()},
 		{SubscriptionID: sub.ID, Hour: hour.Add(time.Hour), Succeeded: 2, Duration: 5 * time.Second,
-			Durations: durations(2*time.Second, 3*time.Second)},
+			Durations: durations(2*time.Second, 3*time.Second), LastSuccess: start()},
 		{SubscriptionID: sub.ID, Hour: hour.Add(3 * time.Hour), Failed: 1, Cancelled: 1,
-			Durations: durations(0)},
+			Durations: durations(0), LastFailure: start()},
 	}
 	const rule = "the figures of all channels of a subscription are added up, hour by hour"
 	require.Equal(f.t, want, f.hourly(mine).Hours, rule)
