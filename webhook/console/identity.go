@@ -1,0 +1,89 @@
+package console
+
+import (
+	"errors"
+	"slices"
+)
+
+// Role says what an identity may do. Each role includes those before it.
+type Role int
+
+// The roles. The zero Role may look at everything but secrets.
+const (
+	// Read may look.
+	Read Role = iota
+	// Operate may replay and cancel deliveries, send tests, pause subscriptions, and enable and
+	// disable endpoints.
+	Operate
+	// Administer may create, change and delete subscriptions, and rotate signing secrets.
+	Administer
+)
+
+// String returns the name of the role.
+func (r Role) String() string {
+	switch r {
+	case Read:
+		return "read"
+	case Operate:
+		return "operate"
+	case Administer:
+		return "administer"
+	}
+	return "unknown"
+}
+
+// Identity says who makes a request, and what they may see and do.
+type Identity struct {
+	// Name names the person or program, such as a mail address. It is shown on the pages, given to
+	// Config.Audit, and kept as [webhook.EndpointState.ChangedBy], up to 200 bytes of it. Empty means
+	// "console".
+	Name string
+	// Organizations are those that a customer may see. A service without tenants has one, "". An
+	// identity with none that is no operator sees nothing.
+	Organizations []string
+	// Operator may see all organizations, and the figures of the store and the process.
+	Operator bool
+	// Role is what the identity may do in these organizations.
+	Role Role
+	// Reveal allows to see secrets, such as header values and signing secrets.
+	Reveal bool
+}
+
+// Errors of an Authorize function. They may be wrapped; the text of what wraps them is neither
+// logged nor shown. They are answered with 401 and 403, and any other error with 500.
+var (
+	// ErrUnauthenticated means that the request does not say who makes it.
+	ErrUnauthenticated = errors.New("console: not authenticated")
+	// ErrForbidden means that whoever makes the request may not use the console.
+	ErrForbidden = errors.New("console: forbidden")
+)
+
+// sees reports whether the identity may see the organization.
+func (i *Identity) sees(organizationID string) bool {
+	return i.Operator || slices.Contains(i.Organizations, organizationID)
+}
+
+// right is what a route asks for.
+type right int
+
+const (
+	toRead right = iota
+	toOperate
+	toAdminister
+	toReveal
+)
+
+// has reports whether the identity may do it.
+func (i *Identity) has(need right) bool {
+	switch need {
+	case toRead:
+		return true
+	case toOperate:
+		return i.Role >= Operate
+	case toAdminister:
+		return i.Role >= Administer
+	case toReveal:
+		return i.Reveal
+	}
+	return false
+}

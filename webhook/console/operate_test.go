@@ -1,0 +1,410 @@
+package console_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+func TestPauseAndHealth(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Mine", "/")
+	base := "/subscriptions/" + sub.ID
+	a := f.post(base + "/pause")
+	require.Equal(t, http.StatusSeeOther, a.Status)
+	assert.True(t, f.stored(sub.ID).Paused)
+	assert.Contains(t, f.page(strings.TrimPrefix(a.Header.Get("Location"), "/console")),
+		"The subscription is paused")
+	f.post(base + "/resume")
+	assert.False(t, f.stored(sub.ID).Paused)
+	f.post(base+"/disable", "channel", "webhook")
+	page := f.page(base)
+	assert.Contains(t, page, "by ada@example.com")
+	assert.Contains(t, f.page("/"), "by ada@example.com")
+	f.post(base+"/enable", "channel", "webhook")
+	assert.NotContains(t, f.page(base), "Disabled")
+	assert.Equal(t, http.StatusNotFound, f.post(base+"/disable", "channel", "slack").Status)
+	require.Equal(t, http.StatusSeeOther, f.post(base+"/delete").Status)
+	assert.Equal(t, http.StatusNotFound, f.get(base).Status)
+}
+
+func TestDeliveryPage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Mine", "/status/500?say=broken")
+	d := f.emit(mine)[0]
+	path := "/deliveries/" + d.ID.String()
+	page := f.page(path)
+	for _, want := range []string{"Attempt 1", "500", "broken", "Next attempt", "obj_1", "As curl",
+		"X-Secret: ********"} {
+		assert.Contains(t, page, want)
+	}
+	assert.NotContains(t, page, secret)
+	require.Equal(t, http.StatusSeeOther, f.post(path+"/cancel").Status)
+	assert.Equal(t, webhook.StatusCancelled, f.deliveries(webhook.DeliveryQuery{OrganizationID: mine})[0].Status)
+	a := f.post(path + "/cancel")
+	assert.Equal(t, http.StatusConflict, a.Status)
+	require.Equal(t, http.StatusSeeOther, f.post(path+"/replay").Status)
+	assert.Equal(t, webhook.StatusPending, f.deliveries(webhook.DeliveryQuery{OrganizationID: mine})[0].Status)
+	require.NoError(t, f.dispatcher.DeleteSubscription(t.Context(), mine, sub.ID, 0))
+	assert.Contains(t, f.page(path), "(deleted, or without this channel)")
+	for _, bad := range []string{"dlv_999", "dlv_x", "1"} {
+		assert.Equal(t, http.StatusNotFound, f.get("/deliveries/"+bad).Status)
+	}
+}
+
+// A shell makes of the command the words that it shows, whatever the event says.
+func TestCurlIsQuoted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.subscribe(mine, "Mine", "/a'b")
+	const evil = `'; touch /tmp/evil; $(id) "` + "`id`"
+	d := f.emit(mine, func(e *event.Event) { e.Metadata = map[string]any{"x": evil} })[0]
+	var command string
+	for _, n := range elements(parse(t, f.page("/deliveries/"+d.ID.String())), "pre") {
+		if strings.HasPrefix(text(n), "curl ") {
+			command = text(n)
+		}
+	}
+	require.NotEmpty(t, command)
+	shell := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "curl", `printf '%s\0'`, 1))
+	out, err := shell.Output()
+	require.NoError(t, err)
+	words := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	payload, err := f.dispatcher.EventPayload(t.Context(), mine, d.EventID)
+	require.NoError(t, err)
+	assert.Equal(t, f.target.URL+"/a'b", words[2])
+	assert.Equal(t, string(payload), words[len(words)-1])
+}
+
+// The body in the command is what the template makes of the event.
+func TestCurlOfATemplate(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Mine", "/")
+	sub.Channels[0].Configs = []byte(`{"url": "` + f.target.URL + `/", "payload_template":
+		{"who": "{{ subject.id }}"}}`)
+	require.NoError(t, f.dispatcher.UpdateSubscription(t.Context(), sub))
+	d := f.emit(mine)[0]
+	f.identity.Reveal = true
+	assert.Contains(t, text(parse(t, f.page("/deliveries/"+d.ID.String()))), `'{"who":"obj_1"}'`)
+}
+
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good, bad := f.subscribe(mine, "Good one", "/"), f.subscribe(mine, "Bad one", "/status/410")
+	first := f.emit(mine)[0]
+	for query, want := range map[string][2]bool{
+		"":                              {true, true},
+		"?status=dead":                  {false, true},
+		"?status=succeeded":             {true, false},
+		"?subscription=" + good.ID:      {true, false},
+		"?subscription=" + bad.ID:       {false, true},
+		"?event=" + first.EventID:       {true, true},
+		"?type=object.deleted":          {false, false},
+		"?since=2100-01-01T00:00":       {false, false},
+		"?until=2000-01-01T00:00":       {false, false},
+		"?since=2000-01-01T00:00&type=": {true, true},
+		"?since=yesterday":              {false, false},
+	} {
+		page := f.page("/deliveries" + query)
+		assert.Equal(t, want[0], strings.Contains(page, ">Good one<"), query)
+		assert.Equal(t, want[1], strings.Contains(page, ">Bad one<"), query)
+	}
+	assert.Contains(t, f.page("/deliveries?since=yesterday"), "must be a date and a time")
+}
+
+// The pages of a list have each delivery once, and keep the filter.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Mine", "/")
+	for range 60 {
+		f.emit(mine)
+	}
+	seen := map[string]bool{}
+	next := "/deliveries?type=object.created&subscription=" + sub.ID
+	pages := 0
+	for ; next != ""; pages++ {
+		root := parse(t, f.page(next))
+		next = ""
+		for _, a := range elements(root, "a") {
+			if id, ok := strings.CutPrefix(attribute(a, "href"), "/console/deliveries/"); ok {
+				assert.False(t, seen[id])
+				seen[id] = true
+			}
+			if attribute(a, "rel") == "next" {
+				next = strings.TrimPrefix(attribute(a, "href"), "/console")
+				assert.Contains(t, next, "type=object.created")
+			}
+		}
+	}
+	assert.Len(t, seen, 60)
+	assert.Equal(t, 3, pages)
+}
+
+func TestReplayOfDeadLetters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Mine", "/status/410")
+	var ids []string
+	for range 3 {
+		ids = append(ids, f.emit(mine)[0].ID.String())
+		require.NoError(t, f.dispatcher.EnableEndpoint(t.Context(), mine,
+			webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"}, "test"))
+	}
+	dead := func() int {
+		return len(f.deliveries(webhook.DeliveryQuery{OrganizationID: mine, Status: webhook.StatusDead}))
+	}
+	a := f.post("/dead/replay", "id", ids[0])
+	assert.Contains(t, a.Body, "1 delivery goes out again")
+	assert.Equal(t, 2, dead())
+	assert.Contains(t, f.post("/dead/replay", "id", ids[0]).Body, "Nothing was replayed")
+	assert.Contains(t, f.post("/dead/replay").Body, "No delivery was selected")
+
+	filter := "?subscription=" + sub.ID
+	page := f.page("/dead/replay-all" + filter)
+	assert.Contains(t, page, "Replay 2")
+	assert.Equal(t, 2, dead(), "looking changes nothing")
+	form := inputs(t, page, "rate")
+	form.Set("rate", "many")
+	assert.Contains(t, f.do(f.form("/dead/replay-all", form)).Body, "must be a number")
+	form.Set("rate", "100")
+	a = f.do(f.form("/dead/replay-all", form))
+	require.Equal(t, http.StatusSeeOther, a.Status, a.Body)
+	assert.Zero(t, dead())
+	page = f.page(strings.TrimPrefix(a.Header.Get("Location"), "/console"))
+	assert.Contains(t, page, "Done.")
+	last := f.changes[len(f.changes)-1]
+	assert.Equal(t, "replay_many", last.Action)
+	assert.Equal(t, 2, last.Count)
+}
+
+// A replay of many goes on where its page says, and does not replay what has died again since.
+func TestReplayGoesOn(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	f := newFixtureOn(t, store)
+	sub := f.subscribe(mine, "Mine", "/status/410")
+	f.fill(sub, 1200, webhook.StatusDead)
+	path := "/dead/replay-all"
+	steps := 0
+	for {
+		page := f.page(path)
+		if strings.Contains(page, "Done.") {
+			break
+		}
+		form := inputs(t, page, "rate")
+		form.Set("rate", "1000")
+		a := f.do(f.form("/dead/replay-all", form))
+		require.Equal(t, http.StatusSeeOther, a.Status, a.Body)
+		path = strings.TrimPrefix(a.Header.Get("Location"), "/console")
+		steps++
+		require.Less(t, steps, 10)
+	}
+	assert.Equal(t, 3, steps)
+	assert.Contains(t, path, "replayed=1200")
+}
+
+// fill stores deliveries of the subscription that have ended.
+func (f *fixture) fill(sub *webhook.Subscription, n int, status webhook.Status) {
+	f.t.Helper()
+	ctx, at := f.t.Context(), time.Now().Add(-time.Hour)
+	for done := 0; done < n; done += 200 {
+		var events []webhook.NewEvent
+		for i := done; i < min(n, done+200); i++ {
+			events = append(events, webhook.NewEvent{OrganizationID: sub.OrganizationID,
+				ID: fmt.Sprintf("evt_%d", i), Type: event.ObjectCreated, Payload: []byte(`{}`)})
+		}
+		enqueued, err := f.store.Enqueue(ctx, at, events, &webhook.Prefetch{Until: at.Add(time.Minute),
+			Take: func(string, webhook.Endpoint) bool { return true }})
+		require.NoError(f.t, err)
+		var results []webhook.Settlement
+		for _, task := range enqueued.Tasks {
+			a := &webhook.Attempt{StartedAt: at, Duration: time.Millisecond, StatusCode: 200}
+			if status == webhook.StatusDead {
+				a.StatusCode, a.Class, a.Error = 400, "status", "the endpoint answered 400"
+			}
+			results = append(results, webhook.Settlement{Lease: task.Lease, Status: status, Attempt: a})
+		}
+		_, err = f.store.Settle(ctx, at, results)
+		require.NoError(f.t, err)
+	}
+}
+
+func TestTestSend(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Mine", "/", "/status/500")
+	path := "/subscriptions/" + sub.ID + "/test"
+	form := inputs(t, f.page(path+"?type=object.deleted"), "event")
+	assert.Contains(t, form.Get("event"), "object.deleted")
+	page := f.do(f.form(path, form)).Body
+	assert.Contains(t, page, "accepted")
+	assert.Contains(t, page, "500")
+	assert.Len(t, f.asked, 2)
+	form.Set("channel", "webhook")
+	f.do(f.form(path, form))
+	assert.Len(t, f.asked, 3)
+	for _, bad := range []string{"{", "[]", `{"event_type": "a b"}`} {
+		a := f.post(path, "event", bad)
+		assert.Equal(t, http.StatusUnprocessableEntity, a.Status, bad)
+	}
+	assert.Len(t, f.asked, 3)
+	assert.Empty(t, f.deliveries(webhook.DeliveryQuery{OrganizationID: mine}))
+}
+
+func TestTemplateEditor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.subscribe(mine, "Mine", "/")
+	d := f.emit(mine)[0]
+	for _, kind := range []string{"payload", "blocks", "html", "markdown", "text"} {
+		assert.NotContains(t, f.page("/templates?kind="+kind), "does not render", kind)
+	}
+	page := f.post("/templates", "kind", "text", "template", "for {{ subject.id }}", "event", d.EventID).Body
+	assert.Contains(t, page, "for obj_1")
+	a := f.post("/templates", "kind", "text", "template", "{{ nothing", "type", "object.created")
+	assert.Equal(t, http.StatusUnprocessableEntity, a.Status)
+	assert.Contains(t, a.Body, `id="template-problem"`)
+	a = f.post("/templates", "kind", "text", "template", "x", "event", "evt_unknown")
+	assert.Contains(t, a.Body, "there is no event of this id")
+}
+
+// counting counts the calls that read, and how much they may return.
+type counting struct {
+	webhook.Store
+	calls, rows atomic.Int64
+}
+
+func (c *counting) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	c.calls.Add(1)
+	c.rows.Add(int64(q.PageSize()))
+	return c.Store.Deliveries(ctx, q)
+}
+
+func (c *counting) Delivery(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
+	c.calls.Add(1)
+	return c.Store.Delivery(ctx, organizationID, id)
+}
+
+func (c *counting) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
+	c.calls.Add(1)
+	return c.Store.Subscription(ctx, organizationID, id)
+}
+
+func (c *counting) Subscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
+	c.calls.Add(1)
+	if q.Limit <= 0 {
+		c.rows.Add(1 << 30)
+	}
+	c.rows.Add(int64(q.Limit))
+	return c.Store.Subscriptions(ctx, q)
+}
+
+func (c *counting) CountSubscriptions(context.Context, webhook.SubscriptionQuery) (int, error) {
+	c.rows.Add(1 << 30) // its cost grows with their number
+	return 0, nil
+}
+
+func (c *counting) Statistics(
+	ctx context.Context, q webhook.StatisticsQuery,
+) (webhook.Statistics, error) {
+	c.rows.Add(1 << 30) // its cost grows with the backlog
+	return c.Store.Statistics(ctx, q)
+}
+
+func (c *counting) HourlyStatistics(
+	ctx context.Context, q webhook.HourlyQuery,
+) (webhook.HourlyPage, error) {
+	c.calls.Add(1)
+	page, err := c.Store.HourlyStatistics(ctx, q)
+	c.rows.Add(int64(len(page.Hours)))
+	if q.Since.Before(time.Now().Add(-8 * 24 * time.Hour)) {
+		c.rows.Add(1 << 30)
+	}
+	return page, err
+}
+
+func (c *counting) EndpointStates(
+	ctx context.Context, q webhook.EndpointQuery,
+) ([]webhook.EndpointState, error) {
+	c.calls.Add(1)
+	return c.Store.EndpointStates(ctx, q)
+}
+
+func (c *counting) Totals(
+	ctx context.Context, now time.Time, q webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	c.calls.Add(1)
+	if q.Limit <= 0 && !q.AllOrganizations {
+		c.rows.Add(1 << 30)
+	}
+	return c.Store.Totals(ctx, now, q)
+}
+
+// What a page reads does not depend on how many deliveries and subscriptions there are.
+func TestPagesReadBoundedRows(t *testing.T) {
+	t.Parallel()
+	store := &counting{Store: memstore.New()}
+	f := newFixtureOn(t, store)
+	sub := f.subscribe(mine, "Mine", "/")
+	n, others := 20_000, 100
+	if testing.Short() {
+		n = 2_000
+	}
+	f.fill(sub, n, webhook.StatusDead)
+	for i := range others {
+		f.subscribe(mine, fmt.Sprintf("Other %d", i), "/")
+	}
+	d := f.deliveries(webhook.DeliveryQuery{OrganizationID: mine, Limit: 1})[0]
+	for _, path := range []string{"/", "/?range=7d", "/subscriptions", "/subscriptions/" + sub.ID,
+		"/subscriptions/" + sub.ID + "/edit", "/subscriptions/" + sub.ID + "/test", "/deliveries",
+		"/deliveries?subscription=" + sub.ID + "&status=dead", "/deliveries/" + d.ID.String(), "/dead",
+		"/events", "/templates"} {
+		store.calls.Store(0)
+		store.rows.Store(0)
+		page := f.page(path)
+		assert.LessOrEqual(t, store.calls.Load(), int64(60), path)
+		assert.LessOrEqual(t, store.rows.Load(), int64(300), path)
+		assert.Less(t, len(page), 200_000, path)
+	}
+	store.rows.Store(0)
+	assert.Contains(t, f.page("/dead/replay-all"), "1\u202f000+")
+	assert.LessOrEqual(t, store.rows.Load(), int64(1001))
+}
+
+// A customer with several organizations moves between them.
+func TestSeveralOrganizations(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.identity.Organizations = []string{"", theirs, "a&b=c"}
+	f.subscribe("", "Of none", "/")
+	f.subscribe("a&b=c", "Of odd", "/")
+	assert.Contains(t, f.page("/subscriptions"), "Of none")
+	page := f.page("/subscriptions?organization=" + url.QueryEscape("a&b=c"))
+	assert.Contains(t, page, "Of odd")
+	assert.Contains(t, page, `<input type="hidden" name="organization" value="a&amp;b=c">`)
+	assert.NotContains(t, page, "Of none")
+}

@@ -1,0 +1,185 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+// The bounds of an overview.
+const (
+	// countAtMost is how many unfinished and how many dead deliveries are counted.
+	countAtMost = 10_000
+	// hoursAtMost bounds how many hours are read in all: those of the first subscriptions only, if
+	// there are very many.
+	hoursAtMost = 20_000
+	hoursPage   = 50 // subscriptions
+	// worstAtMost is how many subscriptions, and how many endpoints, are listed.
+	worstAtMost = 8
+	// organizationsAtMost is how many organizations an operator chooses from.
+	organizationsAtMost = 1_000
+)
+
+// overview is the first page: that of an organization, or of an operator.
+func (c *Console) overview(q *request) error {
+	if q.none {
+		return c.operatorOverview(q)
+	}
+	now := time.Now()
+	body := struct {
+		Range     string
+		Series    series
+		Totals    webhook.Totals
+		OldestAge time.Duration
+		Worst     []worst
+		Unhealthy []endpointRow
+		More      bool // there are more subscriptions than were read
+		Any       bool // there is a subscription
+	}{Range: "24h", Series: newSeries(now, time.Hour, 24)}
+	if q.URL.Query().Get("range") == "7d" {
+		body.Range, body.Series = "7d", newSeries(now, 24*time.Hour, 7)
+	}
+	bySubscription := map[string]*worst{}
+	read := 0
+	query := webhook.HourlyQuery{OrganizationID: q.organizationID, Since: body.Series.since(),
+		Limit: hoursPage}
+	for {
+		hours, err := c.dispatcher.HourlyStatistics(q.Context(), query)
+		if err != nil {
+			return err
+		}
+		for i := range hours.Hours {
+			h := &hours.Hours[i]
+			body.Series.add(h)
+			w := bySubscription[h.SubscriptionID]
+			if w == nil {
+				w = &worst{SubscriptionID: h.SubscriptionID}
+				bySubscription[h.SubscriptionID] = w
+			}
+			w.bucket.add(h)
+		}
+		read += len(hours.Hours)
+		if query.After = hours.Next; query.After == "" {
+			break
+		}
+		if read >= hoursAtMost {
+			body.More = true
+			break
+		}
+	}
+	var err error
+	if body.Worst, err = c.worstOf(q, bySubscription); err != nil {
+		return err
+	}
+	if body.Totals, err = c.dispatcher.Totals(q.Context(), webhook.TotalsQuery{
+		OrganizationID: q.organizationID, Limit: countAtMost}); err != nil {
+		return err
+	}
+	if !body.Totals.OldestDue.IsZero() {
+		body.OldestAge = max(0, now.Sub(body.Totals.OldestDue))
+	}
+	states, err := c.dispatcher.EndpointStates(q.Context(), webhook.EndpointQuery{
+		OrganizationID: q.organizationID, Limit: worstAtMost})
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, s := range states {
+		name, err := c.nameOf(q, names, s.SubscriptionID)
+		if err != nil {
+			return err
+		}
+		body.Unhealthy = append(body.Unhealthy, endpointRow{s, name})
+	}
+	some, err := c.dispatcher.Subscriptions(q.Context(), webhook.SubscriptionQuery{
+		OrganizationID: q.organizationID, Limit: 1})
+	if err != nil {
+		return err
+	}
+	body.Any = len(some) > 0
+	return q.show("overview", page{Title: "Overview", Section: "overview", Live: 10}, &body)
+}
+
+// worst is a subscription with failures.
+type worst struct {
+	SubscriptionID, Name string
+	bucket
+}
+
+// endpointRow is an endpoint that is not healthy.
+type endpointRow struct {
+	webhook.EndpointState
+	Name string
+}
+
+// worstOf returns the subscriptions with the most dead deliveries and failed attempts.
+func (c *Console) worstOf(q *request, all map[string]*worst) (list []worst, err error) {
+	for _, w := range all {
+		if w.Failed > 0 {
+			list = append(list, *w)
+		}
+	}
+	slices.SortFunc(list, func(a, b worst) int {
+		return cmp.Or(cmp.Compare(b.Dead, a.Dead), cmp.Compare(b.Failed, a.Failed),
+			cmp.Compare(a.SubscriptionID, b.SubscriptionID))
+	})
+	list = list[:min(len(list), worstAtMost)]
+	names := map[string]string{}
+	for i := range list {
+		if list[i].Name, err = c.nameOf(q, names, list[i].SubscriptionID); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// nameOf returns the name of a subscription, or its id if it was deleted in the meantime.
+func (c *Console) nameOf(q *request, known map[string]string, id string) (string, error) {
+	if name, ok := known[id]; ok {
+		return name, nil
+	}
+	name := id
+	sub, err := c.dispatcher.Subscription(q.Context(), q.organizationID, id)
+	switch {
+	case err == nil:
+		name = sub.Name
+	case !errors.Is(err, webhook.ErrNotFound):
+		return "", err
+	}
+	known[id] = name
+	return name, nil
+}
+
+// operatorOverview has the figures of the store and the process.
+func (c *Console) operatorOverview(q *request) error {
+	stats, err := c.dispatcher.Stats(q.Context())
+	if err != nil {
+		return err
+	}
+	body := struct {
+		dispatch.Stats
+		OldestDueAge, OldestHeldAge time.Duration
+		Organizations               []string
+		More, Listed                bool
+	}{Stats: stats, OldestDueAge: stats.OldestDueAge(), OldestHeldAge: stats.OldestHeldAge()}
+	if c.cfg.Organizations != nil {
+		if body.Organizations, err = c.cfg.Organizations(q.Context()); err != nil {
+			return err
+		}
+		body.Listed = true
+	} else {
+		body.Organizations = q.identity.Organizations
+	}
+	if len(body.Organizations) > organizationsAtMost {
+		body.Organizations, body.More = body.Organizations[:organizationsAtMost], true
+	}
+	return q.show("operator", page{Title: "All organizations", Section: "operator", Live: 5}, &body)
+}
+
+// noRate reports whether there is nothing to make a rate of.
+func (b bucket) NoRate() bool { return math.IsNaN(b.Rate()) }
