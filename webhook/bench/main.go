@@ -26,7 +26,7 @@
 //   - main.go: the options, and which measurements run
 //   - engine.go, dispatcher.go, river.go, asynq.go, poster.go: what is measured
 //   - throughput.go, latency.go, backlog.go, growth.go, changes.go, emitalone.go, isolation.go,
-//     hanging.go, shapes.go, profile.go: the measurements
+//     hanging.go, wide.go, shapes.go, profile.go: the measurements
 //   - hostile.go: the endpoints of tables isolation and hanging
 //   - stores.go, servers.go, sink.go, payload.go: stores, databases, the endpoint, the payload
 //   - usage.go: CPU time and allocations
@@ -76,12 +76,13 @@ var measurements = map[string]measurement{
 	"changes":    changes,
 	"isolation":  isolation,
 	"hanging":    hanging,
+	"wide":       wide,
 	"profile":    profileParts,
 }
 
 // measurementNames are in the order in which it makes most sense to print them.
 const measurementNames = "throughput, latency, emit, profile, backlog, growth, changes, isolation, " +
-	"hanging"
+	"hanging, wide"
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
