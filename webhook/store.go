@@ -153,6 +153,15 @@ type Queue interface {
 	// Enqueued.Events[i] says what became of events[i]; a skipped event has Duplicate set. A
 	// subscription that was created before the call began is matched, whichever process created it.
 	//
+	// A store that has one writer at a time need not store all deliveries of an event that matches
+	// many in this transaction, in which other events would wait for them. It sets Emitted.Unfinished
+	// and keeps what is missing with the event: which deliveries and their ids do not depend on what
+	// happens later. The caller goes on with FanOut. If it does not, because it died or its context
+	// ended, Claim and Prune do so once FanOutLease has passed since now. Until a delivery is stored,
+	// it is not found, neither by its id nor in lists and totals. Then it is as though it had been
+	// stored with the event: that a subscription was paused or deleted meanwhile counts as though it
+	// had been done afterwards. Prune keeps an event until all of its deliveries have been stored.
+	//
 	// With a prefetch, the store may insert deliveries in flight, as though the caller had claimed
 	// them at once, and returns them as tasks. It asks prefetch.Take for each delivery, and inserts a
 	// delivery that is not taken as pending, to wait for the next claim. Take must not call the store.
@@ -160,6 +169,16 @@ type Queue interface {
 	Enqueue(
 		ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch,
 	) (Enqueued, error)
+
+	// FanOut goes on with events that Enqueue has left unfinished, and that the caller passes as it
+	// passed them there. It stores some of their deliveries, in the order of the events and not more
+	// than others should wait for, and returns how many of the events are finished: the first ones.
+	// The caller calls FanOut again with the others until none is left. Events that are finished, and
+	// duplicates, count as finished. So do those that Claim or another caller has gone on with: each
+	// delivery is stored once. The prefetch is that of Enqueue.
+	FanOut(
+		ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch,
+	) (finished int, tasks []Task, err error)
 
 	// Claim takes due deliveries: pending with DueAt not after now, or in
 	// flight with a lease that ended by now. Each gets a lease until r.Until
@@ -286,7 +305,14 @@ type Emitted struct {
 	// Duplicate says that the organization had emitted an event of this id before, so
 	// that nothing was stored.
 	Duplicate bool
+	// Unfinished says that the event is durable, but that some of its deliveries are still to be
+	// stored: by [Queue.FanOut], or by the next claim of any process after [FanOutLease].
+	Unfinished bool
 }
+
+// FanOutLease is for how long the deliveries that an Enqueue has left to FanOut are left to its
+// caller, from the time that Enqueue was given.
+const FanOutLease = 10 * time.Second
 
 // Prefetch lets [Queue.Enqueue] hand deliveries to the caller at once, as if the caller had claimed
 // them.

@@ -18,7 +18,7 @@ import (
 // The order is that of the ids of deliveries. A store hands out ids before it commits, so a
 // transaction with small ids can commit after one with larger ids. A page therefore ends before the
 // first id that may still appear: the records behind it are kept back until it is decided whether
-// that id will exist. Nothing is ever stored before a position that a page has returned.
+// that id will exist. The ids of what is left to [Queue.FanOut] may still appear. Nothing is ever stored before a position that a page has returned.
 type TailStore interface {
 	// Tail returns the records that fit the query, in the order of their positions. Deliveries and
 	// events are read for as long as they are stored: pruning removes them. It returns an error that
@@ -148,7 +148,8 @@ type TailPage struct {
 // TailHeld says whether records are kept back.
 type TailHeld struct {
 	// HeldSince is when the transaction began that keeps back the records after a page: it has taken
-	// ids and is still open. Zero if nothing is kept back. A caller that calls EmitTx and does not
+	// ids and is still open. Or it is when the event was emitted that keeps them back, because it has
+	// deliveries that are left to [Queue.FanOut]. Zero if nothing is kept back. A caller that calls EmitTx and does not
 	// commit keeps back the records of all readers until it ends; nothing is lost.
 	HeldSince time.Time
 }

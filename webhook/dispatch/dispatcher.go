@@ -30,6 +30,7 @@ type Dispatcher struct {
 	queue    *fairqueue.Queue[*task]
 	leases   heldLeases
 	emits    groupcommit.Group[webhook.NewEvent, webhook.Emitted]
+	fanOuts  rotation
 	states   groupcommit.Group[webhook.EndpointChange, error]
 	suspects suspects
 	reach    reach

@@ -197,6 +197,7 @@
 //
 //   - config.go, dispatcher.go: Config, New, and subscriptions: Put, Update, Delete
 //   - emit.go: Emit and EmitTx
+//   - fanout.go: the deliveries of an event for many endpoints, in turns between organizations
 //   - ids.go: which ids and filters a store can hold
 //   - run.go, drain.go: Run and Drain: claims, leases, results, pruning
 //   - attempt.go, try.go, task.go: one attempt, and the call of its channel

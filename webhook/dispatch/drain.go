@@ -20,6 +20,8 @@ import (
 //   - for a subscription that is paused, or a channel that this process does not have;
 //   - for the end of a lease: that of another process, or one that was abandoned, by a process
 //     that died or because the store's answer was lost;
+//   - to be stored, if the event matches many and its Emit said Unfinished, or its process died: for
+//     [webhook.FanOutLease];
 //   - for the moment at which it is due, if it was emitted by a process whose clock is a little
 //     ahead.
 //

@@ -29,6 +29,12 @@ const maxCommitBytes = 4 << 20
 // many deliveries that makes. Emit stores all events of one call or none. Concurrent calls share
 // commits. Without events, Emit does nothing and returns nil.
 //
+// So that the events of others need not wait, a store may write the deliveries of an event that
+// matches many in several transactions, after the one that makes all of them durable. Emit returns
+// when the last is written. If ctx ends before, or the store fails, Emit returns no error, because
+// the event has been emitted, and sets Unfinished in its result: a Dispatcher that runs, in any
+// process, writes the rest within seconds of [webhook.FanOutLease].
+//
 // Emit fills in the fields that every event needs and that the caller left empty, in the caller's
 // event: the id, the time, the version, and "system" as the actor. If an event is invalid, or its
 // JSON has more than [MaxPayload] bytes, Emit stores nothing and returns an
@@ -59,6 +65,7 @@ func (d *Dispatcher) emit(ctx context.Context, events []*event.Event) ([]webhook
 	if err != nil {
 		return nil, fmt.Errorf("webhook: emit: %w", err)
 	}
+	d.fanOut(ctx, records, emitted)
 	return emitted, nil
 }
 
@@ -69,7 +76,8 @@ func (d *Dispatcher) emit(ctx context.Context, events []*event.Event) ([]webhook
 // transaction belongs to another store, and ErrNoTx if the store has no [webhook.Capabilities] for
 // transactions.
 //
-// In all other ways EmitTx does what [Dispatcher.Emit] does; it reports what the transaction sees.
+// In all other ways EmitTx does what [Dispatcher.Emit] does, but writes everything in the
+// transaction; it reports what the transaction sees.
 // Nothing is delivered before the commit. After it, a Dispatcher finds the events at once if the
 // store has Notifications, and otherwise within Config.PollInterval.
 func (d *Dispatcher) EmitTx(
@@ -170,20 +178,35 @@ func complete(e *event.Event) {
 // what it has room for straight to this process's workers.
 func (d *Dispatcher) commitEmits(
 	ctx context.Context, records []webhook.NewEvent,
-) ([]webhook.Emitted, error) {
+) (emitted []webhook.Emitted, err error) {
+	err = d.prefetching(ctx, func(at time.Time, p *webhook.Prefetch) ([]webhook.Task, error) {
+		enqueued, err := d.store.Enqueue(ctx, at, records, p)
+		emitted = enqueued.Events
+		return enqueued.Tasks, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return emitted, nil
+}
+
+// prefetching calls store, which stores deliveries, and queues those that it prefetched.
+func (d *Dispatcher) prefetching(
+	ctx context.Context, store func(time.Time, *webhook.Prefetch) ([]webhook.Task, error),
+) error {
 	d.clock.refresh(ctx)
 	at := d.now()
 	defer d.tails.wake()
 	r := d.running.Load()
 	if r == nil {
-		enqueued, err := d.store.Enqueue(ctx, at, records, nil)
+		_, err := store(at, nil)
 		if d.running.Load() != nil { // its first claim may have been too early
 			d.queue.MarkBacklogSomewhere()
 		}
-		return enqueued.Events, err
+		return err
 	}
 	admission := d.queue.BeginAdmission()
-	enqueued, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
+	tasks, err := store(at, &webhook.Prefetch{
 		Until: at.Add(d.cfg.Lease),
 		Take: func(organizationID string, e webhook.Endpoint) bool {
 			return admission.TryPrefetch(destination(organizationID, e))
@@ -191,12 +214,12 @@ func (d *Dispatcher) commitEmits(
 	})
 	if err != nil {
 		admission.Cancel()
-		return nil, err
+		return err
 	}
-	if rejected := d.push(newItems(enqueued.Tasks), admission.Push); len(rejected) > 0 {
+	if rejected := d.push(newItems(tasks), admission.Push); len(rejected) > 0 {
 		r.requeueRejected(ctx, rejected)
 	}
-	return enqueued.Events, nil
+	return nil
 }
 
 // requeueAll returns deliveries to the store that were not attempted.

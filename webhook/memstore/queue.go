@@ -72,6 +72,13 @@ func (s *Store) enqueue(
 	return done
 }
 
+// FanOut implements [webhook.Queue]. Enqueue leaves nothing to it.
+func (s *Store) FanOut(
+	ctx context.Context, _ time.Time, events []webhook.NewEvent, _ *webhook.Prefetch,
+) (finished int, tasks []webhook.Task, err error) {
+	return len(events), nil, ctx.Err()
+}
+
 // add makes a delivery of the event to the endpoint. It is in no heap yet.
 func (s *Store) add(o *organization, event *storedEvent, e *endpoint) *delivery {
 	s.lastID++

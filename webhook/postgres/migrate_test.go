@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
 // TestEmitInAnOldTransaction emits, at each isolation level, in transactions that began before
@@ -75,6 +77,26 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			require.NoError(t, conn.Close(ctx))
 		})
 	}
+}
+
+// TestUpgrade opens tables of the first version of the schema.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dsn := schemaDSN(t)
+	all, err := sqlstore.Migrations(sqlstore.PostgreSQL(), "")
+	require.NoError(t, err)
+	execOnServer(t, "BEGIN; SET LOCAL search_path = "+schemaOf(t, dsn)+";"+all[0].SQL+"COMMIT")
+	s := open(t, dsn)
+	sub := sqltest.NewSubscription()
+	for i := range 99 {
+		sub.Channels = append(sub.Channels, sub.Channels[0])
+		sub.Channels[i+1].Channel = fmt.Sprint("channel", i)
+	}
+	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
+	enqueued, err := s.Enqueue(ctx, time.Now(), newEvents("evt_1"), nil)
+	require.NoError(t, err)
+	assert.True(t, enqueued.Events[0].Unfinished)
 }
 
 func TestNowIsTheServers(t *testing.T) {

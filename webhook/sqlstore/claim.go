@@ -47,11 +47,12 @@ func newClaimStatements(x expander) claimStatements {
 	}
 }
 
-// Claim implements [webhook.Queue], with one exception: if the request has more than 10,000
+// Claim implements [webhook.Queue], with two exceptions. If the request has more than 10,000
 // endpoints or 250 organizations to skip, Claim may return fewer than r.Limit tasks although more
 // are due. Its statements skip that many. If they find deliveries of other endpoints or
 // organizations to skip, Claim skips those too and searches again, up to three times, and then
-// leaves such deliveries out.
+// leaves such deliveries out. Before that, Claim stores up to 4,160 deliveries that FanOut should
+// have stored in [webhook.FanOutLease]; if there are more, they are left to the next claim.
 func (s *Store) Claim(
 	ctx context.Context, now time.Time, r webhook.ClaimRequest,
 ) ([]webhook.Task, error) {
@@ -59,20 +60,34 @@ func (s *Store) Claim(
 		return nil, fmt.Errorf("sqlstore: a claim needs Limit and PerEndpoint of at least 1, "+
 			"not %d and %d", r.Limit, r.PerEndpoint)
 	}
+	from, at := s.leases.begin(micros(now)), micros(now)
 	var c *claiming
 	var locked int64
-	err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
-		if locked, err = s.endLeases(ctx, q, s.leases.begin(micros(now)), micros(now)); err != nil {
+	left := int64(math.MaxInt64)
+	for pieces := 0; c == nil; pieces++ {
+		var st storing
+		// A transaction stores a piece of a fan-out or claims, so that none takes long.
+		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+			c, left = nil, math.MaxInt64
+			if st, left, err = s.fanOutEnded(ctx, q, from, at); err != nil {
+				return err
+			}
+			if left < math.MaxInt64 && pieces < maxPieces {
+				return nil
+			}
+			if locked, err = s.endLeases(ctx, q, from, at); err != nil {
+				return err
+			}
+			c, err = s.claimIn(ctx, q, at, r)
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		c, err = s.claimIn(ctx, q, micros(now), r)
-		return err
-	})
-	if err != nil {
-		return nil, err
+		s.remember(st)
 	}
 	s.turns.end(c)
-	s.leases.end(micros(now), locked)
+	s.leases.end(at, min(locked, left))
 	s.leases.remember(c.tasks, c.endpointIDs, nil)
 	return c.tasks, nil
 }

@@ -18,6 +18,7 @@
 //	organizations  one row for each: the version of its subscriptions, and how many it has
 //	events         the envelopes; an event is one row, however many endpoints receive it
 //	deliveries     one event for one endpoint, with the history of attempts
+//	fanouts        deliveries of events that match many, which are still to be stored
 //	leases         what was prefetched: ranges of the ids of deliveries, and until when
 //	blocks         which endpoints have deliveries in which range of ids
 //	statistics     figures of each endpoint and hour
@@ -77,6 +78,7 @@
 //   - routes.go: which subscriptions an event goes to
 //   - endpoints.go: the states of endpoints
 //   - enqueue.go, trace.go: storing events and deliveries, and the traces of events
+//   - fanout.go: storing the deliveries of an event that matches many piece by piece
 //   - claim.go: claims: the walk, what they skip, and leases
 //   - leases.go: the leases of what was prefetched, and what this process holds
 //   - settle.go: Settle, Extend, Start and Now

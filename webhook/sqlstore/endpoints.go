@@ -421,6 +421,9 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 func (s *Store) repairProbes(
 	ctx context.Context, now int64, r webhook.RepairRequest,
 ) (repaired int, err error) {
+	if r.ProbesAfter.IsZero() {
+		return 0, nil
+	}
 	ids, err := collectIDs(ctx, s.read, s.endpoints.ahead, micros(r.ProbesAfter), r.Limit)
 	if err != nil || len(ids) == 0 {
 		return 0, s.failed(err)

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -73,11 +72,12 @@ type enqueuing struct {
 	// deliveryIDs are those of all targets, one event's after the other's.
 	deliveryIDs []int64
 
-	tasks       []webhook.Task
-	endpointIDs []int64            // of the tasks
-	leases      []*leaseRow        // of the tasks
-	breaks      []int64            // ids that do not follow the one before
-	blocks      map[block]struct{} // new ones, to be remembered once they are committed
+	breaks []int64 // ids that do not follow the one before
+	storing
+	// fanOuts are the values of rows for deliveries that are stored later, and unfinished the events
+	// that have some.
+	fanOuts    []any
+	unfinished []bool
 }
 
 func newEnqueuing(now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) *enqueuing {
@@ -100,20 +100,16 @@ func (s *Store) Enqueue(
 		return webhook.Enqueued{}, ctx.Err()
 	}
 	e := newEnqueuing(now, events, prefetch)
-	for e.loads = 0; ; e.loads++ {
-		err := s.write(ctx, func(ctx context.Context, q Querier) error { return s.enqueueIn(ctx, q, e) })
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, errBehind) {
-			return webhook.Enqueued{}, err
-		}
-		if err := s.loadRoutes(ctx, e.organizationIDs); err != nil {
-			return webhook.Enqueued{}, s.failed(err)
-		}
+	err := s.writeRouted(ctx, e, func(ctx context.Context, q Querier) error {
+		return s.enqueueIn(ctx, q, e)
+	})
+	if err != nil {
+		return webhook.Enqueued{}, err
 	}
-	s.rememberBlocks(e.blocks)
-	s.leases.remember(e.tasks, e.endpointIDs, e.leases)
+	s.remember(e.storing)
+	if len(e.fanOuts) > 0 {
+		s.leases.expect(e.fanOutUntil())
+	}
 	return webhook.Enqueued{Events: e.emitted(), Tasks: e.tasks}, nil
 }
 
@@ -148,6 +144,7 @@ func (e *enqueuing) emitted() []webhook.Emitted {
 		out[i] = webhook.Emitted{EventID: e.events[i].ID, Duplicate: e.ids[i] == 0}
 		if !out[i].Duplicate {
 			out[i].Deliveries = len(e.targets[i])
+			out[i].Unfinished = e.unfinished[i]
 		}
 	}
 	return out
@@ -160,7 +157,10 @@ func (s *Store) enqueueIn(ctx context.Context, q Querier, e *enqueuing) error {
 	if err := s.insertEvents(ctx, q, e); err != nil {
 		return err
 	}
-	return s.insertDeliveries(ctx, q, e)
+	if err := s.insertDeliveries(ctx, q, e); err != nil {
+		return err
+	}
+	return s.insertFanOuts(ctx, q, e)
 }
 
 // reserve takes ids for the events and their deliveries, whose number depends on the routes. The
@@ -304,12 +304,9 @@ func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error
 }
 
 func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) error {
-	e.tasks, e.endpointIDs, e.leases, e.blocks = nil, nil, nil, make(map[block]struct{})
-	var pending, prefetched, blocks []any
-	var until int64
-	if e.prefetch != nil {
-		until = micros(e.prefetch.Until)
-	}
+	e.storing, e.fanOuts = newStoring(e.prefetch), nil
+	e.unfinished = make([]bool, len(e.events))
+	now := e.storedNow()
 	ids := e.deliveryIDs
 	for i, eventID := range e.ids {
 		mine := ids[:len(e.targets[i])]
@@ -317,41 +314,88 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 		if eventID == 0 {
 			continue
 		}
-		for j := range e.targets[i] {
-			target := &e.targets[i][j]
-			id, endpointID := mine[j], target.EndpointID
-			if e.prefetch != nil && !target.Paused &&
-				e.prefetch.Take(e.events[i].OrganizationID, target.Endpoint) {
-				if e.tasks == nil { // a caller that takes one mostly takes all
-					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
-					e.endpointIDs = make([]int64, 0, len(e.deliveryIDs))
-					e.leases = make([]*leaseRow, 0, len(e.deliveryIDs))
-					prefetched = make([]any, 0, len(e.deliveryIDs)*len(s.enqueue.deliveries.columns))
-				}
-				prefetched = append(prefetched, id, eventID, endpointID)
-				e.tasks = append(e.tasks, e.task(i, id, target, until))
-				e.endpointIDs = append(e.endpointIDs, endpointID)
-				e.lease(id, until)
-			} else {
-				pending = append(pending, id, eventID, endpointID)
+		for j := range now[i] {
+			for len(e.breaks) > 0 && e.breaks[0] <= mine[j] {
+				e.breaks, e.cut = e.breaks[1:], true
 			}
-			if b := blockOf(endpointID, id); s.isNewBlock(b) {
-				e.blocks[b] = struct{}{}
-			}
+			s.place(&e.storing, &e.events[i], e.now, eventID, mine[j], &e.targets[i][j])
+		}
+		if e.postpone(i, mine[now[i]:], e.targets[i][now[i]:]); e.unfinished[i] {
+			e.cut = true
 		}
 	}
-	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, pending,
-		[]any{int64(statePending), e.now, int64(0)}); err != nil {
+	if err := s.insertPlaced(ctx, q, &e.storing, e.now); err != nil {
 		return err
 	}
-	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, prefetched,
+	return s.insertStoring(ctx, q, &e.storing)
+}
+
+// storing is what one transaction stores of deliveries.
+type storing struct {
+	prefetch *webhook.Prefetch
+	until    int64 // when the leases of the tasks end
+	// pending and prefetched are the values of rows that are not inserted yet.
+	pending, prefetched []any
+	waiting             bool // some of those that were inserted are pending
+
+	tasks       []webhook.Task
+	endpointIDs []int64            // of the tasks
+	leases      []*leaseRow        // of the tasks
+	cut         bool               // the next id may not follow the one before
+	blocks      map[block]struct{} // new ones, to be remembered once they are committed
+}
+
+func newStoring(prefetch *webhook.Prefetch) storing {
+	st := storing{prefetch: prefetch, blocks: make(map[block]struct{})}
+	if prefetch != nil {
+		st.until = micros(prefetch.Until)
+	}
+	return st
+}
+
+// place adds a delivery of an event, which was emitted at the given time. The event may be nil
+// without a prefetch.
+func (s *Store) place(
+	st *storing, event *webhook.NewEvent, at, eventID, id int64, target *match.Target,
+) {
+	if st.prefetch != nil && !target.Paused &&
+		st.prefetch.Take(event.OrganizationID, target.Endpoint) {
+		st.prefetched = append(st.prefetched, id, eventID, target.EndpointID)
+		st.tasks = append(st.tasks, st.task(event, at, id, target))
+		st.endpointIDs = append(st.endpointIDs, target.EndpointID)
+		st.lease(id)
+	} else {
+		st.pending = append(st.pending, id, eventID, target.EndpointID)
+	}
+	if b := blockOf(target.EndpointID, id); s.isNewBlock(b) {
+		st.blocks[b] = struct{}{}
+	}
+}
+
+// insertPlaced inserts the deliveries that were placed since the last call, for events that were
+// emitted at the given time.
+func (s *Store) insertPlaced(ctx context.Context, q Querier, st *storing, at int64) error {
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, st.pending,
+		[]any{int64(statePending), at, int64(0)}); err != nil {
+		return err
+	}
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, st.prefetched,
 		[]any{int64(stateInFlight), nil, int64(1)}); err != nil {
 		return err
 	}
-	if err := s.insertLeases(ctx, q, e); err != nil {
+	st.waiting = st.waiting || len(st.pending) > 0
+	st.pending, st.prefetched = nil, nil
+	return nil
+}
+
+// insertStoring inserts what belongs to the deliveries that were inserted, and tells other
+// processes of them.
+func (s *Store) insertStoring(ctx context.Context, q Querier, st *storing) error {
+	if err := s.insertLeases(ctx, q, st.leases); err != nil {
 		return err
 	}
-	for b := range e.blocks {
+	var blocks []any
+	for b := range st.blocks {
 		blocks = append(blocks, b.endpointID, b.number)
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, blocks, nil); err != nil {
@@ -359,36 +403,40 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 	}
 	// A caller that prefetches delivers itself, and claims more when it is done. Otherwise the
 	// processes that deliver are notified.
-	if e.prefetch == nil && len(pending) > 0 && s.enqueue.notify != "" {
+	if st.prefetch == nil && st.waiting && s.enqueue.notify != "" {
 		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)
 	}
 	return nil
 }
 
+// remember notes what was committed.
+func (s *Store) remember(st storing) {
+	s.rememberBlocks(st.blocks)
+	s.leases.remember(st.tasks, st.endpointIDs, st.leases)
+}
+
 // lease adds a delivery to the lease of the one before, or to a new one if ids between them may be
-// those of another call.
-func (e *enqueuing) lease(id, until int64) {
-	broken := len(e.leases) == 0
-	for len(e.breaks) > 0 && e.breaks[0] <= id {
-		e.breaks, broken = e.breaks[1:], true
-	}
+// those of another transaction.
+func (st *storing) lease(id int64) {
 	var row *leaseRow
-	if broken {
-		row = &leaseRow{until: until, firstID: id}
+	if len(st.leases) == 0 || st.cut {
+		row = &leaseRow{until: st.until, firstID: id}
 	} else {
-		row = e.leases[len(e.leases)-1]
+		row = st.leases[len(st.leases)-1]
 	}
+	st.cut = false
 	row.lastID = id
 	row.held++
-	e.leases = append(e.leases, row)
+	st.leases = append(st.leases, row)
 }
 
 // task is the delivery as the caller would have claimed it.
-func (e *enqueuing) task(i int, id int64, target *match.Target, until int64) webhook.Task {
-	event := &e.events[i]
+func (st *storing) task(
+	event *webhook.NewEvent, at, id int64, target *match.Target,
+) webhook.Task {
 	return webhook.Task{
 		Lease:          webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: 1},
-		Until:          moment(until),
+		Until:          moment(st.until),
 		OrganizationID: event.OrganizationID,
 		Endpoint:       target.Endpoint,
 		Revision:       target.Revision,
@@ -396,9 +444,9 @@ func (e *enqueuing) task(i int, id int64, target *match.Target, until int64) web
 		EventType:      event.Type,
 		Payload:        event.Payload,
 		Trace:          event.Trace,
-		QueuedAt:       moment(e.now),
-		ExpiresAt:      expiry(e.now, event.TTL.Microseconds()),
-		DueAt:          moment(e.now),
+		QueuedAt:       moment(at),
+		ExpiresAt:      expiry(at, event.TTL.Microseconds()),
+		DueAt:          moment(at),
 	}
 }
 

@@ -119,11 +119,19 @@ func (s *Store) inSteps(ctx context.Context, limit int, statement string, args .
 	return nil
 }
 
-// removeBlocks removes blocks before the oldest delivery.
+// removeBlocks removes blocks before the oldest delivery, stored or not.
 func (s *Store) removeBlocks(ctx context.Context, limit int) error {
+	var notStored int64 // read first, because it may be stored meanwhile
+	some, err := one(ctx, s.read, s.fanOut.oldest, nil, []any{&notStored, new(int64)})
+	if err != nil {
+		return s.failed(err)
+	}
 	var oldest int64
 	if _, err := one(ctx, s.read, s.housekeeping.oldest, nil, []any{&oldest}); err != nil {
 		return s.failed(err)
+	}
+	if some {
+		oldest = min(oldest, notStored)
 	}
 	return s.inSteps(ctx, limit, s.housekeeping.blocks, oldest>>blockBits, limit)
 }

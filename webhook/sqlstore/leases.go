@@ -53,10 +53,10 @@ type leaseRow struct {
 	held int
 }
 
-func (s *Store) insertLeases(ctx context.Context, q Querier, e *enqueuing) error {
+func (s *Store) insertLeases(ctx context.Context, q Querier, leases []*leaseRow) error {
 	var rows []any
-	for i, row := range e.leases {
-		if i == 0 || row != e.leases[i-1] {
+	for i, row := range leases {
+		if i == 0 || row != leases[i-1] {
 			rows = append(rows, row.until, row.firstID, row.lastID)
 		}
 	}
@@ -185,6 +185,13 @@ func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64, rows []*lea
 		}
 		l.held[tasks[i].Lease] = h
 	}
+}
+
+// expect notes that the time will be one at which claims have to look.
+func (l *leases) expect(until int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.looked = min(l.looked, until-1)
 }
 
 // forget removes leases that have ended.

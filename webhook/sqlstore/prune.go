@@ -41,7 +41,7 @@ func newPruneStatements(x expander) pruneStatements {
 	// In this form PostgreSQL checks each event instead of joining all deliveries.
 	const empty = `(SELECT d.id FROM {p}deliveries d
 		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id
-			LIMIT 1) IS NULL`
+			LIMIT 1) IS NULL AND ` + finished
 	const setIdle = `UPDATE {p}events SET last_id = id WHERE `
 	return pruneStatements{
 		eventFrom: x.sql(`SELECT id, created_at FROM {p}events WHERE id >= ? ORDER BY id LIMIT 1`),
@@ -77,6 +77,9 @@ func newPruneStatements(x expander) pruneStatements {
 func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: pruning needs a Limit of at least 1, not %d", r.Limit)
+	}
+	if err := s.finishFanOuts(ctx, micros(now)); err != nil {
+		return 0, err
 	}
 	err := s.write(ctx, func(ctx context.Context, q Querier) error {
 		_, err := s.endLeases(ctx, q, math.MinInt64, micros(now))
@@ -164,6 +167,9 @@ func (s *Store) pruneRanges(ctx context.Context, now int64, p *pruning) error {
 				if bound, err = s.boundOf(ctx, q, from, p.settled); err != nil {
 					return err
 				}
+				if bound, err = s.finishedBelow(ctx, q, bound); err != nil {
+					return err
+				}
 			}
 			if r, err = s.nextRange(ctx, q, from, bound, p.remaining()); err != nil || r.events == 0 {
 				return err
@@ -210,6 +216,17 @@ func (s *Store) boundOf(
 		}
 	}
 	return bound, nil
+}
+
+// finishedBelow returns the bound, or the id of the first event before it of which deliveries are
+// not stored yet: once Prune has passed their ids, it would not find them for a day.
+func (s *Store) finishedBelow(ctx context.Context, q Querier, bound int64) (int64, error) {
+	var first *int64
+	_, err := one(ctx, q, s.fanOut.oldestEvent, nil, []any{&first})
+	if first != nil {
+		bound = min(bound, *first)
+	}
+	return bound, err
 }
 
 // idRange is a range of events with their deliveries.
@@ -264,9 +281,13 @@ func (s *Store) removeRange(
 	if _, err := q.Exec(ctx, s.prune.keep, r.firstEvent, r.lastID); err != nil {
 		return 0, err
 	}
-	some, err := one(ctx, q, s.prune.left, []any{r.firstEvent, r.lastID}, []any{new(int64)})
-	if err != nil {
-		return 0, err
+	some := false
+	for _, left := range []string{s.prune.left, s.fanOut.left} {
+		if !some {
+			if some, err = one(ctx, q, left, []any{r.firstEvent, r.lastID}, []any{new(int64)}); err != nil {
+				return 0, err
+			}
+		}
 	}
 	if statement = s.prune.removeEvents; some {
 		statement = s.prune.removeEmptied

@@ -41,18 +41,20 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: repairing needs a Limit of at least 1, not %d", r.Limit)
 	}
-	n, err := s.repairQueue(ctx, micros(now), r)
-	if err != nil || n >= r.Limit {
-		return n, err
+	n := 0
+	for _, repair := range []func() (int, error){
+		func() (int, error) { return s.repairQueue(ctx, micros(now), r) },
+		func() (int, error) { return s.repairLeases(ctx, r) },
+		func() (int, error) { return s.repairFanOuts(ctx, r) },
+		func() (int, error) { return s.repairProbes(ctx, micros(now), r) },
+	} {
+		m, err := repair()
+		n += m
+		if r.Limit -= m; err != nil || r.Limit <= 0 {
+			return n, err
+		}
 	}
-	r.Limit -= n
-	m, err := s.repairLeases(ctx, r)
-	if n += m; err != nil || m >= r.Limit || r.ProbesAfter.IsZero() {
-		return n, err
-	}
-	r.Limit -= m
-	m, err = s.repairProbes(ctx, micros(now), r)
-	return n + m, err
+	return n, nil
 }
 
 // repairQueue corrects times of deliveries that are in the queue.

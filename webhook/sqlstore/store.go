@@ -58,6 +58,7 @@ type Store struct {
 	subscriptions subscriptionStatements
 	routing       routeStatements
 	enqueue       enqueueStatements
+	fanOut        fanOutStatements
 	claim         claimStatements
 	leasing       leaseStatements
 	endpoints     endpointStatements
@@ -119,6 +120,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRouteStatements(x),
 		enqueue:       newEnqueueStatements(x),
+		fanOut:        newFanOutStatements(x),
 		claim:         newClaimStatements(x),
 		leasing:       newLeaseStatements(x),
 		endpoints:     newEndpointStatements(x),

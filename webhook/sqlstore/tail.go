@@ -63,7 +63,8 @@ type tailEnd struct {
 
 // tailEnd returns the last id before which nothing can appear any more. The order of its queries
 // matters: what has an id that was given out before the first one, and is not stored when the second
-// one runs, is in its answer. Those of SQLite are in the order of commits.
+// one runs, is in its answer. Those of SQLite are in the order of commits. What is stored by then, but
+// for deliveries that are left to FanOut, is found by the third, or has them by now.
 func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEnd, err error) {
 	var given int64
 	if _, err = one(ctx, s.read, s.tail.given, nil, []any{&given}); err != nil {
@@ -88,6 +89,14 @@ func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEn
 		if err != nil {
 			return end, s.failed(err)
 		}
+	}
+	var first, began int64
+	found, err := one(ctx, s.read, s.fanOut.oldest, nil, []any{&first, &began})
+	if err != nil {
+		return end, s.failed(err)
+	}
+	if found && first <= end.last {
+		end.last, end.held.HeldSince = first-1, moment(began)
 	}
 	for known := s.tailed.Load(); known < end.last; known = s.tailed.Load() {
 		if s.tailed.CompareAndSwap(known, end.last) {

@@ -110,7 +110,7 @@ func (b *bench) events(n int, eventType string) []webhook.NewEvent {
 }
 
 func (b *bench) enqueue(events []webhook.NewEvent, prefetch *webhook.Prefetch) []webhook.Task {
-	tasks, err := tasksOf(b.Enqueue(b.ctx, b.now, events, prefetch))
+	tasks, err := tasksOf(enqueueAll(b.ctx, b.Store, b.now, events, prefetch))
 	b.check(err)
 	return tasks
 }

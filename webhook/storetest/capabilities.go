@@ -32,6 +32,7 @@ func transactionCases(h Harness) []testCase {
 		{"Commit", with(txCommit)},
 		{"Rollback", with(txRollback)},
 		{"StoredBefore", with(txStoredBefore)},
+		{"Wide", with(txWide)},
 		{"Wrong", with(txWrong)},
 	}
 }

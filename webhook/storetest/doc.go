@@ -20,6 +20,7 @@
 //   - subscriptions.go: subscriptions, lists and quotas
 //   - enqueue.go: events, and deliveries that Enqueue hands out (prefetch)
 //   - prefetched.go: what becomes of those when their process ends, or takes long
+//   - fanout.go: events with many deliveries, which FanOut may store
 //   - claim.go: what a claim returns, and how it rotates between endpoints
 //   - lease.go: extended and lost leases, the clock, Repair
 //   - settle.go: results of attempts

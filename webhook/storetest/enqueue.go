@@ -464,7 +464,7 @@ func (f *fixture) prefetch(
 	now time.Time, take func(string, webhook.Endpoint) bool, events ...webhook.NewEvent,
 ) []webhook.Task {
 	f.t.Helper()
-	tasks, err := tasksOf(f.Enqueue(f.ctx, now, events,
+	tasks, err := tasksOf(enqueueAll(f.ctx, f.Store, now, events,
 		&webhook.Prefetch{Until: now.Add(lease), Take: take}))
 	require.NoError(f.t, err, "enqueuing with a prefetch")
 	return tasks

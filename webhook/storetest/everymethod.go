@@ -188,6 +188,9 @@ func cancelledBefore(f *fixture) {
 				&webhook.Prefetch{Until: late, Take: always})
 			return err
 		},
+		"FanOut": func() error {
+			return errorOf2(f.FanOut(ctx, start(), newEvents("evt", 3), nil))
+		},
 		"Claim": func() error {
 			_, err := f.Claim(ctx, start(), webhook.ClaimRequest{Until: late, Limit: 10, PerEndpoint: 10})
 			return err

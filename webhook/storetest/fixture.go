@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -100,9 +101,32 @@ func (f *fixture) remove(sub *webhook.Subscription) {
 // enqueue stores events without a prefetch.
 func (f *fixture) enqueue(now time.Time, events ...webhook.NewEvent) {
 	f.t.Helper()
-	tasks, err := tasksOf(f.Enqueue(f.ctx, now, events, nil))
+	tasks, err := tasksOf(enqueueAll(f.ctx, f.Store, now, events, nil))
 	require.NoError(f.t, err, "enqueuing events")
 	require.Empty(f.t, tasks, "without a prefetch, Enqueue must not hand out tasks")
+}
+
+// enqueueAll stores events and all of their deliveries.
+func enqueueAll(
+	ctx context.Context, s webhook.Store, now time.Time, events []webhook.NewEvent,
+	prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
+	enqueued, err := s.Enqueue(ctx, now, events, prefetch)
+	var left []webhook.NewEvent
+	for i := range enqueued.Events {
+		if enqueued.Events[i].Unfinished {
+			left = append(left, events[i])
+		}
+		enqueued.Events[i].Unfinished = false
+	}
+	for len(left) > 0 && err == nil {
+		var finished int
+		var tasks []webhook.Task
+		finished, tasks, err = s.FanOut(ctx, now, left, prefetch)
+		left = left[finished:]
+		enqueued.Tasks = append(enqueued.Tasks, tasks...)
+	}
+	return enqueued, err
 }
 
 // tasksOf and errorOf take one of the results of Enqueue and EnqueueTx.

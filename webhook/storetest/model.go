@@ -304,7 +304,7 @@ func (m *model) enqueueEvents() {
 		e.Type = []string{"object.created", "object.deleted", "invoice.paid"}[m.nextEvent%3]
 		events = append(events, e)
 	}
-	enqueued, err := m.Enqueue(m.ctx, m.now, events, &webhook.Prefetch{
+	enqueued, err := enqueueAll(m.ctx, m.Store, m.now, events, &webhook.Prefetch{
 		Until: m.now.Add(lease),
 		Take:  func(string, webhook.Endpoint) bool { return m.random.IntN(3) == 0 },
 	})

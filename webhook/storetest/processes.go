@@ -36,6 +36,7 @@ func peerCases(h Harness) []testCase {
 		{"Statistics", with(func(f, peer *fixture) { concurrentStatistics(f, peer) })},
 		{"Updaters", with(func(f, peer *fixture) { concurrentUpdaters(f, peer) })},
 		{"EndpointStates", with(statesByPeer)},
+		{"FanOuts", with(func(f, peer *fixture) { concurrentFanOuts(f, peer) })},
 		{"Probers", with(func(f, peer *fixture) { concurrentProbers(f, peer) })},
 	}
 }
@@ -167,6 +168,7 @@ func durabilityCases(h Harness) []testCase {
 	return []testCase{
 		{"EverythingSurvives", func(f *fixture) { everythingSurvives(f, reopen) }},
 		{"EndpointStates", func(f *fixture) { statesSurvive(f, reopen) }},
+		{"FanOut", func(f *fixture) { fanOutSurvives(f, reopen) }},
 		{"IDsAreNotReused", func(f *fixture) { idsAreNotReusedAfter(f, reopen) }},
 	}
 }

@@ -35,6 +35,7 @@ func broken() map[string]struct {
 		"goes after a time only":     {afterTime{memstore.New()}, "Subscriptions/ListAfter"},
 		"counts a page":              {countsPage{memstore.New()}, "Subscriptions/ListAfter"},
 		"never conflicts":            {neverConflicts{memstore.New()}, "Subscriptions/UpdateConflict"},
+		"loses what is left to do":   {losesFanOut{memstore.New()}, "FanOut/FanOut"},
 		"compacts payloads":          {compactsPayloads{memstore.New()}, "Enqueue/Payloads"},
 		"ignores cancelled contexts": {ignoresCancellation{memstore.New()}, "Cancellation/BeforeTheCall"},
 		"rounds times up":            {roundsUp{memstore.New()}, "Claim/SubMicrosecondTimes"},
@@ -166,6 +167,22 @@ func (s neverConflicts) UpdateSubscription(
 		sub.Revision = stored.Revision
 	}
 	return s.Store.UpdateSubscription(ctx, sub, quota)
+}
+
+type losesFanOut struct{ webhook.Store }
+
+func (s losesFanOut) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, p *webhook.Prefetch,
+) (webhook.Enqueued, error) {
+	enqueued, err := s.Store.Enqueue(ctx, now, events, p)
+	for i := range enqueued.Events {
+		if enqueued.Events[i].Deliveries > 64 {
+			enqueued.Events[i].Unfinished = true
+		}
+	}
+	n := min(64, len(enqueued.Tasks))
+	enqueued.Tasks = enqueued.Tasks[:n]
+	return enqueued, err
 }
 
 type compactsPayloads struct{ webhook.Store }

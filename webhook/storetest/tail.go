@@ -34,6 +34,7 @@ func tailCases(h Harness) []testCase {
 		{"Removed", with(tailRemoved)},
 		{"Beyond", with(tailBeyond)},
 		{"News", with(tailNews)},
+		{"FanOut", with(tailFanOut)},
 		{"OpenTransaction", with(func(f *fixture, s webhook.TailStore) { tailOpen(f, s, h) })},
 		{"ManyInOneTransaction", with(func(f *fixture, s webhook.TailStore) { tailManyInOne(f, s, h) })},
 		{"WhileWriting", with(func(f *fixture, s webhook.TailStore) { tailWhileWriting(f, s, h) })},
@@ -42,6 +43,25 @@ func tailCases(h Harness) []testCase {
 		{"PositionsStay", with(func(f *fixture, s webhook.TailStore) { tailPositionsStay(f, s, h) })},
 		{"Tenants", with(tailTenants)},
 	}
+}
+
+// tailFanOut reads before all deliveries of an event are stored.
+func tailFanOut(f *fixture, s webhook.TailStore) {
+	f.wide()
+	f.begin(start(), nil, newEvent("evt_1"))
+	f.begin(start(), nil, newEvent("evt_2"))
+	all, next := f.tailAll(s, webhook.TailQuery{Deliveries: true})
+	f.finish(start(), nil, newEvent("evt_2"), newEvent("evt_1"))
+	more, _ := f.tailAll(s, webhook.TailQuery{Deliveries: true, After: next})
+	for i, r := range append(all, more...) {
+		want := "evt_1"
+		if i >= wideDeliveries {
+			want = "evt_2"
+		}
+		require.Equal(f.t, want, r.Delivery.EventID, "what is left to FanOut keeps its place: %d", i)
+	}
+	require.Len(f.t, append(all, more...), 2*wideDeliveries,
+		"a page ends before the first delivery that is left to FanOut")
 }
 
 // tailAll reads all pages from q.After on, and returns the records and the last Next.

@@ -1,0 +1,142 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// subscribeChannels creates a subscription of the organization with so many channels.
+func subscribeChannels(t *testing.T, s webhook.Store, organizationID string, channels int) {
+	t.Helper()
+	sub := sqltest.NewSubscription()
+	sub.OrganizationID = organizationID
+	for i := range channels - 1 {
+		sub.Channels = append(sub.Channels, sub.Channels[0])
+		sub.Channels[i+1].Channel = fmt.Sprint("channel", i)
+	}
+	require.NoError(t, s.CreateSubscription(t.Context(), sub, webhook.Quota{}))
+}
+
+// rowsOf returns how many rows a table has.
+func rowsOf(t *testing.T, db *sql.DB, table string) (n int) {
+	t.Helper()
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
+	return n
+}
+
+// TestTransactionsAreShort counts what one transaction stores of events that share a commit.
+func TestTransactionsAreShort(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	db := handle(t, "file:"+s.path+allPragmas)
+	widths := []int{200, 3, 50, 70}
+	var events []webhook.NewEvent
+	for i, width := range widths {
+		subscribeChannels(t, s, fmt.Sprint("org_", i), width)
+		events = append(events, webhook.NewEvent{OrganizationID: fmt.Sprint("org_", i),
+			ID: fmt.Sprint("evt_", i), Type: "a.b", Payload: []byte(`{}`)})
+	}
+	now := time.Now()
+	prefetch := &webhook.Prefetch{Until: now.Add(time.Minute),
+		Take: func(string, webhook.Endpoint) bool { return true }}
+	enqueued, err := s.Enqueue(ctx, now, events, prefetch)
+	require.NoError(t, err)
+	var left []webhook.NewEvent
+	for i, e := range enqueued.Events {
+		assert.Equal(t, widths[i], e.Deliveries)
+		assert.Equal(t, widths[i] > 50, e.Unfinished,
+			"the events with the fewest deliveries are stored first: %d", widths[i])
+		if e.Unfinished {
+			left = append(left, events[i])
+		}
+	}
+	const most = 64
+	stored := rowsOf(t, db, "webhooks_deliveries")
+	assert.LessOrEqual(t, stored, most+4)
+	tasks := len(enqueued.Tasks)
+	for len(left) > 0 {
+		finished, more, err := s.FanOut(ctx, now, left, prefetch)
+		require.NoError(t, err)
+		left, tasks = left[finished:], tasks+len(more)
+		before := stored
+		stored = rowsOf(t, db, "webhooks_deliveries")
+		assert.LessOrEqual(t, stored-before, most, "a piece has a bound")
+		assert.Greater(t, stored, before)
+	}
+	assert.Equal(t, 323, stored)
+	assert.Equal(t, 323, tasks)
+	assert.Zero(t, rowsOf(t, db, "webhooks_fanouts"), "what is stored leaves nothing behind")
+}
+
+// TestWideEmit emits events for 300 endpoints while the Dispatcher runs.
+func TestWideEmit(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	var sent atomic.Int64
+	channels := channel.NewRegistry()
+	deliver := channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+		sent.Add(1)
+		return channel.Result{}, nil
+	})
+	require.NoError(t, channels.Register("webhook", deliver))
+	for i := range 49 {
+		require.NoError(t, channels.Register(fmt.Sprint("channel", i), deliver))
+	}
+	d, err := dispatch.New(s, dispatch.Config{Channels: channels})
+	require.NoError(t, err)
+	for range 6 {
+		subscribeChannels(t, s, "", 50)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	emitted, err := d.Emit(ctx, event.New("a.b", event.Subject{Type: "a", ID: "1"}),
+		event.New("a.b", event.Subject{Type: "a", ID: "2"}))
+	require.NoError(t, err)
+	for _, e := range emitted {
+		assert.Equal(t, webhook.Emitted{EventID: e.EventID, Deliveries: 300}, e)
+		all, err := d.Deliveries(ctx, webhook.DeliveryQuery{EventID: e.EventID, Limit: 1000,
+			WithoutAttempts: true})
+		require.NoError(t, err)
+		assert.Len(t, all, 300, "the history is complete when Emit returns")
+	}
+	require.NoError(t, d.Drain(ctx))
+	assert.EqualValues(t, 600, sent.Load())
+	stop()
+	require.NoError(t, <-ended)
+}
+
+// TestUpgrade opens tables of the first version of the schema.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	migrations, err := sqlstore.Migrations(sqlstore.SQLite(), "")
+	require.NoError(t, err)
+	_, err = handle(t, "file:"+path+allPragmas).ExecContext(ctx, migrations[0].SQL)
+	require.NoError(t, err)
+	s, err := sqlite.Open(ctx, path, sqlite.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	subscribeChannels(t, s, "", 100)
+	enqueued, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b"}}, nil)
+	require.NoError(t, err)
+	assert.True(t, enqueued.Events[0].Unfinished)
+}
