@@ -54,8 +54,8 @@ func (d *Dispatcher) logHeldBack(ctx context.Context, end bool) {
 		}
 		d.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "webhook: lines were left out of the log",
 			slog.String("line", kind.message), slog.Int("lines", held.Messages),
-			slog.String("most_webhook_id", held.Most.SubscriptionID),
-			slog.String("most_channel", held.Most.Channel), slog.Int("most_lines", held.MostMessages))
+			slog.String("most_webhook_id", held.MostKey.SubscriptionID),
+			slog.String("most_channel", held.MostKey.Channel), slog.Int("most_lines", held.MostMessages))
 	}
 }
 

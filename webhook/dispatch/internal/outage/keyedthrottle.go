@@ -25,9 +25,9 @@ type keyCount struct{ passed, held int }
 type Held[K comparable] struct {
 	// Messages is how many they were.
 	Messages int
-	// Most is the key that most of them were about, and MostMessages how many. Zero if the keys are
+	// MostKey is the key that most of them were about, and MostMessages how many. Zero if the keys are
 	// not known.
-	Most         K
+	MostKey      K
 	MostMessages int
 }
 
@@ -66,7 +66,7 @@ func (b *KeyedThrottle[K]) EndMinute(at time.Time, early bool) (held Held[K], so
 	for key, n := range b.keys {
 		held.Messages += n.held
 		if n.held > held.MostMessages {
-			held.Most, held.MostMessages = key, n.held
+			held.MostKey, held.MostMessages = key, n.held
 		}
 	}
 	b.minuteStart, b.keys, b.passed, b.heldOthers = time.Time{}, nil, 0, 0

@@ -34,8 +34,8 @@ func TestKeyedThrottle(t *testing.T) {
 	at = at.Add(time.Second)
 	held, some = b.EndMinute(at, false)
 	assert.True(t, some)
-	assert.Equal(t, outage.Held[int]{Messages: 7 + 8 + 1 + 20, Most: 2, MostMessages: 8}, held)
+	assert.Equal(t, outage.Held[int]{Messages: 7 + 8 + 1 + 20, MostKey: 2, MostMessages: 8}, held)
 	assert.Equal(t, 3, passed(5, 20), "each minute has its own")
 	held, _ = b.EndMinute(at, true)
-	assert.Equal(t, outage.Held[int]{Messages: 17, Most: 5, MostMessages: 17}, held)
+	assert.Equal(t, outage.Held[int]{Messages: 17, MostKey: 5, MostMessages: 17}, held)
 }

@@ -25,9 +25,9 @@ type Log struct {
 	op      string
 	backoff *backoff.ExponentialBackOff
 
-	since       time.Time // when the outage began; zero if there is none
-	sinceLogged bool      // its beginning was logged
-	lastLogged  time.Time // when the beginning of an outage was last logged
+	startedAt       time.Time // when the outage began; zero if there is none
+	startLogged     bool      // its beginning was logged
+	lastStartLogged time.Time // when the beginning of an outage was last logged
 }
 
 // minBetweenLogs is how long no further beginning of an outage is logged.
@@ -47,10 +47,10 @@ func NewLog(logger *slog.Logger, op string) *Log {
 func (l *Log) Failed(ctx context.Context, err error) time.Duration {
 	at := time.Now()
 	if !l.Ongoing() {
-		l.since = at
+		l.startedAt = at
 	}
-	if !l.sinceLogged && (l.lastLogged.IsZero() || at.Sub(l.lastLogged) >= minBetweenLogs) {
-		l.sinceLogged, l.lastLogged = true, at
+	if !l.startLogged && (l.lastStartLogged.IsZero() || at.Sub(l.lastStartLogged) >= minBetweenLogs) {
+		l.startLogged, l.lastStartLogged = true, at
 		l.logger.ErrorContext(ctx, "webhook: the store fails", "op", l.op, "error", err)
 	}
 	return l.backoff.NextBackOff()
@@ -61,22 +61,22 @@ func (l *Log) Over(ctx context.Context) {
 	if !l.Ongoing() {
 		return
 	}
-	if l.sinceLogged {
+	if l.startLogged {
 		l.logger.InfoContext(ctx, "webhook: the store works again", "op", l.op, "outage",
-			time.Since(l.since).Round(time.Millisecond).String()) // JSON would have nanoseconds
+			time.Since(l.startedAt).Round(time.Millisecond).String()) // JSON would have nanoseconds
 	}
-	l.since, l.sinceLogged = time.Time{}, false
+	l.startedAt, l.startLogged = time.Time{}, false
 	l.backoff.Reset()
 }
 
 // Ongoing reports whether the last call was of Failed.
-func (l *Log) Ongoing() bool { return !l.since.IsZero() }
+func (l *Log) Ongoing() bool { return !l.startedAt.IsZero() }
 
 // A Throttle lets one message of a kind pass each minute. It is safe for concurrent use.
 type Throttle struct {
-	mu      sync.Mutex
-	last    time.Time
-	skipped int
+	mu         sync.Mutex
+	lastPassed time.Time
+	skipped    int
 }
 
 // Allow reports whether to log now, and how many messages it has held back since
@@ -84,10 +84,10 @@ type Throttle struct {
 func (t *Throttle) Allow(at time.Time) (skipped int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.last.IsZero() && at.Sub(t.last) < time.Minute {
+	if !t.lastPassed.IsZero() && at.Sub(t.lastPassed) < time.Minute {
 		t.skipped++
 		return 0, false
 	}
-	skipped, t.skipped, t.last = t.skipped, 0, at
+	skipped, t.skipped, t.lastPassed = t.skipped, 0, at
 	return skipped, true
 }
