@@ -69,6 +69,14 @@ type Capabilities struct {
 	// Zero means that there is no bound. It has no effect without a Host.
 	MaxInFlight int
 
+	// AttemptsPerSecond is how many attempts at the same configuration may begin each second, and
+	// AttemptBurst how many at once after a pause, because the service that the channel sends to
+	// allows no more. The caller lets deliveries wait accordingly. A subscription may have a limit of
+	// its own instead. Zero AttemptsPerSecond means no limit; zero AttemptBurst means the attempts of
+	// one second, and at least one.
+	AttemptsPerSecond float64
+	AttemptBurst      int
+
 	// Messages is the largest number of messages that one attempt sends, such as one to each
 	// recipient of a mail. A caller that bounds how much it sends counts them. Zero means one.
 	Messages int

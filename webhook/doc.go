@@ -17,6 +17,7 @@
 //	delivery.go             the Delivery, its Status and its Attempts
 //	endpointstate.go        the Health of an endpoint
 //	retry.go                the Retry of one subscription
+//	ratelimit.go            the RateLimit of one subscription, and how processes share it
 //	statistics.go, hourly.go, durations.go, totals.go
 //	                        Statistics of a subscription, and Totals of a store
 //	tail.go                 reading in order what was emitted, and how far readers have come

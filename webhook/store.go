@@ -42,6 +42,7 @@ import (
 type Store interface {
 	SubscriptionStore
 	EndpointStore
+	RateStore
 	Queue
 	History
 	// Ping returns nil if the store can be read. It changes nothing.

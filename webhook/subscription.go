@@ -41,6 +41,9 @@ type Subscription struct {
 	Paused bool
 	// Retry says when failed deliveries are tried again. Nil means that dispatch.Config.Retry decides.
 	Retry *Retry
+	// RateLimit bounds how many attempts begin at each of its channels. Nil leaves it to the channel:
+	// Slack and SMS have limits of their own, which a RateLimit replaces.
+	RateLimit *RateLimit
 	// CreatedAt and UpdatedAt are set by the Dispatcher, by the clock of its process.
 	CreatedAt, UpdatedAt time.Time
 	// OrganizationID identifies the organization that owns the subscription: only its own events reach
@@ -196,6 +199,7 @@ func (sub *Subscription) Validate() error {
 	}
 	CheckOrganizationID(&p, "internal_id", sub.OrganizationID)
 	p.AddError("retry", sub.Retry.Validate())
+	p.AddError("rate_limit", sub.RateLimit.Validate())
 	if !sub.checkBounds(&p) {
 		return p.Err()
 	}
@@ -271,7 +275,7 @@ func (sub *Subscription) Clone() *Subscription {
 		return nil
 	}
 	c := *sub
-	c.Retry = sub.Retry.Clone()
+	c.Retry, c.RateLimit = sub.Retry.Clone(), sub.RateLimit.Clone()
 	c.EventTypes = slices.Clone(sub.EventTypes)
 	c.Channels = slices.Clone(sub.Channels)
 	for i := range c.Channels {
@@ -288,6 +292,7 @@ type subscriptionJSON struct {
 	Channels   []ChannelConfig `json:"channels"`
 	IsActive   *bool           `json:"is_active"`
 	Retry      *Retry          `json:"retry,omitempty"`
+	RateLimit  *RateLimit      `json:"rate_limit,omitempty"`
 	CreatedAt  *time.Time      `json:"created_at,omitempty"`
 	UpdatedAt  *time.Time      `json:"updated_at,omitempty"`
 }
@@ -304,7 +309,7 @@ func (sub Subscription) MarshalJSON() ([]byte, error) {
 	active := !sub.Paused
 	out := subscriptionJSON{
 		ID: sub.ID, Name: sub.Name, EventTypes: sub.EventTypes, Channels: sub.Channels,
-		IsActive: &active, Retry: sub.Retry,
+		IsActive: &active, Retry: sub.Retry, RateLimit: sub.RateLimit,
 	}
 	if !sub.CreatedAt.IsZero() {
 		t := sub.CreatedAt.UTC()
@@ -334,6 +339,7 @@ func (sub *Subscription) UnmarshalJSON(data []byte) error {
 		ID: in.ID, Name: in.Name, EventTypes: in.EventTypes, Channels: in.Channels,
 		Paused:         in.IsActive != nil && !*in.IsActive,
 		Retry:          in.Retry,
+		RateLimit:      in.RateLimit,
 		OrganizationID: sub.OrganizationID,
 		Revision:       sub.Revision,
 	}

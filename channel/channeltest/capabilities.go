@@ -39,6 +39,11 @@ func capabilityRules() []rule {
 			check: limitOfHost,
 		},
 		{
+			name:  "RateIsNotNegative",
+			why:   "Callers begin no more attempts than the rate says: a negative one would stop them all.",
+			check: rateNotNegative,
+		},
+		{
 			name:  "MessagesIsNotNegative",
 			why:   "Callers count what an attempt sends: a negative number would earn it more.",
 			check: messagesNotNegative,
@@ -114,6 +119,20 @@ func limitOfHost(t testing.TB, h *Harness) error {
 		return fmt.Errorf("MaxInFlight is %d: it must be at least 1, or zero for no limit", c.MaxInFlight)
 	case c.MaxInFlight > 0 && c.Host == "":
 		return errors.New("the channel has a MaxInFlight and no Host")
+	}
+	return nil
+}
+
+func rateNotNegative(t testing.TB, h *Harness) error {
+	c, err := capabilities(h.Driver, h.accepting(t))
+	switch {
+	case err != nil:
+		return err
+	case !(c.AttemptsPerSecond >= 0) || c.AttemptBurst < 0: // it may be NaN
+		return fmt.Errorf("the channel has %v AttemptsPerSecond and an AttemptBurst of %d",
+			c.AttemptsPerSecond, c.AttemptBurst)
+	case c.AttemptBurst > 0 && c.AttemptsPerSecond == 0:
+		return errors.New("the channel has an AttemptBurst and no AttemptsPerSecond")
 	}
 	return nil
 }

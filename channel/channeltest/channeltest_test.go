@@ -104,6 +104,12 @@ func TestSuiteFindsWrongCapabilities(t *testing.T) {
 		"negative timeout": {always(channel.Capabilities{Timeout: -1}), false, "TimeoutIsPositive"},
 		"negative limit": {always(channel.Capabilities{Host: "example.com", MaxInFlight: -1}), false,
 			"LimitIsForAHost"},
+		"rate": {always(channel.Capabilities{AttemptsPerSecond: 0.5, AttemptBurst: 1}), false, ""},
+		"negative rate": {always(channel.Capabilities{AttemptsPerSecond: -1}), false,
+			"RateIsNotNegative"},
+		"negative burst": {always(channel.Capabilities{AttemptsPerSecond: 1, AttemptBurst: -1}), false,
+			"RateIsNotNegative"},
+		"burst, no rate": {always(channel.Capabilities{AttemptBurst: 1}), false, "RateIsNotNegative"},
 		"limit, no host": {always(channel.Capabilities{MaxInFlight: 1}), false, "LimitIsForAHost"},
 		"changes": {func() channel.Capabilities {
 			calls++

@@ -9,6 +9,13 @@
 // [Config] is the configuration in a subscription, [NewDriver] makes the driver, and [Name] is the
 // name of the channel.
 //
+// # Rate
+//
+// Slack takes one message a second for a channel of a workspace, and short bursts. So the channel
+// asks its caller to begin one attempt a second, three at once. A Dispatcher keeps to that for each
+// endpoint, over all processes. Several subscriptions that post to the same channel of Slack may
+// exceed it together: then Slack answers with Retry-After, and the Dispatcher slows down.
+//
 // # What an answer means
 //
 // The error code in Slack's answer takes precedence over the status, even with a 200:

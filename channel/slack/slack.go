@@ -202,8 +202,19 @@ func readIconURL(r *channelkit.ConfigReader, name string) string {
 	return s
 }
 
-// Capabilities are those of the webhook, or of Slack's API.
-func (c *slackChannel) Capabilities() channel.Capabilities { return c.target.Capabilities() }
+// Slack takes one message a second for a channel of a workspace, and short bursts:
+// https://api.slack.com/docs/rate-limits. It does not say how short.
+const (
+	messagesPerSecond = 1
+	messageBurst      = 3
+)
+
+// Capabilities are those of the webhook, or of Slack's API, with the rate that Slack allows.
+func (c *slackChannel) Capabilities() channel.Capabilities {
+	can := c.target.Capabilities()
+	can.AttemptsPerSecond, can.AttemptBurst = messagesPerSecond, messageBurst
+	return can
+}
 
 // Send posts one message.
 func (c *slackChannel) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {

@@ -118,3 +118,16 @@ func TestSlackDefaultMessageLimits(t *testing.T) {
 		assert.NotRegexp(t, `&[a-z]*(\n|$|…)`, text, "no escape is cut in two")
 	}
 }
+
+// Slack takes one message a second for a channel.
+func TestSlackRate(t *testing.T) {
+	t.Parallel()
+	d, err := slack.NewDriver(nil, slack.Options{})
+	require.NoError(t, err)
+	c, err := d.Open([]byte(`{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}`))
+	require.NoError(t, err)
+	can := c.Capabilities()
+	assert.InDelta(t, 1, can.AttemptsPerSecond, 1e-9)
+	assert.Equal(t, 3, can.AttemptBurst)
+	assert.Equal(t, "hooks.slack.com", can.Host)
+}

@@ -14,6 +14,12 @@
 // makes the driver, and [Name] is the name of the channel. [CountSegments] says how many messages a
 // text takes, each of which is charged for.
 //
+// # Rate
+//
+// Providers send a few texts a second from one number, and queue what is more. The channel asks its
+// caller to keep to Options.MessagesPerSecond for each endpoint. Subscriptions that share a number
+// may exceed its rate together.
+//
 // # What an answer means
 //
 // Twilio's error code takes precedence over the status:

@@ -59,10 +59,19 @@ type Options struct {
 	// Timeout bounds one attempt, for all numbers together. Defaults to 30 seconds.
 	Timeout time.Duration
 
+	// MessagesPerSecond is how many texts are sent each second for one subscription's channel, over all
+	// processes. Defaults to 1, which is what Twilio sends from a long code in the USA and Canada; it
+	// sends 3 from a toll-free number and 100 from a short code, and queues what is more. A
+	// subscription may have a limit of its own. [NoRateLimit] leaves it to the provider.
+	MessagesPerSecond float64
+
 	// Library has filters and functions that templates can use beyond Jinja2.
 	// Defaults to none.
 	Library *template.Library
 }
+
+// NoRateLimit is the value of Options.MessagesPerSecond that means that there is no limit.
+const NoRateLimit = -1
 
 // maxNumbers is how many numbers one configuration may have.
 const maxNumbers = 50
@@ -76,9 +85,13 @@ func NewDriver(provider Provider, options Options) (channel.Driver, error) {
 	}
 	settings.Default(&options.MaxSegments, 4)
 	settings.Default(&options.Timeout, 30*time.Second)
+	settings.Default(&options.MessagesPerSecond, 1)
 	var problems event.Problems
 	settings.AtLeast(&problems, "MaxSegments", options.MaxSegments, 1)
 	settings.AtLeast(&problems, "Timeout", options.Timeout, time.Millisecond)
+	if rate := options.MessagesPerSecond; rate != NoRateLimit && !(rate > 0 && rate <= 10_000) {
+		problems.Add("MessagesPerSecond", "must be above 0 and at most 10000, or NoRateLimit")
+	}
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("sms: NewDriver: %w", err)
 	}
@@ -129,11 +142,15 @@ func isE164(s string) bool {
 		strings.Trim(s[1:], "0123456789") == ""
 }
 
-// Capabilities are the Timeout of the Options, the provider's Host, and a text for each
-// number.
+// Capabilities are the Timeout of the Options, the provider's Host, a text for each number, and as
+// many attempts a second as send no more than Options.MessagesPerSecond.
 func (c *smsChannel) Capabilities() channel.Capabilities {
-	return channel.Capabilities{Timeout: c.options.Timeout, Host: c.provider.Host(),
+	can := channel.Capabilities{Timeout: c.options.Timeout, Host: c.provider.Host(),
 		Messages: len(c.numbers)}
+	if rate := c.options.MessagesPerSecond; rate != NoRateLimit {
+		can.AttemptsPerSecond = rate / float64(len(c.numbers))
+	}
+	return can
 }
 
 // Send sends one text to each number that no earlier attempt has reached, one

@@ -471,12 +471,26 @@ func says(name string, want channel.Action, body string) channeltest.Answer {
 		}}
 }
 
+// An attempt sends a text to each number, so there are fewer attempts than texts.
+func TestSMSRate(t *testing.T) {
+	t.Parallel()
+	numbers := `{"phone_numbers": ["+14155550100", "+14155550101", "+14155550102", "+14155550103"]}`
+	for given, want := range map[float64]float64{0: 0.25, 100: 25, sms.NoRateLimit: 0} {
+		c, err := smsDriver(t, &texts{}, sms.Options{MessagesPerSecond: given}).Open([]byte(numbers))
+		require.NoError(t, err)
+		can := c.Capabilities()
+		assert.InDelta(t, want, can.AttemptsPerSecond, 1e-9)
+		assert.Zero(t, can.AttemptBurst)
+	}
+}
+
 func TestNewDriverProblems(t *testing.T) {
 	t.Parallel()
-	_, err := sms.NewDriver(&texts{}, sms.Options{MaxSegments: -1, Timeout: -1})
+	_, err := sms.NewDriver(&texts{}, sms.Options{MaxSegments: -1, Timeout: -1, MessagesPerSecond: -2})
 	assert.EqualError(
 		t,
 		err,
-		"sms: NewDriver: invalid: MaxSegments: must be at least 1, is -1; Timeout: must be at least 1ms, is -1ns",
+		"sms: NewDriver: invalid: MaxSegments: must be at least 1, is -1; Timeout: must be at least 1ms, is -1ns; "+
+			"MessagesPerSecond: must be above 0 and at most 10000, or NoRateLimit",
 	)
 }

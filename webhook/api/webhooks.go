@@ -69,13 +69,16 @@ func (a *API) updateSubscription(r *request) (*response, error) {
 		return nil, p
 	}
 	checkUpdatedID(p, r, updated)
-	setsRetry := hasMember(r.body, "retry")
+	setsRetry, setsLimit := hasMember(r.body, "retry"), hasMember(r.body, "rate_limit")
 	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		found := *p
 		found.list = slices.Clone(p.list)
 		sub := updated.Clone()
 		if !setsRetry { // as clients do that know the contract's fields only
 			sub.Retry = stored.Retry.Clone()
+		}
+		if !setsLimit {
+			sub.RateLimit = stored.RateLimit.Clone()
 		}
 		return a.updated(&found, sub, stored)
 	})
@@ -224,7 +227,7 @@ func (a *API) readSubscription(p *problems, body []byte) *webhook.Subscription {
 	if active := o.boolean("is_active"); active != nil {
 		sub.Paused = !*active
 	}
-	sub.Retry = readRetry(p, o)
+	sub.Retry, sub.RateLimit = readRetry(p, o), readRateLimit(p, o)
 	o.text("internal_id")
 	o.text("description")
 	o.time("created_at")
@@ -262,6 +265,23 @@ func readRetry(p *problems, o *object) *webhook.Retry {
 		return nil // the problems say why
 	}
 	return retry
+}
+
+// readRateLimit reads the rate limit of a webhook, nil if it has none.
+func readRateLimit(p *problems, o *object) *webhook.RateLimit {
+	raw := o.get("rate_limit")
+	if raw == nil {
+		return nil
+	}
+	members := p.object(o.at("rate_limit"), raw)
+	if members == nil {
+		return nil
+	}
+	limit := new(webhook.RateLimit)
+	members.read("per_second", "number", &limit.PerSecond)
+	members.read("burst", "integer", &limit.Burst)
+	members.end()
+	return limit
 }
 
 // hasMember reports whether the body, an object, has the member, null or not.

@@ -328,6 +328,41 @@ func TestRetryIsAnExtension(t *testing.T) {
 	}
 }
 
+func TestRateLimitIsAnExtension(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	with := func(limit string) string {
+		return strings.Replace(plainSubscription, `"plain"`, `"plain", "rate_limit": `+limit, 1)
+	}
+	const limit = `{"per_second": 0.5, "burst": 3}`
+	path := prefix + "/" + f.create(with(limit))
+	shown := func(a *answer) string {
+		raw, err := json.Marshal(a.want(http.StatusOK)["rate_limit"])
+		require.NoError(t, err)
+		return string(raw)
+	}
+	assert.JSONEq(t, limit, shown(f.do("GET", path, "")))
+	assert.JSONEq(t, limit, shown(f.do("PUT", path, plainSubscription)),
+		"a client that does not know it keeps it")
+	assert.JSONEq(t, limit, shown(f.do("PATCH", path, `{"is_active": false}`)))
+	assert.JSONEq(t, `{"per_second": 7}`, shown(f.do("PUT", path, with(`{"per_second": 7}`))))
+	assert.Equal(t, "null", shown(f.do("PATCH", path, `{"rate_limit": null}`)))
+	assert.JSONEq(t, limit, shown(f.do("PATCH", path, `{"rate_limit": `+limit+`}`)))
+	assert.Equal(t, "null", shown(f.do("PUT", path, with(`null`))))
+
+	for body, want := range map[string][]string{
+		`5`:  {"body.rate_limit: object_type"},
+		`{}`: {"body.rate_limit.per_second: value_error"},
+		`{"per_second": "1", "burst": 1.5, "per_minute": 1}`: {
+			"body.rate_limit.per_second: number_type", "body.rate_limit.burst: integer_type",
+			"body.rate_limit.per_minute: extra_forbidden"},
+		`{"per_second": 10001, "burst": -1}`: {
+			"body.rate_limit.per_second: value_error", "body.rate_limit.burst: value_error"},
+	} {
+		assert.Equal(t, want, f.do("POST", prefix+"/", with(body)).problems(), body)
+	}
+}
+
 func TestPatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})

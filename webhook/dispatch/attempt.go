@@ -10,6 +10,7 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
 // result is what an attempt means for its delivery and for its endpoint.
@@ -140,8 +141,13 @@ func (r *run) attempt(t *task) (result, bool) {
 		return res, settle
 	}
 	t.names = entry.names(t.Endpoint.Channel)
-	if !d.queue.TryBegin(&t.item, entry.channels[t.Endpoint.Channel].host) {
+	to := entry.channels[t.Endpoint.Channel]
+	switch d.queue.TryBegin(&t.item, to.host, to.rate) {
+	case fairqueue.Begun:
+	case fairqueue.QueuedAgain:
 		return result{queuedAgain: true}, false
+	case fairqueue.Rejected:
+		return requeue(t), true
 	}
 	if t.Lost > 0 && !r.noteStart(t) {
 		return requeue(t), d.leases.owns(t, d.clock.latest())
@@ -196,6 +202,9 @@ func (r *run) attempt(t *task) (result, bool) {
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
 	}, retryRules{entry.retry, d.retry}, endedAt))
 	res.settlement.Progress, res.revision = progress, entry.revision
+	if throttles(err) {
+		d.queue.Throttle(&t.item, res.observed.RetryAfter)
+	}
 	d.observeReach(t, entry.channels[t.Endpoint.Channel].host.Name, res.observed.Health)
 	if t.Probe != nil {
 		d.settleAsProbe(&res, endedAt)

@@ -63,6 +63,7 @@ type openedChannel struct {
 	err          error
 	capabilities channel.Capabilities
 	host         fairqueue.HostKey // that attempts go to, if the channel says so
+	rate         fairqueue.Rate    // the subscription's, or the channel's own
 	timeout      time.Duration     // that Send enforces; zero is none
 	// noDriver says that this process has no driver of the channel's name; another process may have
 	// one.
@@ -91,6 +92,7 @@ func (c *channelCache) open(sub *webhook.Subscription) (map[string]openedChannel
 			continue // Validate says so
 		}
 		ch := c.openOne(cfg)
+		ch.rate = rateOf(sub.RateLimit, ch.capabilities)
 		p.AddError(fmt.Sprintf("channels[%d]", i), ch.err)
 		ch.noDriver = !known
 		opened[keys[i]] = ch

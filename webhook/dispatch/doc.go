@@ -92,6 +92,31 @@
 //   - At one endpoint, three deliveries that were never attempted go before one that has failed
 //     before.
 //
+// # Rate limits
+//
+// A subscription may say how many attempts begin at each of its channels: see
+// [webhook.RateLimit]. Channels may have a limit of their own ([channel.Capabilities]), as slack and
+// sms do, which that of the subscription replaces. These are the rules:
+//
+//   - All processes share the limit through the store. In any time of length t, at most Burst +
+//     PerSecond × (t + 1 s) attempts begin, whatever the number of processes. To that comes by how
+//     much they differ about the time of the store's clock.
+//   - A process takes permits for up to a second, with one write for all endpoints that need some. A
+//     permit that it does not use within a second is lost.
+//   - Processes that want more than there is take turns, and get about the same. A burst after a
+//     pause goes to the one that asks first.
+//   - A delivery that waits for a permit uses up no attempt, no worker and no place. What cannot
+//     begin within ten seconds or so stays in the store, for any process.
+//   - 429, and any answer with Retry-After, halves the rate for all processes, down to a 32nd of the
+//     limit, and stops all attempts for that time, up to a minute. The rate grows again by a
+//     twentieth of the limit each 10 seconds. Without a limit such an answer slows each process for
+//     itself: see below.
+//   - While the store does not answer, endpoints with a limit get no attempts.
+//   - Tests ([Dispatcher.SendTest]) do not count: Config.Tests bounds them.
+//
+// ProcessStats.RateLimited counts the endpoints that wait. Hooks.Throttled tells of each rate that
+// was lowered.
+//
 // # Endpoints that fail
 //
 // Each [webhook.Endpoint] has a queue of its own, with a circuit breaker:
@@ -203,6 +228,7 @@
 //   - attempt.go, try.go, task.go: one attempt, and the call of its channel
 //   - decide.go, retry.go: what follows from an attempt; the retry policies
 //   - expiry.go: deliveries whose time to live has ended
+//   - rates.go: permits of endpoints with a rate limit
 //   - lifecycle.go, endpoints.go: endpoints that become degraded, disabled and healthy, by what
 //     attempts say, and by hand
 //   - reach.go: whether this process reaches anything

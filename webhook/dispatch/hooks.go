@@ -72,6 +72,10 @@ type Hooks struct {
 	// same time: the Revision of the states tells their order.
 	HealthChanged func(context.Context, HealthChange)
 
+	// Throttled is called when an endpoint with a rate limit has refused an attempt because there are
+	// too many (429), and the store has lowered its rate for all processes.
+	Throttled func(context.Context, Throttled)
+
 	// Attempted is called after each attempt, once its result is stored, from one goroutine at a
 	// time. Up to 4096 calls can wait for it; then no further results are stored until it returns.
 	// It is not called for a result that the store refused because it came too late.
@@ -209,6 +213,17 @@ type HealthChange struct {
 	Before, After webhook.EndpointState
 	// EventType is that of the event whose attempt has changed it. Empty if a person has.
 	EventType string
+}
+
+// Throttled describes an endpoint whose rate was lowered: see "Rate limits" in the package
+// documentation.
+type Throttled struct {
+	Endpoint webhook.Endpoint
+	// Limit is the rate limit of the endpoint, and PerSecond the rate that is in force now.
+	Limit     webhook.RateLimit
+	PerSecond float64
+	// RetryAfter is how long the endpoint has asked to be left alone; zero if it did not say.
+	RetryAfter time.Duration
 }
 
 // Result describes an attempt and what follows from it.

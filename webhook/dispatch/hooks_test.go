@@ -137,6 +137,8 @@ func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send chann
 	require.NoError(t, err)
 	b := &testBench{Dispatcher: d, store: store}
 	sub := b.subscribe(t, "*")
+	sub.RateLimit = &webhook.RateLimit{PerSecond: 100}
+	require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 	stop := b.run(t)
 	synctest.Wait()
 	b.emit(t, event.ObjectCreated)

@@ -29,6 +29,7 @@ func JoinHooks(hooks ...Hooks) Hooks {
 			RunDrain:      join(all.RunDrain, h.RunDrain),
 			RunEnd:        join(h.RunEnd, all.RunEnd),
 			HealthChanged: join(all.HealthChanged, h.HealthChanged),
+			Throttled:     join(all.Throttled, h.Throttled),
 			Attempted:     joinResult(all.Attempted, h.Attempted),
 		}
 	}

@@ -118,6 +118,7 @@ func (r *run) run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { r.claimLoop(ctx) })
 	loops.Go(func() { r.pruneLoop(ctx) })
+	loops.Go(func() { r.permitLoop(ctx) })
 	if listener := d.store.Capabilities().Notifications; listener != nil {
 		loops.Go(func() { r.listenLoop(ctx, listener) })
 	}

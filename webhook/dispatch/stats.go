@@ -54,6 +54,9 @@ type ProcessStats struct {
 	// because they keep failing: their breaker is open or half-open. Those that have become degraded
 	// by that are in Totals.DegradedEndpoints.
 	TrippedBreakers int
+	// RateLimited counts the endpoints for which this process has deliveries in memory that wait for
+	// their rate limit.
+	RateLimited int
 	// LastClaim is when the store last answered a claim, or when this process last had no room for
 	// more, so that it did not need to ask. Zero if neither has happened.
 	LastClaim time.Time
@@ -85,7 +88,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 		Running: d.running.Load() != nil, Workers: queue.Workers,
 		InFlight: queue.FastSlotsUsed + queue.GeneralSlotsUsed,
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
-		TrippedBreakers: queue.TrippedBreakers,
+		TrippedBreakers: queue.TrippedBreakers, RateLimited: queue.WaitForPermits,
 	}
 	p.Held, p.OldestHeld = d.leases.countAndOldest()
 	if at := d.claims.lastAnswer(); !at.IsZero() {

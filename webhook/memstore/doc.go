@@ -30,7 +30,7 @@
 //   - store.go: Store, and a delivery's way from heap to heap
 //   - subscriptions.go: subscriptions, their lists and endpoints
 //   - queue.go: Enqueue, Claim, Settle and the rest of the queue; transactions
-//   - endpoints.go: the states of endpoints
+//   - endpoints.go: the states of endpoints, and their permits
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune
 //   - hourly.go, totals.go: figures by hour; what is unfinished or dead

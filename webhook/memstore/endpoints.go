@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
@@ -48,6 +49,24 @@ func (s *Store) EndpointStates(
 		return compareEndpoints(a.Endpoint, b.Endpoint)
 	})
 	return found[:min(q.PageSize(), len(found))], nil
+}
+
+// TakePermits implements [webhook.RateStore].
+func (s *Store) TakePermits(
+	ctx context.Context, now time.Time, requests []webhook.PermitRequest,
+) ([]webhook.PermitGrant, error) {
+	if err := ctx.Err(); err != nil || len(requests) == 0 {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	grants := make([]webhook.PermitGrant, len(requests))
+	for i := range requests {
+		if e := s.endpoints[requests[i].Endpoint]; e != nil {
+			grants[i] = e.rate.Take(now, &requests[i])
+		}
+	}
+	return grants, nil
 }
 
 func compareEndpoints(a, b webhook.Endpoint) int {

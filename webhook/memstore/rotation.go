@@ -4,6 +4,7 @@ import (
 	"container/list"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/bucket"
 )
 
 // endpoint is one channel of one subscription with its unfinished deliveries. Its
@@ -14,6 +15,7 @@ type endpoint struct {
 	subscription *subscription
 	due          dueHeap
 	state        webhook.EndpointState
+	rate         bucket.Bucket
 	// paused says that the subscription is, or that the endpoint is disabled.
 	paused bool
 	// orphaned says that the subscription was deleted, or lost this channel.

@@ -104,6 +104,8 @@ func newGauges(cfg Config, errors prometheus.Counter) gauges {
 		func(p *dispatch.ProcessStats) float64 { return float64(p.QueuedBytes) })
 	one("tripped_breakers", "Endpoints whose breaker is open or half-open in this process.",
 		func(p *dispatch.ProcessStats) float64 { return float64(p.TrippedBreakers) })
+	one("rate_limited_endpoints", "Endpoints with deliveries in memory that wait for their rate limit.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.RateLimited) })
 	one("last_claim_timestamp_seconds",
 		"When the store last answered a claim of this process, in seconds since 1970; 0 is never.",
 		func(p *dispatch.ProcessStats) float64 {

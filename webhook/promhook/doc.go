@@ -39,7 +39,7 @@
 // Those of the process are to be summed:
 //
 //	running, workers, attempts_in_flight, deliveries_held, deliveries_queued, queued_bytes,
-//	tripped_breakers, last_claim_timestamp_seconds
+//	tripped_breakers, rate_limited_endpoints, last_claim_timestamp_seconds
 //
 // # Labels
 //

@@ -77,6 +77,7 @@
 //   - seal.go: the Sealer, opening and sealing configs, Reseal
 //   - routes.go: which subscriptions an event goes to
 //   - endpoints.go: the states of endpoints
+//   - rates.go: permits of endpoints with a rate limit
 //   - enqueue.go, trace.go: storing events and deliveries, and the traces of events
 //   - fanout.go: storing the deliveries of an event that matches many piece by piece
 //   - claim.go: claims: the walk, what they skip, and leases

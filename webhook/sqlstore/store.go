@@ -62,6 +62,7 @@ type Store struct {
 	claim         claimStatements
 	leasing       leaseStatements
 	endpoints     endpointStatements
+	rates         rateStatements
 	settle        settleStatements
 	history       historyStatements
 	prune         pruneStatements
@@ -124,6 +125,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		claim:         newClaimStatements(x),
 		leasing:       newLeaseStatements(x),
 		endpoints:     newEndpointStatements(x),
+		rates:         newRateStatements(x),
 		settle:        newSettleStatements(x),
 		history:       newHistoryStatements(x),
 		prune:         newPruneStatements(x),

@@ -18,14 +18,14 @@ type subscriptionStatements struct {
 }
 
 const subscriptionColumns = `id, organization_id, name, event_types, channels, paused,
-	created_at, updated_at, revision, retry`
+	created_at, updated_at, revision, retry, rate_limit`
 
 func newSubscriptionStatements(x expander) subscriptionStatements {
 	return subscriptionStatements{
 		insert: x.sql(`INSERT INTO {p}webhooks (` + subscriptionColumns + `)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?,
-			updated_at = ?, retry = ?, revision = revision + 1
+			updated_at = ?, retry = ?, rate_limit = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
 		remove: x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?
 			AND revision BETWEEN ? AND ?`),
@@ -54,14 +54,23 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 func (s *Store) CreateSubscription(
 	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
 ) error {
-	eventTypes, channels, retry, err := s.encodeSubscription(ctx, sub)
+	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
+	if err != nil {
+		return err
+	}
+	retry, err := encodeOptional(sub.Retry)
+	if err != nil {
+		return err
+	}
+	limit, err := encodeOptional(sub.RateLimit)
 	if err != nil {
 		return err
 	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes,
 			channels,
-			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt), retry)
+			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt), retry,
+			limit)
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
@@ -118,13 +127,21 @@ func (s *Store) querySubscriptions(
 func (s *Store) UpdateSubscription(
 	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
 ) error {
-	eventTypes, channels, retry, err := s.encodeSubscription(ctx, sub)
+	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
+	if err != nil {
+		return err
+	}
+	retry, err := encodeOptional(sub.Retry)
+	if err != nil {
+		return err
+	}
+	limit, err := encodeOptional(sub.RateLimit)
 	if err != nil {
 		return err
 	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused),
-			micros(sub.UpdatedAt), retry,
+			micros(sub.UpdatedAt), retry, limit,
 			sub.ID, sub.OrganizationID, sub.Revision)
 		if err != nil {
 			return err
@@ -309,28 +326,30 @@ func (s *Store) newEndpointID(ctx context.Context, q Querier, organizationID str
 
 func (s *Store) encodeSubscription(
 	ctx context.Context, sub *webhook.Subscription,
-) (eventTypes, channels string, retry any, err error) {
+) (eventTypes, channels string, err error) {
 	types, err := json.Marshal(sub.EventTypes)
 	if err != nil {
-		return "", "", nil, err
-	}
-	if sub.Retry != nil {
-		policy, err := json.Marshal(sub.Retry)
-		if err != nil {
-			return "", "", nil, err
-		}
-		retry = string(policy)
+		return "", "", err
 	}
 	channels, err = s.encodeChannels(ctx, sub)
-	return string(types), channels, retry, err
+	return string(types), channels, err
+}
+
+// encodeOptional returns the JSON of what a column has, or nil, which is NULL.
+func encodeOptional[T any](value *T) (any, error) {
+	if value == nil {
+		return nil, nil
+	}
+	encoded, err := json.Marshal(value)
+	return string(encoded), err
 }
 
 func scanSubscription(rows scanner) (*storedSubscription, error) {
 	var w storedSubscription
-	var eventTypes, retry []byte
+	var eventTypes, retry, limit []byte
 	var paused, createdAt, updatedAt int64
 	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &w.channels, &paused, &createdAt,
-		&updatedAt, &w.Revision, &retry)
+		&updatedAt, &w.Revision, &retry, &limit)
 	if err != nil {
 		return nil, err
 	}
@@ -341,6 +360,11 @@ func scanSubscription(rows scanner) (*storedSubscription, error) {
 	if retry != nil {
 		if err := json.Unmarshal(retry, &w.Retry); err != nil {
 			return nil, fmt.Errorf("sqlstore: subscription %s: its retry policy: %w", w.ID, err)
+		}
+	}
+	if limit != nil {
+		if err := json.Unmarshal(limit, &w.RateLimit); err != nil {
+			return nil, fmt.Errorf("sqlstore: subscription %s: its rate limit: %w", w.ID, err)
 		}
 	}
 	return &w, w.decodeChannels()
@@ -374,7 +398,7 @@ func newListingStatements(x expander) listingStatements {
 	return listingStatements{
 		page: x.sql(`SELECT ` + subscriptionColumns + page),
 		types: x.sql(`SELECT id, organization_id, '', event_types, '[]', paused, created_at, updated_at,
-			revision, null` + page),
+			revision, null, null` + page),
 		count: x.sql(`SELECT count(*)` + organization),
 	}
 }

@@ -26,6 +26,7 @@
 //   - settle.go: results of attempts
 //   - lifecycle.go: pausing and deleting subscriptions
 //   - endpoints.go: the states of endpoints: healthy, degraded, disabled
+//   - rates.go: permits of endpoints with a rate limit
 //   - history.go: queries of deliveries, Replay, Cancel
 //   - prune.go: Prune
 //   - statistics.go, hourly.go, totals.go: Statistics, and the totals of deliveries

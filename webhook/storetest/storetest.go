@@ -74,6 +74,7 @@ func Run(t *testing.T, h Harness) {
 		{"Settle", settleCases()},
 		{"Pause", pauseCases()},
 		{"Endpoints", endpointCases()},
+		{"Rates", rateCases()},
 		{"Removal", removalCases()},
 		{"History", historyCases()},
 		{"Replay", replayCases()},

@@ -42,6 +42,7 @@ func keepsEveryField(f *fixture) {
 	want.Retry = &webhook.Retry{
 		Delays: []time.Duration{0, time.Minute}, MaxAttempts: 3, MaxAge: time.Hour,
 	}
+	want.RateLimit = &webhook.RateLimit{PerSecond: 0.125, Burst: 7}
 	want.UpdatedAt = start().Add(time.Hour + 999_999*tick)
 	want.Channels[0].Configs = json.RawMessage(
 		`{"z":1,"a":{"big":12345678901234567890.10,"list":[1,"<&>",null]},"nul":"\u0000"}`)
@@ -126,6 +127,7 @@ func updateReplaces(f *fixture) {
 	update.ID, update.Name, update.Paused, update.Revision = sub.ID, "Renamed", true, sub.Revision
 	update.EventTypes = []event.Pattern{"invoice.paid"}
 	update.Retry = &webhook.Retry{MaxAttempts: 1}
+	update.RateLimit = &webhook.RateLimit{PerSecond: 1}
 	update.CreatedAt, update.UpdatedAt = start().Add(time.Hour), start().Add(2*time.Hour)
 	require.NoError(f.t, f.UpdateSubscription(f.ctx, update, webhook.Quota{}))
 	require.Greater(f.t, update.Revision, sub.Revision,
@@ -136,13 +138,14 @@ func updateReplaces(f *fixture) {
 	update.CreatedAt = sub.CreatedAt // which an update keeps
 	f.requireSameSubscription(update, got)
 
-	update.Name, update.Retry = "Renamed again", nil
+	update.Name, update.Retry, update.RateLimit = "Renamed again", nil, nil
 	require.NoError(f.t, f.UpdateSubscription(f.ctx, update, webhook.Quota{}),
 		"the revision that an update sets is the one the next update is based on")
 	require.Equal(f.t, sub.Revision+2, update.Revision, "the revision counts the updates")
 	got, err = f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
 	require.Nil(f.t, got.Retry, "an update can remove the retry policy")
+	require.Nil(f.t, got.RateLimit, "an update can remove the rate limit")
 }
 
 func updateConflict(f *fixture) {
@@ -386,6 +389,7 @@ func listMany(f *fixture) {
 func subscriptionsAreCopies(f *fixture) {
 	mine := hook()
 	mine.Retry = &webhook.Retry{Delays: []time.Duration{time.Minute}}
+	mine.RateLimit = &webhook.RateLimit{PerSecond: 1}
 	want := mine.Clone()
 	want.Revision = want.CreatedAt.UnixMicro()
 	f.create(mine)
@@ -393,6 +397,7 @@ func subscriptionsAreCopies(f *fixture) {
 		sub.Name, sub.Paused, sub.EventTypes[0], sub.Channels[0].Channel = "Changed", true, "x.y", "slack"
 		copy(sub.Channels[0].Configs, `{"evil":1}`)
 		sub.Retry.Delays[0] = time.Hour
+		sub.RateLimit.PerSecond = 2
 	}
 	scribble(mine)
 	for range 2 {

@@ -119,9 +119,11 @@ func TestRetryOfAWebhook(t *testing.T) {
 		MaxAttempts: 3,
 		MaxAge:      24 * time.Hour,
 	}
+	sub.RateLimit = &webhook.RateLimit{PerSecond: 0.5, Burst: 3}
 	created, err := c.Create(ctx, sub)
 	require.NoError(t, err)
 	assert.Equal(t, sub.Retry, created.Retry)
+	assert.Equal(t, sub.RateLimit, created.RateLimit)
 	list, err := c.List(ctx)
 	require.NoError(t, err)
 	assert.Equal(t, sub.Retry, list[0].Retry)
@@ -133,6 +135,12 @@ func TestRetryOfAWebhook(t *testing.T) {
 	updated.Retry = &webhook.Retry{MaxAttempts: 1}
 	updated, err = c.Update(ctx, &updated.Subscription)
 	require.NoError(t, err)
+	assert.Equal(t, &webhook.Retry{MaxAttempts: 1}, updated.Retry)
+	assert.Equal(t, sub.RateLimit, updated.RateLimit)
+	updated.RateLimit = nil
+	updated, err = c.Update(ctx, &updated.Subscription)
+	require.NoError(t, err)
+	assert.Nil(t, updated.RateLimit)
 	assert.Equal(t, &webhook.Retry{MaxAttempts: 1}, updated.Retry)
 
 	updated.Retry = nil // as Dispatcher.UpdateSubscription does

@@ -12,7 +12,8 @@ CREATE TABLE {p}webhooks (
     created_at      bigint  NOT NULL,
     updated_at      bigint  NOT NULL,
     revision        bigint  NOT NULL,
-    retry           text              -- JSON; NULL leaves it to the Dispatcher
+    retry           text,             -- JSON; NULL leaves it to the Dispatcher
+    rate_limit      text              -- JSON; NULL leaves it to its channels
 );
 CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
@@ -30,7 +31,8 @@ CREATE TABLE {p}endpoints (
     health_since    bigint,           -- NULL if it was always healthy
     health_revision bigint  NOT NULL DEFAULT 0, -- raised by every change of the five columns
     probe_at        bigint,           -- when the next probe may be made; NULL unless it is degraded
-    health_details  text              -- JSON: see endpoints.go
+    health_details  text,             -- JSON: see endpoints.go
+    rate            text              -- JSON: a bucket.Bucket; NULL before its first permit
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id, id);
@@ -199,7 +201,8 @@ CREATE VIEW {p}subscriptions_view AS
             WHERE p.webhook_id = w.id AND p.state < 2) AS channels,
         w.paused = 1 AS paused, w.revision, w.retry::json AS retry,
         timestamptz 'epoch' + w.created_at * interval '1 microsecond' AS created_at,
-        timestamptz 'epoch' + w.updated_at * interval '1 microsecond' AS updated_at
+        timestamptz 'epoch' + w.updated_at * interval '1 microsecond' AS updated_at,
+        w.rate_limit::json AS rate_limit
     FROM {p}webhooks w;
 
 CREATE VIEW {p}endpoints_view AS

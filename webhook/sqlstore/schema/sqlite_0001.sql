@@ -14,7 +14,8 @@ CREATE TABLE {p}webhooks (
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
     revision        INTEGER NOT NULL,
-    retry           TEXT              -- JSON; NULL leaves it to the Dispatcher
+    retry           TEXT,             -- JSON; NULL leaves it to the Dispatcher
+    rate_limit      TEXT              -- JSON; NULL leaves it to its channels
 );
 CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
@@ -32,7 +33,8 @@ CREATE TABLE {p}endpoints (
     health_since    INTEGER,          -- NULL if it was always healthy
     health_revision INTEGER NOT NULL DEFAULT 0, -- raised by every change of the five columns
     probe_at        INTEGER,          -- when the next probe may be made; NULL unless it is degraded
-    health_details  TEXT              -- JSON: see endpoints.go
+    health_details  TEXT,             -- JSON: see endpoints.go
+    rate            TEXT              -- JSON: a bucket.Bucket; NULL before its first permit
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);
@@ -198,7 +200,8 @@ CREATE VIEW {p}subscriptions_view AS
             WHERE webhook_id = w.id AND state < 2 ORDER BY id) p) AS channels,
         w.paused, w.revision, w.retry,
         strftime('%Y-%m-%dT%H:%M:%fZ', w.created_at / 1e6, 'unixepoch') AS created_at,
-        strftime('%Y-%m-%dT%H:%M:%fZ', w.updated_at / 1e6, 'unixepoch') AS updated_at
+        strftime('%Y-%m-%dT%H:%M:%fZ', w.updated_at / 1e6, 'unixepoch') AS updated_at,
+        w.rate_limit
     FROM {p}webhooks w;
 
 CREATE VIEW {p}endpoints_view AS

@@ -31,7 +31,7 @@ func BenchmarkQueue(b *testing.B) {
 		q.Push(batch)
 		for range batch {
 			next := q.Next()
-			q.TryBegin(next, host)
+			q.TryBegin(next, host, fairqueue.Rate{})
 			q.Finish(next, healthy)
 		}
 	}

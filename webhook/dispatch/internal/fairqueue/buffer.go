@@ -22,9 +22,13 @@ func (c *Core[T]) bufferThresholds() bufferThresholds {
 
 // hasRoom reports whether the endpoint may have n more items in the buffer. One that is slow, or
 // new, has no use for more that were never attempted than it can have in flight soon; if it has
-// none of those, it may have n. Those that have failed before must not keep them out.
+// none of those, it may have n. Those that have failed before must not keep them out. The same
+// goes for what an endpoint with a limit cannot begin before long.
 func (e *endpointQueue[T]) hasRoom(t bufferThresholds, n int) bool {
 	if e.speed() != speedFast && len(e.fresh)+e.prefetchReservations > max(4*e.window-n, 0) {
+		return false
+	}
+	if e.rate.PerSecond > 0 && e.len()+e.prefetchReservations > max(e.rate.soon()-n, 0) {
 		return false
 	}
 	return e.len()+e.prefetchReservations+n <= t.endpointItems && e.payloadBytes < t.bytes
@@ -213,7 +217,11 @@ func (t *timeHeap) Pop() any {
 
 // signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
-	if e.hasBacklog && e.len() <= c.limits.BufferedPerEndpoint/4 && !e.breaker.BackingOff(c.now) &&
+	low := c.limits.BufferedPerEndpoint / 4
+	if e.rate.PerSecond > 0 {
+		low = min(low, e.rate.soon()/4)
+	}
+	if e.hasBacklog && e.len() <= low && !e.breaker.BackingOff(c.now) &&
 		e.organization.buffered < dynamicThreshold(c.limits.Buffered, c.buffered)/2 {
 		c.actions.Claim = true
 	}

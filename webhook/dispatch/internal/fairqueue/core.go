@@ -36,6 +36,9 @@ type Core[T any] struct {
 	backlogSomewhere bool  // see MarkBacklogSomewhere
 	claimBlocked     bool  // there was no capacity for the last claim
 
+	permitRequests []*endpointQueue[T] // those that ask for permits
+	permitTimes    permitTimes[T]
+
 	claimTimes      timeHeap // see ClaimAt
 	slotsUsed       slotUsage
 	slowTimeouts    timeoutList[T]
@@ -49,6 +52,8 @@ type Actions struct {
 	StartWorkers int
 	// Claim says that the store may hold due deliveries that fit now.
 	Claim bool
+	// AskForPermits says that PermitRequests has something to return.
+	AskForPermits bool
 	// TickAt is when to call Tick; zero is never. It replaces that of earlier Actions.
 	TickAt time.Time
 }
@@ -60,6 +65,9 @@ func (c *Core[T]) TakeActions() Actions {
 	if c.slowTimeouts.first != nil {
 		a.TickAt = c.slowTimeouts.first.clockStart.Add(slowAfter)
 	}
+	if len(c.permitTimes) > 0 && (a.TickAt.IsZero() || c.permitTimes[0].at.Before(a.TickAt)) {
+		a.TickAt = c.permitTimes[0].at
+	}
 	if len(c.claimTimes) > 0 && (a.TickAt.IsZero() || c.claimTimes[0].Before(a.TickAt)) {
 		a.TickAt = c.claimTimes[0]
 	}
@@ -69,6 +77,7 @@ func (c *Core[T]) TakeActions() Actions {
 // Tick does what it has become time for.
 func (c *Core[T]) Tick(now time.Time) {
 	c.now = now
+	c.wakePermitted()
 	c.markSlow()
 	for len(c.claimTimes) > 0 && !c.claimTimes[0].After(now) {
 		heap.Pop(&c.claimTimes)
@@ -119,6 +128,7 @@ type Item[T any] struct {
 	slot                         slotKind
 	slow                         bool         // it has lasted longer than slowAfter, without pauses
 	finished                     bool         // the attempt is over
+	starting                     bool         // it was taken, and has neither begun nor ended
 	slotHost                     *host[T]     // that the slot is counted for
 	clockStart                   time.Time    // zero until TryBegin; later by what it has waited since
 	clockPauses                  *clockPauses // nil if it has not waited
@@ -144,6 +154,8 @@ type Stats struct {
 	FastSlotsUsed, GeneralSlotsUsed int
 	// KnownEndpoints counts those with something to do, and those whose record is kept.
 	KnownEndpoints int
+	// WaitForPermits counts the endpoints that have something to run, but no permit for it now.
+	WaitForPermits int
 	// TrippedBreakers counts the endpoints whose breaker has opened, and has not closed since.
 	TrippedBreakers int
 	Workers         int // with an attempt in flight, or about to call Next
@@ -169,6 +181,7 @@ func (c *Core[T]) Start() { c.accepting = true }
 // started again.
 func (c *Core[T]) Stop() []T {
 	c.accepting = false
+	c.dropPermitRequests()
 	var unstarted []T
 	for _, e := range c.activeEndpoints {
 		unstarted = append(unstarted, values(c.removeQueued(e))...)
@@ -185,6 +198,7 @@ func (c *Core[T]) Stats() Stats {
 		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
 		FastSlotsUsed: c.slotsUsed.fast, GeneralSlotsUsed: c.slotsUsed.general,
 		KnownEndpoints:  len(c.endpoints),
+		WaitForPermits:  c.waitForPermits(),
 		TrippedBreakers: c.trippedBreakers, Workers: c.workers,
 	}
 }
@@ -279,7 +293,7 @@ func (c *Core[T]) advanceToRunnable(
 ) (*endpointQueue[T], slotKind) {
 	for blocked := 0; !runQueue.empty() && blocked < maxBlockedSkipped; {
 		e := runQueue.head
-		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate {
+		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.hasPermit(e) {
 			e.leaveFIFO()
 			continue
 		}
@@ -310,6 +324,8 @@ func (c *Core[T]) take(e *endpointQueue[T], kind slotKind) *Item[T] {
 	c.countDequeued(item)
 	item.slot, item.slotHost, item.clockStart, item.slow = kind, e.host, time.Time{}, false
 	item.clockPauses, item.finished = nil, false
+	item.starting = true
+	e.starting++
 	c.adjustSlots(item, 1)
 	if e.host != nil {
 		e.host.moveToBack(o)
@@ -321,13 +337,27 @@ func (c *Core[T]) take(e *endpointQueue[T], kind slotKind) *Item[T] {
 	return item
 }
 
-// TryBegin is called before the attempt is made, once it is known where it goes; the zero HostKey
-// is not known. If too many are in flight to that host it returns false: the item is queued again,
-// and the worker goes on with Next.
-func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey) bool {
+// BeginResult is what TryBegin has done.
+type BeginResult int
+
+const (
+	// Begun says that the attempt is to be made.
+	Begun BeginResult = iota
+	// QueuedAgain says that the item has to wait, and is queued again: the worker goes on with Next.
+	QueuedAgain
+	// Rejected says that the item has to wait, but the Core has been stopped: the caller requeues it,
+	// and calls Finish.
+	Rejected
+)
+
+// TryBegin is called before the attempt is made, once it is known where it goes, and which limit the
+// endpoint has; the zero HostKey is not known. The item has to wait if too many are in flight to that
+// host, or if there is no permit. It occupies no slot meanwhile.
+func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey, rate Rate) BeginResult {
 	c.now = now
 	e := item.endpointQueue
 	c.setHost(e, to)
+	c.setRate(e, rate)
 	if item.slotHost != e.host {
 		c.adjustSlots(item, -1)
 		if item.slotHost != nil { // which has a slot again
@@ -335,18 +365,39 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey) bool {
 			defer c.ensureWorker()
 		}
 		if e.host != nil && c.accepting && !c.hostWithinSlotShare(e.host, item.slot, e.speed()) {
-			e.endFlight(item)
-			e.pushFront(item)
-			c.countQueued(item)
-			c.schedule(e)
-			return false
+			c.queueAgain(item)
+			return QueuedAgain
 		}
 		item.slotHost = e.host
 		c.adjustSlots(item, 1)
 	}
+	if !c.usePermit(e) {
+		if !c.accepting {
+			return Rejected
+		}
+		c.adjustSlots(item, -1)
+		c.queueAgain(item)
+		c.wakeForFreedSlot(item)
+		c.ensureWorker()
+		return QueuedAgain
+	}
+	e.endStart(item)
+	if e.rate.PerSecond > 0 {
+		c.schedule(e) // if it may begin more
+	}
 	item.clockStart = now
 	c.slowTimeouts.add(item)
-	return true
+	return Begun
+}
+
+// queueAgain puts an item back to where it was that was taken and has not begun.
+func (c *Core[T]) queueAgain(item *Item[T]) {
+	e := item.endpointQueue
+	e.endStart(item)
+	e.endFlight(item)
+	e.pushFront(item)
+	c.countQueued(item)
+	c.schedule(e)
 }
 
 // FinishResult is what follows from an attempt that is over.
@@ -368,6 +419,7 @@ func (c *Core[T]) Finish(
 ) (finished FinishResult[T]) {
 	c.now = now
 	e := item.endpointQueue
+	e.endStart(item)
 	e.endFlight(item)
 	c.adjustSlots(item, -1)
 	item.finished = true
@@ -420,6 +472,7 @@ func (c *Core[T]) ResetEndpoint(now time.Time, endpoint Endpoint) (removed []T) 
 func (c *Core[T]) reset(e *endpointQueue[T]) []T {
 	removed := values(c.removeQueued(e))
 	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
+	c.setRate(e, Rate{})
 	c.clearFailingSince(e)
 	c.applySpeed(e)
 	c.deactivateIfIdle(e)
@@ -451,7 +504,8 @@ func (c *Core[T]) RescheduleAll(now time.Time) {
 
 // schedule puts the endpoint into the run queue if it has something to run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
-	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate {
+	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate &&
+		c.hasPermit(e) {
 		e.joinFIFO(&e.organization.runQueues[e.appliedSpeed])
 		c.scheduleOrganization(e.organization)
 	}

@@ -27,6 +27,11 @@
 // queued for it meanwhile is requeued: the caller gives it back to the store. The clock of an
 // attempt, which tells whether it is slow, can be paused while the attempt waits for this process.
 //
+// An endpoint may have a limit of how many attempts begin, which all processes share. It runs nothing
+// without a permit: it is in no run queue until the time of the next one. When it has none left, it
+// asks for more, and the caller gets them from the store. It keeps no more in the buffer than can
+// begin in ten seconds.
+//
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints
 // it has to leave out. A delivery that is stored by this process may be prefetched, which means
@@ -49,10 +54,11 @@
 //     nothing, [Queue.MarkBacklogSomewhere]: some endpoints have a backlog, the caller cannot tell
 //     which.
 //   - To claim: [Queue.PlanClaim], [Queue.RecordClaim], [Queue.ClaimAt], [Queue.ClaimSignal].
+//   - Permits: [Queue.AskSignal], [Queue.PermitRequests], [Queue.GrantPermits], [Queue.Throttle].
 //   - [Queue.Stats] and [Queue.BufferEmpty] say how full it is.
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with
 // the attempts that may get slow and the hosts that endpoints wait for, buffer.go the shares of the
-// buffer and the claim budget, and endpoint.go what is known of endpoints and organizations, and
+// buffer and the claim budget, permits.go what endpoints with a limit may begin, and endpoint.go what is known of endpoints and organizations, and
 // for how long.
 package fairqueue

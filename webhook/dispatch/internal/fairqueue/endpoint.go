@@ -12,6 +12,7 @@ import (
 type endpointQueue[T any] struct {
 	speedRecord
 	fifoLinks[*endpointQueue[T]]
+	pacing
 	endpoint             Endpoint
 	organization         *organization[T]
 	host                 *host[T] // nil while it is not known
@@ -127,6 +128,14 @@ func (e *endpointQueue[T]) endFlight(item *Item[T]) {
 	e.inFlight--
 	if item.Retry {
 		e.retriesInFlight--
+	}
+}
+
+// endStart counts an item that has begun, or will not.
+func (e *endpointQueue[T]) endStart(item *Item[T]) {
+	if item.starting {
+		item.starting = false
+		e.starting--
 	}
 }
 

@@ -25,10 +25,21 @@ const (
 func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 	c.now = now
 	for _, e := range c.activeEndpoints {
-		if e.candidate(now, c.limits.InFlightPerEndpoint) == noCandidate {
+		if e.candidate(now, c.limits.InFlightPerEndpoint) == noCandidate || !e.mayStart(now) {
 			continue
 		}
 		if kind, _ := c.slotFor(e); kind != noSlot {
+			return e.endpoint, true
+		}
+	}
+	return Endpoint{}, false
+}
+
+// Forgotten returns an endpoint that could run something if it had a permit, and will get none.
+func (c *Core[T]) Forgotten(now time.Time) (Endpoint, bool) {
+	for _, e := range c.activeEndpoints {
+		if e.candidate(now, c.limits.InFlightPerEndpoint) != noCandidate && !e.mayStart(now) &&
+			!e.asked && e.wakeAt.IsZero() && e.starting == 0 && e.fifo == nil {
 			return e.endpoint, true
 		}
 	}

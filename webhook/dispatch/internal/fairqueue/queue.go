@@ -13,6 +13,7 @@ type Queue[T any] struct {
 	// spawnWorker starts a worker, which calls Next until that returns nil.
 	spawnWorker func()
 	claimSignal chan struct{}
+	askSignal   chan struct{}
 
 	mu        sync.Mutex
 	core      *Core[T]
@@ -23,7 +24,8 @@ type Queue[T any] struct {
 
 // New makes a Queue, which takes in nothing before Start.
 func New[T any](l Limits) *Queue[T] {
-	q := &Queue[T]{claimSignal: make(chan struct{}, 1), core: NewCore[T](l)}
+	q := &Queue[T]{claimSignal: make(chan struct{}, 1),
+		askSignal: make(chan struct{}, 1), core: NewCore[T](l)}
 	q.noWorkers = sync.NewCond(&q.mu)
 	return q
 }
@@ -46,6 +48,12 @@ func (q *Queue[T]) actAndUnlock() {
 	}
 	if actions.Claim {
 		q.SignalClaim()
+	}
+	if actions.AskForPermits {
+		select {
+		case q.askSignal <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -118,10 +126,35 @@ func (q *Queue[T]) Next() *Item[T] {
 }
 
 // TryBegin is [Core.TryBegin].
-func (q *Queue[T]) TryBegin(item *Item[T], to HostKey) bool {
+func (q *Queue[T]) TryBegin(item *Item[T], to HostKey, rate Rate) BeginResult {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.TryBegin(time.Now(), item, to)
+	return q.core.TryBegin(time.Now(), item, to, rate)
+}
+
+// AskSignal receives when PermitRequests has something to return. It is the same channel for the
+// life of the Queue, for one reader.
+func (q *Queue[T]) AskSignal() <-chan struct{} { return q.askSignal }
+
+// PermitRequests is [Core.PermitRequests].
+func (q *Queue[T]) PermitRequests(limit int) []PermitRequest {
+	q.mu.Lock()
+	defer q.actAndUnlock()
+	return q.core.PermitRequests(time.Now(), limit)
+}
+
+// GrantPermits is [Core.GrantPermits].
+func (q *Queue[T]) GrantPermits(grants []PermitGrant) {
+	q.mu.Lock()
+	defer q.actAndUnlock()
+	q.core.GrantPermits(time.Now(), grants)
+}
+
+// Throttle is [Core.Throttle].
+func (q *Queue[T]) Throttle(item *Item[T], retryAfter time.Duration) {
+	q.mu.Lock()
+	defer q.actAndUnlock()
+	q.core.Throttle(time.Now(), item, retryAfter)
 }
 
 // Finish is [Core.Finish].

@@ -381,7 +381,7 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 			q.Push(items(id, 1, to))
 			i := q.Next()
 			require.NotNil(t, i)
-			require.True(t, q.TryBegin(i, fairqueue.HostKey{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(i, fairqueue.HostKey{}, fairqueue.Rate{}))
 			return i
 		}
 		slots := func() [2]int {
@@ -435,7 +435,7 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		for i, e := range []fairqueue.Destination{endpointA, endpointB} {
 			q.Push(items(int64(i+1), 1, e))
 			first := q.Next()
-			require.True(t, q.TryBegin(first, old))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(first, old, fairqueue.Rate{}))
 			q.Finish(first, healthy)
 		}
 		q.Push(items(11, 2, endpointA))
@@ -443,7 +443,7 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		q.Push(items(21, 1, endpointB))
 		require.Nil(t, q.Next(), "the host has one slot")
 
-		require.True(t, q.TryBegin(moved, fairqueue.HostKey{Name: "new.example"}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(moved, fairqueue.HostKey{Name: "new.example"}, fairqueue.Rate{}))
 		assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
 			"one moves too, and one gets the slot that is left")
 	})

@@ -74,11 +74,15 @@ type delivery struct {
 type simulatedEndpoint struct {
 	fairqueue.Destination
 	host     fairqueue.HostKey
+	rate     fairqueue.Rate
+	permits  []time.Time // the times of those that were granted, for permitLife each
 	health   breaker.Health
 	stored   []*delivery
 	queued   int // and reserved
 	inFlight int // and picked
 }
+
+const permitLife = time.Second
 
 // simulation is a model of all around a Core, with accounts of its own.
 type simulation struct {
@@ -128,10 +132,59 @@ func newSimulation(t testing.TB, seed uint64) *simulation {
 			// The first organization has as many endpoints as all others.
 			Destination: endpoint(fmt.Sprint("org", max(i-14, 0)/4), fmt.Sprint("wh", i)),
 			host:        s.hosts[s.random.IntN(len(s.hosts))], health: breaker.Healthy,
+			rate: s.rate(),
 		})
 	}
 	s.core.Start()
 	return s
+}
+
+// rate returns the limit of an endpoint, which a third of them have.
+func (s *simulation) rate() fairqueue.Rate {
+	if s.random.IntN(3) > 0 {
+		return fairqueue.Rate{}
+	}
+	return fairqueue.Rate{PerSecond: float64(1 + s.random.IntN(5)), Burst: 1 + s.random.IntN(5)}
+}
+
+// grant answers what endpoints have asked for: most get some permits, for now or later.
+func (s *simulation) grant() {
+	var grants []fairqueue.PermitGrant
+	for _, r := range s.core.PermitRequests(s.now, 1+s.random.IntN(10)) {
+		s.require(r.Rate.PerSecond > 0 && (r.Want > 0 || r.Throttled), "%v asks for nothing", r.Endpoint)
+		g := fairqueue.PermitGrant{Endpoint: r.Endpoint, Life: permitLife}
+		if s.random.IntN(4) == 0 {
+			g.AskAgain = s.now.Add(time.Duration(s.random.IntN(2000)) * time.Millisecond)
+		} else {
+			g.Permits = 1 + s.random.IntN(5)
+			g.First = s.now.Add(time.Duration(s.random.IntN(1000)) * time.Millisecond)
+			g.Interval = time.Duration(s.random.IntN(300)) * time.Millisecond
+		}
+		for _, e := range s.endpoints {
+			if e.Endpoint == r.Endpoint {
+				for i := range g.Permits {
+					e.permits = append(e.permits, g.First.Add(time.Duration(i)*g.Interval))
+				}
+			}
+		}
+		grants = append(grants, g)
+	}
+	s.core.GrantPermits(s.now, grants)
+}
+
+// usePermit checks that the endpoint may begin an attempt now.
+func (s *simulation) usePermit(e *simulatedEndpoint) {
+	if e.rate.PerSecond == 0 {
+		return
+	}
+	slices.SortFunc(e.permits, time.Time.Compare)
+	for i, at := range e.permits {
+		if !at.After(s.now) && !s.now.After(at.Add(permitLife)) {
+			e.permits = slices.Delete(e.permits, i, i+1)
+			return
+		}
+	}
+	s.require(false, "%v begins an attempt without a permit", e.Endpoint)
 }
 
 // require fails the test unless ok.
@@ -240,6 +293,8 @@ func (s *simulation) step() {
 		s.pass(time.Duration(s.random.IntN(200)) * time.Millisecond)
 	case n < 97:
 		s.core.RescheduleAll(s.now)
+	case n < 99:
+		s.grant()
 	default:
 		s.rare()
 	}
@@ -260,6 +315,9 @@ func (s *simulation) rare() {
 	case n < 30:
 		e := s.endpoints[s.random.IntN(len(s.endpoints))]
 		e.host = s.hosts[s.random.IntN(len(s.hosts))]
+	case n < 33:
+		e := s.endpoints[s.random.IntN(len(s.endpoints))]
+		e.rate = s.rate()
 	case n < 40:
 		for _, d := range s.core.ResetSubscription(s.now, s.endpoints[n-20].Endpoint.SubscriptionID) {
 			s.move(d, queued, inStore)
@@ -428,9 +486,17 @@ func (s *simulation) begin() {
 		return
 	}
 	to := d.endpoint.host
-	if !s.core.TryBegin(s.now, d.item, to) {
+	switch s.core.TryBegin(s.now, d.item, to, d.endpoint.rate) {
+	case fairqueue.Begun:
+		s.usePermit(d.endpoint)
+	case fairqueue.QueuedAgain:
+		s.require(s.open, "queued after Stop")
 		s.move(d, picked, queued)
 		s.workers++
+		return
+	case fairqueue.Rejected:
+		s.require(!s.open, "rejected")
+		s.over(d, picked, breaker.Observation{})
 		return
 	}
 	s.move(d, picked, inFlight)
@@ -449,6 +515,7 @@ func (s *simulation) finish() {
 	observed := breaker.Observation{Health: d.endpoint.health}
 	if observed.Health == breaker.Unhealthy && s.random.IntN(20) == 0 {
 		observed.RetryAfter = time.Duration(s.random.IntN(10)) * time.Second
+		s.core.Throttle(s.now, d.item, observed.RetryAfter)
 	}
 	s.over(d, inFlight, observed)
 }
@@ -522,6 +589,8 @@ func (s *simulation) settle() {
 	if s.open {
 		e, waits := s.core.Runnable(s.now)
 		s.require(!waits, "%v could run", e)
+		e, forgotten := s.core.Forgotten(s.now)
+		s.require(!forgotten, "%v waits for permits that it has not asked for", e)
 	}
 }
 
@@ -533,12 +602,15 @@ func (s *simulation) runOut() {
 		e.health = breaker.Healthy
 	}
 	for round := 0; s.done < s.deliveries; round++ {
-		s.require(round < s.deliveries, "only %d of %d are done", s.done, s.deliveries)
+		s.require(round < 20*s.deliveries, "only %d of %d are done", s.done, s.deliveries)
 		s.pass(time.Minute)
 		for len(s.commits) > 0 {
 			s.commit()
 		}
 		s.claim()
+		s.settle()
+		s.grant()
+		s.pass(500 * time.Millisecond)
 		s.settle()
 		for len(s.picked)+len(s.inFlight) > 0 {
 			s.begin()

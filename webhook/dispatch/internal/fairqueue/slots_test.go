@@ -56,7 +56,7 @@ func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
 		answer := func() {
 			q.Push(items(1, 1, answered))
 			next := q.Next()
-			require.True(t, q.TryBegin(next, fairqueue.HostKey{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(next, fairqueue.HostKey{}, fairqueue.Rate{}))
 			q.Finish(next, healthy)
 		}
 		fastSlots := func() int { return q.Stats().FastSlotsUsed }
@@ -91,7 +91,7 @@ func TestAHostWithALimit(t *testing.T) {
 				known(q, 8, e)
 				q.Push(items(1, 1, e))
 				next := q.Next()
-				require.True(t, q.TryBegin(next, host))
+				require.Equal(t, fairqueue.Begun, q.TryBegin(next, host, fairqueue.Rate{}))
 				q.Finish(next, healthy)
 			}
 		}
@@ -128,19 +128,19 @@ func TestAHostThatIsLeftStillCounts(t *testing.T) {
 		var hanging []*item
 		for range 2 {
 			next := q.Next()
-			require.True(t, q.TryBegin(next, mail))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(next, mail, fairqueue.Rate{}))
 			hanging = append(hanging, next)
 		}
 		elsewhere := q.Next()
-		require.True(t, q.TryBegin(elsewhere, fairqueue.HostKey{Name: "elsewhere.example"}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(elsewhere, fairqueue.HostKey{Name: "elsewhere.example"}, fairqueue.Rate{}))
 		q.Finish(elsewhere, healthy)
 
 		q.Push(items(10, 2, other))
-		require.True(t, q.TryBegin(q.Next(), mail))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(q.Next(), mail, fairqueue.Rate{}))
 		require.Nil(t, q.Next(), "with the two of the other endpoint, three are under way there")
 		for _, i := range hanging {
 			q.Finish(i, healthy)
 		}
-		require.True(t, q.TryBegin(q.Next(), mail))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(q.Next(), mail, fairqueue.Rate{}))
 	})
 }

@@ -1,0 +1,125 @@
+package fairqueue_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
+)
+
+var rate = fairqueue.Rate{PerSecond: 1, Burst: 1}
+
+// learn lets the queue learn of the limit of endpointA, as the first attempt does, and returns its
+// request for permits.
+func learn(t *testing.T, q *queue) fairqueue.PermitRequest {
+	t.Helper()
+	require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), fairqueue.HostKey{}, rate))
+	require.Nil(t, q.Next(), "there is no permit")
+	requests := q.PermitRequests(10)
+	require.Len(t, requests, 1)
+	return requests[0]
+}
+
+func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(slotLimits)
+		known(q, 8, endpointA, endpointB)
+		q.Push(items(1, 5, endpointA))
+		r := learn(t, q)
+		assert.Equal(t, fairqueue.PermitRequest{Endpoint: endpointA.Endpoint, Rate: rate, Want: 5}, r)
+		assert.Empty(t, q.PermitRequests(10), "it asks once")
+		stats := q.Stats()
+		assert.Zero(t, stats.FastSlotsUsed+stats.GeneralSlotsUsed)
+		assert.Equal(t, 1, stats.WaitForPermits)
+		q.Push(items(10, 1, endpointB))
+		other := q.Next()
+		require.NotNil(t, other, "another endpoint has its turn")
+		require.Equal(t, fairqueue.Begun, q.TryBegin(other, fairqueue.HostKey{}, fairqueue.Rate{}))
+
+		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 2,
+			First: time.Now().Add(time.Second), Interval: time.Second, Life: time.Second}})
+		assert.Nil(t, q.Next(), "the time of the first permit has not come")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		first := q.Next()
+		require.NotNil(t, first)
+		assert.Equal(t, int64(1), first.ID, "it has kept its place")
+		assert.Nil(t, q.Next(), "the permit is the first one's")
+		require.Equal(t, fairqueue.Begun, q.TryBegin(first, fairqueue.HostKey{}, rate))
+		assert.Empty(t, q.PermitRequests(10), "there is one left")
+		time.Sleep(2*time.Second + 1)
+		synctest.Wait()
+		assert.Nil(t, q.Next(), "it has lapsed")
+		r = q.PermitRequests(10)[0]
+		assert.Equal(t, 4, r.Want)
+	})
+}
+
+func TestAnEndpointAsksAgainWhenItMay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(slotLimits)
+		q.Push(items(1, 1, endpointA))
+		learn(t, q)
+		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint,
+			AskAgain: time.Now().Add(time.Minute)}})
+		assert.Empty(t, q.PermitRequests(10))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.Len(t, q.PermitRequests(10), 1)
+	})
+}
+
+func TestAThrottledEndpointLosesItsPermits(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(slotLimits)
+	known(q, 8, endpointA)
+	q.Push(items(1, 5, endpointA))
+	learn(t, q)
+	q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 5,
+		First: time.Now(), Life: time.Minute}})
+	one := q.Next()
+	require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.HostKey{}, rate))
+	two := q.Next()
+	q.Throttle(one, time.Minute)
+	assert.Equal(t, fairqueue.QueuedAgain, q.TryBegin(two, fairqueue.HostKey{}, rate))
+	assert.Nil(t, q.Next())
+	r := q.PermitRequests(10)[0]
+	assert.True(t, r.Throttled)
+	assert.Equal(t, time.Minute, r.RetryAfter)
+	q.Throttle(one, 0)
+	q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 5,
+		First: time.Now(), Life: time.Minute}})
+	assert.Nil(t, q.Next(), "that was granted before it was throttled again")
+	assert.True(t, q.PermitRequests(10)[0].Throttled)
+}
+
+func TestStopRejectsWhatHasNoPermit(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(slotLimits)
+	q.Push(items(1, 3, endpointA))
+	one := q.Next()
+	assert.Len(t, q.Stop(), 2)
+	assert.Equal(t, fairqueue.Rejected, q.TryBegin(one, fairqueue.HostKey{}, rate))
+	q.Finish(one, healthy)
+}
+
+// What cannot begin before long is left to other processes, and to the memory of others.
+func TestAnEndpointWithALimitHasAShortQueue(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(slotLimits)
+	known(q, 8, endpointA)
+	q.Push(items(1, 1, endpointA))
+	learn(t, q)
+	n := 0
+	for ; q.ReservePrefetch(endpointA); n++ {
+		require.Less(t, n, 100)
+	}
+	assert.Equal(t, 10, n, "what can begin in ten seconds")
+	assert.Contains(t, q.PlanClaim().SkipEndpoints, endpointA.Endpoint)
+}

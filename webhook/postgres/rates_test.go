@@ -1,0 +1,87 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+// Two processes on one database keep to the limit of an endpoint together.
+func TestProcessesShareARateLimit(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	dsn := schemaDSN(t)
+	limit := webhook.RateLimit{PerSecond: 50, Burst: 10}
+	const events = 60 // a second's, and the burst
+	var mu sync.Mutex
+	var times []time.Time
+	made := make(map[int]int) // by process
+	var stopped sync.WaitGroup
+	processes := make([]*dispatch.Dispatcher, 2)
+	for i := range processes {
+		channels := channel.NewRegistry()
+		require.NoError(t, channels.Register("webhook",
+			channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				times = append(times, time.Now())
+				made[i]++
+				return channel.Result{}, nil
+			})))
+		d, err := dispatch.New(open(t, dsn), dispatch.Config{Channels: channels})
+		require.NoError(t, err)
+		processes[i] = d
+	}
+	require.NoError(t, processes[0].CreateSubscription(ctx, &webhook.Subscription{
+		Name: "all", EventTypes: []event.Pattern{"*"}, RateLimit: &limit,
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
+	}))
+	for _, d := range processes {
+		stopped.Go(func() { assert.NoError(t, d.Run(ctx)) })
+	}
+	var emits sync.WaitGroup
+	for _, d := range processes {
+		emits.Go(func() {
+			for range events / 2 {
+				e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+				e.Namespace = "acme"
+				assert.NoError(t, errorOf(d.Emit(ctx, e)))
+			}
+		})
+	}
+	emits.Wait()
+	eventually(t, "all is delivered", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(times) >= events
+	})
+	cancel()
+	stopped.Wait()
+	assert.Len(t, times, events)
+	assert.Len(t, made, 2, "both have delivered: %v", made)
+	slices.SortFunc(times, time.Time.Compare)
+	// What is measured here is when attempts have begun, not when they were allowed to.
+	const late = 200 * time.Millisecond
+	for i := range times {
+		for j := i; j < len(times); j++ {
+			long := times[j].Sub(times[i]) + webhook.PermitLife + late
+			if float64(j-i+1) > float64(limit.Burst)+limit.PerSecond*long.Seconds() {
+				require.Failf(t, "too many attempts", "%d in %v", j-i+1, times[j].Sub(times[i]))
+			}
+		}
+	}
+	assert.Greater(t, times[events-1].Sub(times[0]), 800*time.Millisecond,
+		"without the limit it takes a few milliseconds")
+}
