@@ -54,7 +54,7 @@ func newItems(tasks []webhook.Task) []*fairqueue.Item[*task] {
 }
 
 func destination(organizationID string, e webhook.Endpoint) fairqueue.Destination {
-	return fairqueue.Destination{Organization: organizationID, Endpoint: fairqueue.Endpoint(e)}
+	return fairqueue.Destination{OrganizationID: organizationID, Endpoint: fairqueue.Endpoint(e)}
 }
 
 // sameSlice reports whether two payloads are one in memory.

@@ -198,7 +198,7 @@ func (s *Store) readStates(
 		states = append(states, state)
 		return err
 	}, statement, args...)
-	return states, s.failed(err)
+	return states, s.mapped(err)
 }
 
 // SetEndpointStates implements [webhook.EndpointStore].
@@ -426,7 +426,7 @@ func (s *Store) repairProbes(
 	}
 	ids, err := collectIDs(ctx, s.read, s.endpoints.ahead, micros(r.ProbesAfter), r.Limit)
 	if err != nil || len(ids) == 0 {
-		return 0, s.failed(err)
+		return 0, s.mapped(err)
 	}
 	var n int64
 	err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {

@@ -132,7 +132,7 @@ func (s *Store) EnqueueTx(
 	e := newEnqueuing(now, events, nil)
 	e.callers = true
 	if err := s.enqueueIn(ctx, q, e); err != nil {
-		return nil, s.failed(err)
+		return nil, s.mapped(err)
 	}
 	return e.emitted(), nil
 }

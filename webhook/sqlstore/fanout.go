@@ -330,7 +330,7 @@ func (s *Store) repairFanOuts(
 	after := micros(r.LeasesAfter)
 	ids, err := collectIDs(ctx, s.read, s.fanOut.anyAhead, after)
 	if err != nil || len(ids) == 0 {
-		return 0, s.failed(err)
+		return 0, s.mapped(err)
 	}
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		ids, err := collectIDs(ctx, q, s.fanOut.ahead, after, r.Limit)
@@ -354,7 +354,7 @@ func (s *Store) writeRouted(
 			return err
 		}
 		if err := s.loadRoutes(ctx, e.organizationIDs); err != nil {
-			return s.failed(err)
+			return s.mapped(err)
 		}
 	}
 }

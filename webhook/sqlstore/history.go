@@ -91,7 +91,7 @@ func (s *Store) Delivery(
 	}, s.history.delivery, int64(id), organizationID)
 	switch {
 	case err != nil:
-		return nil, s.failed(err)
+		return nil, s.mapped(err)
 	case found == nil:
 		return nil, webhook.ErrNotFound
 	}
@@ -148,7 +148,7 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 		err = webhook.ErrNotFound
 	}
 	if err != nil {
-		return nil, s.failed(err)
+		return nil, s.mapped(err)
 	}
 	return payload, nil
 }
@@ -235,7 +235,7 @@ func (s *Store) Deliveries(
 		err = s.listBlocks(ctx, l)
 	}
 	if err != nil {
-		return nil, s.failed(err)
+		return nil, s.mapped(err)
 	}
 	return l.found, nil
 }

@@ -124,11 +124,11 @@ func (s *Store) removeBlocks(ctx context.Context, limit int) error {
 	var notStored int64 // read first, because it may be stored meanwhile
 	some, err := one(ctx, s.read, s.fanOut.oldest, nil, []any{&notStored, new(int64)})
 	if err != nil {
-		return s.failed(err)
+		return s.mapped(err)
 	}
 	var oldest int64
 	if _, err := one(ctx, s.read, s.housekeeping.oldest, nil, []any{&oldest}); err != nil {
-		return s.failed(err)
+		return s.mapped(err)
 	}
 	if some {
 		oldest = min(oldest, notStored)

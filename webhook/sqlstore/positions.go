@@ -47,7 +47,7 @@ func (s *Store) Positions(
 			return err
 		}, s.positions.list, organizationID, subscriptionID)
 	}
-	return list, s.failed(err)
+	return list, s.mapped(err)
 }
 
 // SetPosition implements [webhook.TailStore].

@@ -67,7 +67,7 @@ func (s *Store) repairQueue(
 	// Outside of a transaction, because there is usually nothing to repair.
 	ids, err := collectIDs(ctx, s.read, s.repair.find, append(append(part, part...), r.Limit)...)
 	if err != nil || len(ids) == 0 {
-		return 0, s.failed(err)
+		return 0, s.mapped(err)
 	}
 	var repaired int64
 	err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
@@ -92,7 +92,7 @@ func (s *Store) repairLeases(
 	after := micros(r.LeasesAfter)
 	ahead, err := s.leaseRows(ctx, s.read, s.leasing.anyAhead, after)
 	if err != nil || len(ahead) == 0 {
-		return 0, s.failed(err)
+		return 0, s.mapped(err)
 	}
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		repaired = 0

@@ -229,7 +229,7 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 		return nil
 	}, s.reseal.page, after, resealPage)
 	if err != nil {
-		return p, s.failed(err)
+		return p, s.mapped(err)
 	}
 	var swaps [][]any
 	for _, w := range stale {

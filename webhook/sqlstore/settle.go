@@ -193,7 +193,7 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	}
 	var at int64
 	_, err := one(ctx, s.read, s.clock, nil, []any{&at})
-	return moment(at), s.failed(err)
+	return moment(at), s.mapped(err)
 }
 
 // Start implements [webhook.Queue].

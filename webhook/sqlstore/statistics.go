@@ -200,7 +200,7 @@ func (s *Store) Statistics(
 		err = s.countUnfinished(ctx, f, query)
 	}
 	if err != nil {
-		return webhook.Statistics{}, s.failed(err)
+		return webhook.Statistics{}, s.mapped(err)
 	}
 	return *f, nil
 }
@@ -248,7 +248,7 @@ func (s *Store) HourlyStatistics(
 	first, last := query.SubscriptionID, query.SubscriptionID
 	if query.SubscriptionID == "" {
 		if first, last, page.Next, err = s.hourlyPage(ctx, query); err != nil {
-			return webhook.HourlyPage{}, s.failed(err)
+			return webhook.HourlyPage{}, s.mapped(err)
 		}
 		if last == "" {
 			return page, nil
@@ -270,7 +270,7 @@ func (s *Store) HourlyStatistics(
 		return err
 	}, s.settle.statistics.hours, since, query.OrganizationID, first, last)
 	if err != nil {
-		return webhook.HourlyPage{}, s.failed(err)
+		return webhook.HourlyPage{}, s.mapped(err)
 	}
 	return page, nil
 }

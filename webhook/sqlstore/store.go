@@ -108,7 +108,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 	s := x.store(db, config)
 	if err := s.migrate(ctx, schemaFiles, !config.NoMigrate); err != nil {
 		_ = s.writer.close()
-		return nil, s.failed(err)
+		return nil, s.mapped(err)
 	}
 	return s, nil
 }
@@ -163,7 +163,7 @@ func newExpander(dialect Dialect, prefix string) (expander, error) {
 
 // Close waits for the current transaction and releases the Store's own connection. The database
 // that [New] was given stays open. Do not use the Store afterwards.
-func (s *Store) Close() error { return s.failed(s.writer.close()) }
+func (s *Store) Close() error { return s.mapped(s.writer.close()) }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
@@ -173,7 +173,7 @@ func (s *Store) Capabilities() webhook.Capabilities {
 // Ping implements [webhook.Store]. It reads the version of the tables.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.schemaVersion(ctx, s.read)
-	return s.failed(err)
+	return s.mapped(err)
 }
 
 // write runs fn in a transaction, and again in a new one if it collided with another transaction.
@@ -187,7 +187,7 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querie
 		if err := s.callGuard(); err != nil {
 			return err
 		}
-		err := s.failed(s.writer.do(ctx, fn))
+		err := s.mapped(s.writer.do(ctx, fn))
 		if err == nil {
 			return s.callGuard()
 		}
@@ -205,8 +205,8 @@ func (s *Store) callGuard() error {
 	return s.guard()
 }
 
-// failed returns the error in the form for the caller.
-func (s *Store) failed(err error) error {
+// mapped returns the error in the form for the caller.
+func (s *Store) mapped(err error) error {
 	if err == nil || s.mapError == nil {
 		return err
 	}

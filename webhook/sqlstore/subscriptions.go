@@ -120,7 +120,7 @@ func (s *Store) querySubscriptions(
 		found = append(found, w)
 		return err
 	}, query, args...)
-	return found, s.failed(err)
+	return found, s.mapped(err)
 }
 
 // UpdateSubscription implements [webhook.SubscriptionStore].
@@ -459,7 +459,7 @@ func (s *Store) CountSubscriptions(
 		least, most := pausedBounds(query)
 		_, err := one(ctx, s.read, s.subscriptions.listing.count,
 			[]any{query.OrganizationID, least, most}, []any{&n})
-		return n, s.failed(err)
+		return n, s.mapped(err)
 	}
 	err := s.walkSubscriptions(ctx, query, s.subscriptions.listing.types,
 		func(*storedSubscription) bool {

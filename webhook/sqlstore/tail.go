@@ -68,7 +68,7 @@ type tailEnd struct {
 func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEnd, err error) {
 	var given int64
 	if _, err = one(ctx, s.read, s.tail.given, nil, []any{&given}); err != nil {
-		return end, s.failed(err)
+		return end, s.mapped(err)
 	}
 	if int64(after) >= given {
 		return end, webhook.ErrPosition
@@ -87,13 +87,13 @@ func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEn
 			return err
 		}, s.tail.open)
 		if err != nil {
-			return end, s.failed(err)
+			return end, s.mapped(err)
 		}
 	}
 	var first, began int64
 	found, err := one(ctx, s.read, s.fanOut.oldest, nil, []any{&first, &began})
 	if err != nil {
-		return end, s.failed(err)
+		return end, s.mapped(err)
 	}
 	if found && first <= end.last {
 		end.last, end.held.HeldSince = first-1, moment(began)
@@ -126,7 +126,7 @@ func (s *Store) TailNews(
 	news.TailHeld = end.held
 	ids, err := collectIDs(ctx, s.read, s.tail.news, int64(after), last)
 	if err != nil {
-		return news, s.failed(err)
+		return news, s.mapped(err)
 	}
 	for page := range slices.Chunk(ids, endpointsPage) {
 		err := collect(ctx, s.read, func(row scanner) error {
@@ -136,7 +136,7 @@ func (s *Store) TailNews(
 			return err
 		}, s.tail.owners, s.x.dialect.ints(page))
 		if err != nil {
-			return news, s.failed(err)
+			return news, s.mapped(err)
 		}
 	}
 	return news, nil
@@ -163,7 +163,7 @@ func (s *Store) Tail(ctx context.Context, q webhook.TailQuery) (webhook.TailPage
 	t := &tailing{query: q, at: max(int64(q.After), 0), last: end.last}
 	t.page.TailHeld = end.held
 	if err := s.readTail(ctx, t); err != nil {
-		return webhook.TailPage{}, s.failed(err)
+		return webhook.TailPage{}, s.mapped(err)
 	}
 	t.page.Next = max(q.After, webhook.Position(t.at))
 	return t.page, nil

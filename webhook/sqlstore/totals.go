@@ -76,7 +76,7 @@ func (s *Store) Totals(
 ) (webhook.Totals, error) {
 	t, err := s.readTotals(ctx, micros(now), q)
 	if err != nil {
-		return webhook.Totals{}, s.failed(err)
+		return webhook.Totals{}, s.mapped(err)
 	}
 	return t, nil
 }

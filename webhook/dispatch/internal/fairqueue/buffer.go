@@ -235,7 +235,7 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	byEndpoint, byOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
 	for _, item := range items {
 		byEndpoint[item.Endpoint]++
-		byOrganization[item.Organization]++
+		byOrganization[item.OrganizationID]++
 		bytes += item.PayloadSize.Bytes
 	}
 	skippedEndpoint := make(map[Endpoint]bool, len(b.SkipEndpoints))
@@ -254,7 +254,7 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	limitReached := len(items) >= b.Limit
 	for _, item := range items {
 		if limitReached || byEndpoint[item.Endpoint] >= b.PerEndpoint ||
-			byOrganization[item.Organization] >= b.PerOrganization {
+			byOrganization[item.OrganizationID] >= b.PerOrganization {
 			c.activate(item.Destination).hasBacklog = true
 		}
 	}

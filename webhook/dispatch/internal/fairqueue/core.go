@@ -106,8 +106,8 @@ type Endpoint struct{ SubscriptionID, Channel string }
 
 // Destination is an endpoint and the organization that it belongs to.
 type Destination struct {
-	Organization string
-	Endpoint     Endpoint
+	OrganizationID string
+	Endpoint       Endpoint
 }
 
 // Item is a claimed delivery. The caller sets the exported fields before it pushes the item, and

@@ -287,7 +287,7 @@ const (
 func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 	e, ok := c.endpoints[d.Endpoint]
 	if !ok {
-		o := c.organization(d.Organization)
+		o := c.organization(d.OrganizationID)
 		o.endpointCount++
 		e = &endpointQueue[T]{
 			endpoint: d.Endpoint, organization: o, window: initialWindow, appliedSpeed: speedNeutral,

@@ -42,8 +42,8 @@ func newQueue(l fairqueue.Limits) (*queue, *int) {
 
 func endpoint(organization, subscription string) fairqueue.Destination {
 	return fairqueue.Destination{
-		Organization: organization,
-		Endpoint:     fairqueue.Endpoint{SubscriptionID: subscription, Channel: "webhook"},
+		OrganizationID: organization,
+		Endpoint:       fairqueue.Endpoint{SubscriptionID: subscription, Channel: "webhook"},
 	}
 }
 

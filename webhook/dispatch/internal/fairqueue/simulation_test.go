@@ -220,7 +220,7 @@ func (s *simulation) move(d *delivery, from, to where) {
 	}
 	if (from == picked || from == inFlight) && to != picked && to != inFlight {
 		e.inFlight--
-		s.slots[e.Organization]--
+		s.slots[e.OrganizationID]--
 	}
 	switch to {
 	case queued:
@@ -233,7 +233,7 @@ func (s *simulation) move(d *delivery, from, to where) {
 		d.index = len(s.picked)
 		s.picked = append(s.picked, d)
 		e.inFlight++
-		s.slots[e.Organization]++
+		s.slots[e.OrganizationID]++
 	case inFlight:
 		d.index = len(s.inFlight)
 		s.inFlight = append(s.inFlight, d)
@@ -350,7 +350,7 @@ func (s *simulation) emit() {
 	first := s.endpoints[s.random.IntN(len(s.endpoints))]
 	for range 1 + s.random.IntN(4) {
 		e := s.endpoints[s.random.IntN(len(s.endpoints))]
-		if e.Organization != first.Organization {
+		if e.OrganizationID != first.OrganizationID {
 			e = first
 		}
 		s.deliveries++
@@ -434,12 +434,12 @@ func (s *simulation) claim() {
 	perOrganization := make(map[string]int)
 	for _, i := range s.random.Perm(len(s.endpoints)) {
 		e := s.endpoints[i]
-		if skip[e.Organization] || skip[e.Endpoint] {
+		if skip[e.OrganizationID] || skip[e.Endpoint] {
 			continue
 		}
 		n := min(len(e.stored), b.PerEndpoint, b.Limit-len(list),
-			b.PerOrganization-perOrganization[e.Organization])
-		perOrganization[e.Organization] += n
+			b.PerOrganization-perOrganization[e.OrganizationID])
+		perOrganization[e.OrganizationID] += n
 		list = append(list, e.stored[:n]...)
 		e.stored = e.stored[n:]
 	}
@@ -466,10 +466,10 @@ func (s *simulation) work() {
 	}
 	d := item.Value
 	s.require(d.item == item, "delivery %d has two items", d.id)
-	organization := s.slots[d.endpoint.Organization]
+	organization := s.slots[d.endpoint.OrganizationID]
 	s.require(organization < fairqueue.DynamicThreshold(simulatedLimits.InFlight, used),
 		"organization %q has %d of %d slots, and gets one more",
-		d.endpoint.Organization, organization, used)
+		d.endpoint.OrganizationID, organization, used)
 	s.move(d, queued, picked)
 	s.require(d.endpoint.inFlight <= simulatedLimits.InFlightPerEndpoint,
 		"%d attempts to one endpoint", d.endpoint.inFlight)

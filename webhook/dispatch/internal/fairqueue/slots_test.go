@@ -106,7 +106,7 @@ func TestAHostWithALimit(t *testing.T) {
 			q.Finish(done, healthy)
 			inFlight = append(inFlight[1:], all(q)...)
 			if n := len(inFlight); n == 2 {
-				order = append(order, inFlight[1].Organization)
+				order = append(order, inFlight[1].OrganizationID)
 			}
 		}
 		assert.Equal(t, []string{"first", "second", "first", "second"}, order[:4],
