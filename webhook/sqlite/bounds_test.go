@@ -161,7 +161,8 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state)
 			SELECT i, 'a', 'wh_' || i, 'x', 2 FROM n`,
 		`INSERT INTO webhooks_blocks SELECT i, 0 FROM n`,
-		`INSERT INTO webhooks_statistics SELECT i, 1000000, 0, 1, 1, 1, 1, 1, 1, 1, 1 FROM n`,
+		`INSERT INTO webhooks_statistics (endpoint_id, hour, shard, succeeded, failed, dead, cancelled,
+				duration, last_success, last_failure, last_failed) SELECT i, 1000000, 0, 1, 1, 1, 1, 1, 1, 1, 1 FROM n`,
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT 10000 + 2 * i, 'a', 'evt_' || i, 'a.b', 1, 10001 + 2 * i, x'' FROM n`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, due_at, token)
@@ -301,7 +302,8 @@ func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 	fill(t, db, organizations+endpoints,
 		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state)
 			SELECT `+id+`, `+organization+`, 'wh_' || i, 'x', 0 FROM n`,
-		`INSERT INTO webhooks_routes
+		`INSERT INTO webhooks_routes (organization_id, webhook_id, version, created_at, revision, paused,
+				deleted, event_types, endpoints)
 			SELECT `+organization+`, 'wh_' || i, i, 1, 1, 0, 0, '[]', '[]' FROM n`,
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT i * 2, `+organization+`, 'evt_' || i, 'a.b', 1, i * 2 + 1, x'' FROM n`,

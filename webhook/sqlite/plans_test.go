@@ -214,6 +214,41 @@ func useStates(t *testing.T, s *sqlstore.Store, sub *webhook.Subscription, now t
 	}
 }
 
+// useParking lets deliveries wait for an endpoint that is disabled, and enables it again.
+func useParking(t *testing.T, s *sqlstore.Store) {
+	t.Helper()
+	ctx, now := t.Context(), time.Now()
+	sub := sqltest.NewSubscription()
+	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
+	e := webhook.Endpoint{SubscriptionID: sub.ID, Channel: sub.ChannelKeys()[0]}
+	setHealth(t, s, e, webhook.Disabled, time.Time{})
+	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_parked", Type: "a.b",
+		Payload: []byte(`{}`)}}, nil)
+	require.NoError(t, err)
+	claim := func() []webhook.Task {
+		now = now.Add(2 * time.Second)
+		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10,
+			PerEndpoint: 10, Skip: nil})
+		require.NoError(t, err)
+		return tasks
+	}
+	claim()
+	setHealth(t, s, e, webhook.Degraded, now)
+	require.NotEmpty(t, claim())
+	setHealth(t, s, e, webhook.Healthy, time.Time{})
+	claim()
+}
+
+func setHealth(
+	t *testing.T, s *sqlstore.Store, e webhook.Endpoint, h webhook.Health, probe time.Time,
+) {
+	t.Helper()
+	state, err := s.EndpointState(t.Context(), "", e)
+	require.NoError(t, err)
+	state.Health, state.NextProbe = h, probe
+	require.NoError(t, webhook.SetEndpointState(t.Context(), s, &state, 0))
+}
+
 // settleElsewhere settles deliveries that another process has claimed.
 func settleElsewhere(t *testing.T, s, other *sqlstore.Store) {
 	t.Helper()
@@ -251,6 +286,7 @@ func TestPlans(t *testing.T) {
 	other, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{TablePrefix: "p_"})
 	require.NoError(t, err)
 	settleElsewhere(t, s, other)
+	useParking(t, other)
 	require.NoError(t, other.Close())
 	require.NoError(t, s.Close())
 
@@ -291,7 +327,13 @@ func TestPlans(t *testing.T) {
 		"SEARCH p_webhooks USING COVERING INDEX p_webhooks_listed (organization_id=?)")
 	expect("WITH RECURSIVE walk",
 		"SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND due_at<?)")
-	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id>?)")
+	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_walk (endpoint_id>?)")
+	expect("WITH RECURSIVE unparked",
+		"SEARCH p_deliveries USING INDEX p_deliveries_walk (endpoint_id>?)")
+	expect("d.parked = 0 AND d.endpoint_id IN", "p_deliveries_walk (endpoint_id=?)")
+	expect("d.parked = 1 AND d.endpoint_id = ?", "p_deliveries_parked (endpoint_id=?)")
+	expect("FROM p_endpoints d WHERE d.wake_at <= ?", "p_endpoints_wake (wake_at<?)")
+	expect("coalesce(max(version), 0) FROM p_routes", "p_routes_deleted (organization_id=? AND version<?)")
 	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")

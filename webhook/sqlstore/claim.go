@@ -52,7 +52,8 @@ func newClaimStatements(x expander) claimStatements {
 // are due. Its statements skip that many. If they find deliveries of other endpoints or
 // organizations to skip, Claim skips those too and searches again, up to three times, and then
 // leaves such deliveries out. Before that, Claim stores up to 4,160 deliveries that FanOut should
-// have stored in [webhook.FanOutLease]; if there are more, they are left to the next claim.
+// have stored in [webhook.FanOutLease]; if there are more, they are left to the next claim, and so
+// are those of more than 256 paused or disabled endpoints that have become active since the last one.
 func (s *Store) Claim(
 	ctx context.Context, now time.Time, r webhook.ClaimRequest,
 ) ([]webhook.Task, error) {
@@ -78,6 +79,9 @@ func (s *Store) Claim(
 			if locked, err = s.endLeases(ctx, q, from, at); err != nil {
 				return err
 			}
+			if err = s.wake(ctx, q, at); err != nil {
+				return err
+			}
 			c, err = s.claimIn(ctx, q, at, r)
 			return err
 		})
@@ -89,6 +93,8 @@ func (s *Store) Claim(
 	s.turns.end(c)
 	s.leases.end(at, min(locked, left))
 	s.leases.remember(c.tasks, c.endpointIDs, nil)
+	// If it fails, the next claims are slower. The tasks are the caller's whatever happens.
+	_ = s.park(ctx, at)
 	return c.tasks, nil
 }
 

@@ -34,7 +34,7 @@ func newEndpointStatements(x expander) endpointStatements {
 		find: x.sql(`SELECT id, health, health_revision` + one),
 		get:  x.sql(`SELECT ` + columns + one),
 		set: x.sql(`UPDATE {p}endpoints SET state = ?, health = ?, health_since = ?,
-			health_revision = health_revision + 1, probe_at = ?, health_details = ?
+			health_revision = health_revision + 1, probe_at = ?, health_details = ?, ` + wakes + `
 			WHERE id = ? AND health_revision = ? AND state < 2`),
 		route: x.sql(`SELECT revision, paused, endpoints FROM {p}routes
 			WHERE organization_id = ? AND webhook_id = ? AND deleted = 0`),
@@ -46,8 +46,8 @@ func newEndpointStatements(x expander) endpointStatements {
 		probed: x.sql(`SELECT id, health_since, health_revision, health_details FROM {p}endpoints d
 			WHERE id {in} AND state = 0 AND health = 1 AND probe_at <= ? {skiplocked}`),
 		ahead: x.sql(`SELECT id FROM {p}endpoints WHERE health > 0 AND probe_at > ? LIMIT ?`),
-		probing: x.sql(`UPDATE {p}endpoints SET probe_at = ?, health_revision = health_revision + 1
-			WHERE id {in} AND health = 1`),
+		probing: x.sql(`UPDATE {p}endpoints SET probe_at = ?, health_revision = health_revision + 1,
+			` + wakes + ` WHERE id {in} AND health = 1`),
 	}
 }
 
@@ -316,11 +316,13 @@ func (s *Store) setState(ctx context.Context, q Querier, c *setting) error {
 	}
 	n, err := q.Exec(ctx, s.endpoints.set, stored, next, since, probeAt(state), c.details, c.id,
 		state.Revision)
-	if err != nil || n == 1 && next == c.health {
+	switch {
+	case err != nil:
 		return err
-	}
-	if n == 0 {
+	case n == 0:
 		c.refused = webhook.ErrConflict
+		return nil
+	case next == c.health:
 		return nil
 	}
 	endpoints, err := holdRouted(routed, c.id, next != healthy)

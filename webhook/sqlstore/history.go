@@ -72,7 +72,7 @@ func newHistoryStatements(x expander) historyStatements {
 		replay: x.sql(`UPDATE {p}deliveries
 			SET progress = CASE WHEN state = 2 THEN NULL ELSE progress END,
 			state = 0, due_at = ?, settled_at = NULL, queued_at = ?, attempts_since_queued = 0,
-			lost = 0, started_at = 0, endpoint_id = ?,
+			lost = 0, started_at = 0, parked = 0, endpoint_id = ?,
 			kept = CASE WHEN kept IS NULL THEN NULL ELSE 1 END, kept_at = NULL WHERE id = ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, ` + keepAs("") +
 			` WHERE id = ?`),

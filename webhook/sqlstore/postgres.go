@@ -300,15 +300,15 @@ func NotifyChannelSQL(tablePrefix string) (string, error) {
 	return x.sql(`SELECT ` + notifyChannel), nil
 }
 
-// The joins force the planner to go from endpoint to endpoint, so that no rows beyond LIMIT are
-// read and locked. Of a degraded endpoint only the first row is returned.
+// The joins force the planner to go from endpoint to endpoint, in their order, so that no rows beyond
+// LIMIT are read and locked. Of a degraded endpoint only the first row is returned.
 func (postgresDialect) claimSQL() string {
 	return `
 WITH RECURSIVE walk (endpoint_id) AS (
-    (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id > ?
-        ORDER BY endpoint_id LIMIT 1)
+    (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
+        AND endpoint_id > ? ORDER BY endpoint_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL
+    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
         AND endpoint_id > walk.endpoint_id ORDER BY endpoint_id LIMIT 1)
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )
@@ -318,7 +318,7 @@ SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attemp
 	coalesce(e.ttl, 0)
 FROM walk
 CROSS JOIN LATERAL (SELECT p.probe_at FROM {p}endpoints p WHERE p.id = walk.endpoint_id
-	AND p.state = 0 AND (p.probe_at IS NULL OR p.probe_at <= ?)) active
+	AND p.state = 0 AND (p.probe_at IS NULL OR p.probe_at <= ?) OFFSET 0) active
 CROSS JOIN LATERAL (SELECT first.*, row_number() OVER () AS place FROM (
     SELECT * FROM (
         SELECT * FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id = walk.endpoint_id

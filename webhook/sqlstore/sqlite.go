@@ -126,9 +126,10 @@ func (sqliteDialect) notifySQL() string { return "" }
 func (sqliteDialect) claimSQL() string {
 	return `
 WITH RECURSIVE walk (endpoint_id) AS (
-    SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id > ?)
+    SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
+        AND endpoint_id > ?)
     UNION ALL
-    SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE due_at IS NOT NULL
+    SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
         AND endpoint_id > walk.endpoint_id)
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )

@@ -60,6 +60,7 @@ type Store struct {
 	enqueue       enqueueStatements
 	fanOut        fanOutStatements
 	claim         claimStatements
+	parks         parkStatements
 	leasing       leaseStatements
 	endpoints     endpointStatements
 	rates         rateStatements
@@ -76,8 +77,9 @@ type Store struct {
 	tail          tailStatements
 	positions     positionStatements
 
-	routes routeCache
-	turns  turns // of claims
+	routes  routeCache
+	parking parking
+	turns   turns // of claims
 
 	skipped skippedIDs
 
@@ -123,6 +125,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		enqueue:       newEnqueueStatements(x),
 		fanOut:        newFanOutStatements(x),
 		claim:         newClaimStatements(x),
+		parks:         newParkStatements(x),
 		leasing:       newLeaseStatements(x),
 		endpoints:     newEndpointStatements(x),
 		rates:         newRateStatements(x),

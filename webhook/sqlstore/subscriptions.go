@@ -40,9 +40,9 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 			SET number = coalesce(number, {nextnumber}), endpoints = endpoints + 1
 			WHERE organization_id = ?`, `number, endpoints`),
 		// A disabled endpoint stays so, whether its subscription is paused or not.
-		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = CASE WHEN health = 2 THEN 1 ELSE ? END
-			WHERE id = ?`),
-		removeEndpoint: x.sql(`UPDATE {p}endpoints SET state = 2, health = 0, probe_at = NULL
+		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = CASE WHEN health = 2 THEN 1 ELSE ? END,
+			` + wakes + ` WHERE id = ?`),
+		removeEndpoint: x.sql(`UPDATE {p}endpoints SET state = 2, health = 0, probe_at = NULL, wake_at = NULL
 			WHERE id = ?`),
 		count: x.organizationChange(`UPDATE {p}organizations
 			SET webhooks = webhooks + ?, channels = channels + ? WHERE organization_id = ?`,
@@ -242,7 +242,7 @@ func (s *Store) bury(
 		return err
 	}
 	_, err := q.Exec(ctx, s.routing.bury, version, purged, endpoints, organizationID, id)
-	if err != nil || purged == 0 {
+	if err != nil {
 		return err
 	}
 	_, err = q.Exec(ctx, s.routing.purge, organizationID, purged)

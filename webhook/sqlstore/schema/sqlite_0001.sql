@@ -33,11 +33,13 @@ CREATE TABLE {p}endpoints (
     health_since    INTEGER,          -- NULL if it was always healthy
     health_revision INTEGER NOT NULL DEFAULT 0, -- raised by every change of the five columns
     probe_at        INTEGER,          -- when the next probe may be made; NULL unless it is degraded
+    wake_at         INTEGER,          -- when a claim looks at what is parked; NULL if nothing is: see park.go
     health_details  TEXT,             -- JSON: see endpoints.go
     rate            TEXT              -- JSON: a bucket.Bucket; NULL before its first permit
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);
+CREATE INDEX {p}endpoints_wake ON {p}endpoints (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX {p}endpoints_deleted ON {p}endpoints (pruned_at) WHERE state = 2;
 CREATE INDEX {p}endpoints_unhealthy ON {p}endpoints (organization_id, webhook_id, channel)
     WHERE health > 0;
@@ -61,10 +63,10 @@ CREATE TABLE {p}routes (
     revision        INTEGER NOT NULL,
     paused          INTEGER NOT NULL,
     deleted         INTEGER NOT NULL, -- kept for changesKept versions, and until the next one is deleted
-    purged          INTEGER NOT NULL DEFAULT 0, -- the highest version of a deleted row that was removed
-        -- when this one was deleted
     event_types     TEXT    NOT NULL, -- JSON
     endpoints       TEXT    NOT NULL, -- JSON: the ids and keys of its channels
+    purged          INTEGER NOT NULL DEFAULT 0, -- the highest version of a deleted row that was removed
+        -- when this one was deleted
     PRIMARY KEY (organization_id, webhook_id)
 );
 CREATE UNIQUE INDEX {p}routes_version ON {p}routes (organization_id, version);
@@ -102,6 +104,7 @@ CREATE TABLE {p}deliveries (
     settled_at  INTEGER,          -- NULL before it is settled
     kept        INTEGER,          -- NULL, or how Prune finds it: see keptOpen in prune.go
     kept_at     INTEGER,          -- when it was settled, if Prune finds it by that
+    parked      INTEGER NOT NULL DEFAULT 0, -- 1 hides it from the walk of claims: see park.go
     queued_at   INTEGER,          -- when it was replayed; NULL counts from the event
     progress    BLOB,
     history     TEXT              -- one attempt a line, in JSON
@@ -109,6 +112,11 @@ CREATE TABLE {p}deliveries (
 -- Within an endpoint, what was not attempted since it was queued comes first.
 CREATE INDEX {p}deliveries_queue ON {p}deliveries (endpoint_id, ({attempted}), due_at, id)
     WHERE due_at IS NOT NULL;
+-- By these claims go from endpoint to endpoint, and wake one.
+CREATE INDEX {p}deliveries_walk ON {p}deliveries (endpoint_id)
+    WHERE due_at IS NOT NULL AND parked = 0;
+CREATE INDEX {p}deliveries_parked ON {p}deliveries (endpoint_id)
+    WHERE due_at IS NOT NULL AND parked = 1;
 CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id) WHERE kept = 3;
 CREATE INDEX {p}deliveries_kept ON {p}deliveries (kept, kept_at) WHERE kept >= 2;
 
