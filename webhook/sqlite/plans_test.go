@@ -395,7 +395,7 @@ func TestPlans(t *testing.T) {
 	expect("WHERE d.kept = 3 AND d.endpoint_id > ?",
 		"SEARCH d USING COVERING INDEX p_deliveries_dead (endpoint_id>? AND endpoint_id<?)")
 	expect("WITH RECURSIVE visited (endpoint_id, n)",
-		"SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id>?)")
+		"SEARCH p_deliveries USING INDEX p_deliveries_walk (endpoint_id>?)")
 	expect("WITH RECURSIVE visited (endpoint_id, n)",
 		"SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND "+
 			"due_at>?)")

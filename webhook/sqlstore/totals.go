@@ -40,12 +40,12 @@ func newTotalsStatements(x expander) totalsStatements {
 		dead: x.sql(`SELECT count(*) FROM (SELECT d.endpoint_id FROM {p}deliveries d
 			WHERE d.kept = 3 AND d.endpoint_id > ? AND d.endpoint_id <= ?
 			ORDER BY d.endpoint_id LIMIT ?) u`),
-		// It walks from endpoint to endpoint, as claims do.
+		// It walks from endpoint to endpoint, as claims do: not over those that are paused or degraded.
 		oldest: x.sql(`WITH RECURSIVE visited (endpoint_id, n) AS (
-				SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL
+				SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
 					AND endpoint_id > ? ORDER BY endpoint_id LIMIT 1), 1
 				UNION ALL
-				SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL
+				SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
 					AND endpoint_id > visited.endpoint_id ORDER BY endpoint_id LIMIT 1), visited.n + 1
 				FROM visited WHERE visited.endpoint_id <= ? AND visited.n < ?
 			)
@@ -54,8 +54,9 @@ func newTotalsStatements(x expander) totalsStatements {
 					` + first + `1 ORDER BY due_at LIMIT 1) AS retried
 				FROM visited w WHERE w.endpoint_id <= ?
 					AND (SELECT p.state + p.health FROM {p}endpoints p WHERE p.id = w.endpoint_id) = 0) f`),
-		unhealthy:   x.sql(unhealthy + `LIMIT ?) u`),
-		unhealthyOf: x.sql(unhealthy + `AND organization_id = ? LIMIT ?) u`),
+		// The order is that of the index.
+		unhealthy:   x.sql(unhealthy + `ORDER BY organization_id, webhook_id, channel LIMIT ?) u`),
+		unhealthyOf: x.sql(unhealthy + `AND organization_id = ? ORDER BY webhook_id, channel LIMIT ?) u`),
 	}
 }
 

@@ -91,9 +91,14 @@ func (p *parkingTest) set(endpoints []webhook.Endpoint, health webhook.Health, p
 
 func (p *parkingTest) emit(id string) {
 	p.t.Helper()
-	_, err := p.s.Enqueue(p.t.Context(), p.now,
-		[]webhook.NewEvent{{ID: id, Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	events := []webhook.NewEvent{{ID: id, Type: "a.b", Payload: []byte(`{}`)}}
+	enqueued, err := p.s.Enqueue(p.t.Context(), p.now, events, nil)
 	require.NoError(p.t, err)
+	for unfinished := enqueued.Events[0].Unfinished; unfinished; {
+		finished, _, err := p.s.FanOut(p.t.Context(), p.now, events, nil)
+		require.NoError(p.t, err)
+		unfinished = finished == 0
+	}
 }
 
 // claim claims up to limit deliveries, and settles those that are no probes.
