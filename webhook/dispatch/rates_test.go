@@ -90,7 +90,7 @@ func TestProcessesShareARateLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				store := memstore.New()
+				store := &permitStore{Store: memstore.New()}
 				var one, two timed
 				a := limitedOn(t, store, dispatch.Config{}, test.limit, one.send)
 				b := benchOn(t, store, dispatch.Config{}, two.send)
@@ -104,6 +104,9 @@ func TestProcessesShareARateLimit(t *testing.T) {
 				}
 				elapse(test.long)
 				all := slices.Concat(one.begun(), two.begun())
+				// One write for many permits, unless they are a second apart.
+				seconds := min(test.limit.PerSecond, 4) * test.long.Seconds()
+				assert.Less(t, float64(store.calls.Load()), seconds+15)
 				requireRate(t, test.limit, all)
 				could := float64(test.limit.Burst) + test.limit.PerSecond*time.Since(start).Seconds()
 				assert.Greater(t, float64(len(all)), could*0.9, "the limit is used up")
@@ -262,15 +265,17 @@ func TestAThrottledEndpointGetsLess(t *testing.T) {
 	})
 }
 
-// permitless is a store that hands out no permits.
-type permitless struct {
+// permitStore counts the calls for permits. It hands out none while it fails.
+type permitStore struct {
 	webhook.Store
 	fails atomic.Bool
+	calls atomic.Int64
 }
 
-func (s *permitless) TakePermits(
+func (s *permitStore) TakePermits(
 	ctx context.Context, now time.Time, requests []webhook.PermitRequest,
 ) ([]webhook.PermitGrant, error) {
+	s.calls.Add(1)
 	if s.fails.Load() {
 		return nil, errors.New("the store is busy")
 	}
@@ -281,7 +286,7 @@ func (s *permitless) TakePermits(
 func TestWithoutPermitsNothingIsAttempted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := &permitless{Store: memstore.New()}
+		store := &permitStore{Store: memstore.New()}
 		store.fails.Store(true)
 		var made timed
 		b := limitedOn(t, store, dispatch.Config{}, webhook.RateLimit{PerSecond: 1000}, made.send)

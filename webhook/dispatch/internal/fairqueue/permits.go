@@ -57,8 +57,8 @@ type pacing struct {
 	// What the next request tells.
 	throttled  bool
 	retryAfter time.Duration
-	// begun counts the attempts that have begun since begunSince, and begunBefore those of the second
-	// before that: as many will follow.
+	// begun counts the attempts that have begun since begunSince, for a second, and begunBefore those of
+	// the second before that: as many will follow, and need not be asked for one by one.
 	begun, begunBefore int
 	begunSince         time.Time
 }
@@ -150,7 +150,7 @@ func (c *Core[T]) PermitRequests(now time.Time, limit int) (requests []PermitReq
 		r := PermitRequest{Endpoint: e.endpoint, Rate: e.rate, Want: e.len(), Throttled: e.throttled,
 			RetryAfter: e.retryAfter}
 		if r.Want > 0 && now.Sub(e.begunSince) < 2*time.Second {
-			r.Want = max(r.Want, e.begunBefore)
+			r.Want = max(r.Want, e.begun, e.begunBefore)
 		}
 		if e.rate.PerSecond == 0 || r.Want == 0 && !r.Throttled {
 			e.asked = false // it has changed since
