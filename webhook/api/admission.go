@@ -141,7 +141,7 @@ func (p *place) resume() bool {
 	return !p.lost
 }
 
-// release frees the place.
+// release frees the place. It may be called more than once.
 func (p *place) release() {
 	if p == nil {
 		return
@@ -150,6 +150,7 @@ func (p *place) release() {
 	defer p.admission.mu.Unlock()
 	p.hangUp = nil
 	if !p.lost {
+		p.lost = true
 		p.admission.remove(p)
 	}
 }

@@ -43,6 +43,15 @@ type Config struct {
 	// that is less; it must not be more than MaxRequests.
 	MaxRequestsPerOrganization int
 
+	// MaxStreams is the largest number of requests of this process that read a tail and wait: streams,
+	// and requests with ?wait=. They do not count in MaxRequests while they wait. One more is
+	// answered with 503 and Retry-After. Defaults to 256.
+	MaxStreams int
+
+	// MaxStreamsPerOrganization bounds those of one organization, as MaxRequestsPerOrganization does.
+	// Defaults to 16, or to MaxStreams if that is less; it must not be more than MaxStreams.
+	MaxStreamsPerOrganization int
+
 	// IdempotentPerMinute bounds the requests with an Idempotency-Key of one organization in
 	// this process: see [idempotency.Config]. One more is answered with 429 and Retry-After.
 	// Defaults to 120; [idempotency.NoLimit] accepts all.
@@ -80,7 +89,10 @@ type API struct {
 	requests     *admission
 	// tests and replays bound requests that have a place in requests as well.
 	tests, replays *admission
-	drain          drain
+	// streams bounds the requests that read a tail and wait. They have no place in requests.
+	streams  *admission
+	shutdown shutdown
+	drain    drain
 	// work bounds the requests that compile or render templates, which costs time and memory:
 	// there are no more of them than processors.
 	work *slots
@@ -116,6 +128,7 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 		requests: newAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization, clientPatience),
 		tests:    newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
 		replays:  newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
+		streams:  newAdmission(cfg.MaxStreams, cfg.MaxStreamsPerOrganization, workPatience),
 		drain:    make(drain, drainsAll),
 		work:     newSlots(runtime.GOMAXPROCS(0), max(1, runtime.GOMAXPROCS(0)/2)),
 	}
@@ -167,6 +180,18 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxRequestsPerOrganization < 0 || c.MaxRequestsPerOrganization > c.MaxRequests {
 		p.Add("MaxRequestsPerOrganization", "must be between 1 and MaxRequests")
 	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = 256
+	}
+	if c.MaxStreams < 0 {
+		p.Add("MaxStreams", "must not be negative")
+	}
+	if c.MaxStreamsPerOrganization == 0 {
+		c.MaxStreamsPerOrganization = min(16, c.MaxStreams)
+	}
+	if c.MaxStreamsPerOrganization < 0 || c.MaxStreamsPerOrganization > c.MaxStreams {
+		p.Add("MaxStreamsPerOrganization", "must be between 1 and MaxStreams")
+	}
 	if c.IdempotentPerMinute < 0 {
 		p.Add("IdempotentPerMinute", "must not be negative")
 	}
@@ -214,6 +239,13 @@ func (a *API) routes() []route {
 		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery},
 		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/cancel", handle: a.cancelDelivery},
 		{method: "POST", path: "/{identifier}/replay", handle: a.replayDeliveries},
+		{method: "GET", path: "/events", handle: a.tailEvents},
+		{method: "GET", path: "/{identifier}/events", handle: a.tailSubscriptionEvents},
+		{method: "GET", path: "/deliveries/tail", handle: a.tailDeliveries},
+		{method: "GET", path: "/{identifier}/positions", handle: a.listPositions},
+		{method: "PUT", path: "/{identifier}/positions/{name}", handle: a.setPosition},
+		{method: "DELETE", path: "/{identifier}/positions/{name}", handle: a.deletePosition},
+		{method: "GET", path: "/totals", handle: a.getTotals},
 		{method: "GET", path: "/endpoints", handle: a.listEndpoints},
 		{method: "GET", path: "/{identifier}/endpoints", handle: a.listSubscriptionEndpoints},
 		{method: "POST", path: "/{identifier}/endpoints/enable", handle: a.enableEndpoint},
@@ -254,6 +286,8 @@ type response struct {
 	status int
 	header map[string]string
 	body   any // nil is no body
+	// stream writes the whole answer itself, if it is not nil.
+	stream func(http.ResponseWriter)
 }
 
 // ServeHTTP serves the API. The path of the request must begin with the prefix.
@@ -317,11 +351,15 @@ func (a *API) serveRequest(route route, w http.ResponseWriter, r *request) {
 			a.fail(w, r, err)
 			return
 		}
-		defer r.place.release()
+		defer func() { r.place.release() }() // a request that waits has another one by then
 	}
 	res, err := a.respond(route, w, r)
 	if err != nil {
 		a.fail(w, r, err)
+		return
+	}
+	if res.stream != nil {
+		res.stream(w)
 		return
 	}
 	a.answer(w, r, res)

@@ -544,6 +544,8 @@ func TestForeignIDs(t *testing.T) {
 		f.emit(orgA, 1)
 		delivery, err := f.dispatcher.Delivery(ctx, orgA, 1)
 		require.NoError(t, err)
+		_, err = f.dispatcher.Acknowledge(ctx, orgA, sub.ID, "reader", 0)
+		require.NoError(t, err)
 		before := f.snapshot()
 
 		bodies := map[string]string{
@@ -551,21 +553,26 @@ func TestForeignIDs(t *testing.T) {
 			"POST ":             strings.Replace(plainSubscription, "{", `{"webhook_id": "`+sub.ID+`",`, 1),
 			"POST /preview":     `{"template": "{{ event_id }}", "event_id": "` + delivery.EventID + `"}`,
 			"DELETE /{identifier}/signing-secret/previous": "",
+			"PUT /{identifier}/positions/{name}":           `{"position": "pos_0000000000000001"}`,
 		}
 		want := map[string]int{
-			"POST ":                http.StatusConflict,
-			"GET ":                 http.StatusOK,
-			"POST /list":           http.StatusOK,
-			"GET /deliveries":      http.StatusOK,
-			"GET /endpoints":       http.StatusOK,
-			"GET /event-types":     http.StatusOK,
-			"GET /health":          http.StatusOK,
-			"GET /openapi.json":    http.StatusOK,
-			"DELETE /{identifier}": http.StatusNoContent,
+			"POST ":                                 http.StatusConflict,
+			"GET ":                                  http.StatusOK,
+			"POST /list":                            http.StatusOK,
+			"GET /deliveries":                       http.StatusOK,
+			"GET /endpoints":                        http.StatusOK,
+			"GET /event-types":                      http.StatusOK,
+			"GET /health":                           http.StatusOK,
+			"GET /openapi.json":                     http.StatusOK,
+			"DELETE /{identifier}":                  http.StatusNoContent,
+			"GET /events":                           http.StatusOK,
+			"GET /deliveries/tail":                  http.StatusOK,
+			"GET /totals":                           http.StatusOK,
+			"DELETE /{identifier}/positions/{name}": http.StatusNoContent,
 		}
 		for _, route := range f.api.Routes() {
 			path := strings.NewReplacer("{identifier}", sub.ID, "{delivery_id}",
-				delivery.ID.String()).Replace(strings.SplitN(route, " ", 2)[1])
+				delivery.ID.String(), "{name}", "reader").Replace(strings.SplitN(route, " ", 2)[1])
 			method := strings.SplitN(route, " ", 2)[0]
 			a := f.do(method, prefix+path, bodies[route], f.as(orgB)...)
 			status := want[route]
@@ -591,5 +598,7 @@ func (f *fixture) snapshot() []any {
 	states, err := f.dispatcher.EndpointStates(f.t.Context(),
 		webhook.EndpointQuery{OrganizationID: orgA})
 	require.NoError(f.t, err)
-	return []any{subscriptions, deliveries, states}
+	positions, err := f.dispatcher.Positions(f.t.Context(), orgA, subscriptions[0].ID)
+	require.NoError(f.t, err)
+	return []any{subscriptions, deliveries, states, positions}
 }

@@ -75,6 +75,21 @@
 // have read. So is description, of a webhook and of a channel: the contract's examples send
 // it, but its schemas do not have it, so answers do not either.
 //
+// # Reading without a push
+//
+// GET /{webhook_id}/events reads what was emitted to a webhook, the oldest first, and GET /events
+// what was emitted to all. Each answer names the position to go on from, as next: ?after=. A
+// consumer that was away catches up so, and acknowledges what it has processed under a name, from
+// which it goes on after a restart:
+//
+//	GET {prefix}/{webhook_id}/events?position=search-index&wait=30
+//	PUT {prefix}/{webhook_id}/positions/search-index    {"position": "pos_…"}
+//
+// With ?wait= a request waits for results. With Accept: text/event-stream the answer is a stream of
+// server-sent events, which goes on with what comes; a client that connects again sends the
+// Last-Event-ID, and misses nothing. GET /deliveries/tail does the same with deliveries and their
+// attempts, for those who watch. Streams end when their [http.Server] shuts down.
+//
 // # Endpoints that fail
 //
 // GET /endpoints lists the endpoints that are degraded or disabled, with the cause. GET
@@ -104,6 +119,12 @@
 //	                              and the number of free places
 //	tests in progress             a quarter of both, at least 1              429 or 503
 //	replays by filter in progress a quarter of both, at least 1              429 or 503
+//	streams, and requests that    Config.MaxStreams (256)                    503
+//	wait, of this process
+//	… of one organization         Config.MaxStreamsPerOrganization (16),     429
+//	                              and the number of free places
+//	a stream                      15 min                                     the client connects again
+//	named positions of a webhook  16                                         403, TypeQuota
 //	messages of tests             dispatch.Config.Tests                      429
 //	webhooks and channels         dispatch.Config.Quota                      403, TypeQuota
 //	requests with an              Config.IdempotentPerMinute (120)           429
@@ -168,6 +189,9 @@
 //	rotate.go       signing secrets
 //	endpoints.go    endpoints that fail, enabling and disabling them
 //	deliveries.go   deliveries, replays and statistics
+//	tail.go         events and deliveries from a position on; named positions
+//	stream.go       server-sent events, and requests that wait
+//	totals.go       figures across all webhooks
 //	preview.go      previews of templates and tests of webhooks
 //	idempotency.go  Idempotency-Key
 //	about.go        event types, health and the OpenAPI document

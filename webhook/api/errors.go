@@ -16,6 +16,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 // ErrorResponse is the body of every error except 422, in the form of the contract.
@@ -95,6 +96,8 @@ func asStatus(err error) *statusError {
 			message: "Another request has changed the webhook in the meantime"}
 	case errors.As(err, &limit):
 		return limited(limit)
+	case errors.Is(err, dispatch.ErrNoTail):
+		return noTail
 	case errors.Is(err, webhook.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &statusError{
 			status: http.StatusServiceUnavailable, message: "The service is unavailable: try again later",
@@ -258,8 +261,8 @@ type ValidationResponse struct {
 
 // ValidationProblem is one rule that one part of a request does not follow.
 type ValidationProblem struct {
-	// Location is the path to the part: "body", "query" or "header", followed by names and, as
-	// numbers, positions in lists.
+	// Location is the path to the part: "body", "query", "header" or "path", followed by names and,
+	// as numbers, positions in lists.
 	Location []any `json:"loc"`
 	// Message says what the part must be.
 	Message string `json:"msg"`

@@ -160,7 +160,20 @@ func statusCases(id, signer string) map[string][]statusCase {
 			{409, hook + "/deliveries/dlv_3/cancel", "", nil}},
 		"POST /{identifier}/replay": {{202, hook + "/replay", "", nil},
 			{404, missing + "/replay", "", nil}, {422, hook + "/replay", "[]", nil}},
-		"GET /endpoints": {{200, "/endpoints", "", nil}, {422, "/endpoints?health=ill", "", nil}},
+		"GET /events": {{200, "/events", "", nil}, {422, "/events?after=1", "", nil}},
+		"GET /{identifier}/events": {{200, hook + "/events", "", nil},
+			{404, missing + "/events", "", nil}, {422, hook + "/events?wait=31", "", nil}},
+		"GET /deliveries/tail": {{200, "/deliveries/tail", "", nil},
+			{422, "/deliveries/tail?after=pos_0000ffffffffffff", "", nil}},
+		"GET /{identifier}/positions": {{200, hook + "/positions", "", nil},
+			{404, missing + "/positions", "", nil}},
+		"PUT /{identifier}/positions/{name}": {
+			{200, hook + "/positions/a", `{"position": "pos_0000000000000000"}`, nil},
+			{404, missing + "/positions/a", `{"position": "pos_0000000000000000"}`, nil},
+			{422, hook + "/positions/a", `{"position": "pos_0000ffffffffffff"}`, nil}},
+		"DELETE /{identifier}/positions/{name}": {{204, hook + "/positions/a", "", nil}},
+		"GET /totals":                           {{200, "/totals", "", nil}},
+		"GET /endpoints":                        {{200, "/endpoints", "", nil}, {422, "/endpoints?health=ill", "", nil}},
 		"GET /{identifier}/endpoints": {{200, hook + "/endpoints", "", nil},
 			{404, missing + "/endpoints", "", nil}},
 		"POST /{identifier}/endpoints/enable": {{200, hook + "/endpoints/enable", "", nil},
@@ -198,7 +211,7 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 	f.t.Helper()
 	method, path, _ := strings.Cut(route, " ")
 	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}",
-		"dlv_1").Replace(path)
+		"dlv_1", "{name}", "reader").Replace(path)
 	switch route {
 	case "GET /health":
 		return []int{f.statusOf(brokenStore{f.store}, nil, httptest.NewRequest(method, path, nil))}

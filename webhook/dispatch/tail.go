@@ -129,11 +129,10 @@ func (r *TailReader) Next(ctx context.Context, wait time.Duration) (webhook.Tail
 			return page, err
 		}
 		if r.caughtUp {
-			select {
-			case <-r.news:
-				continue
-			default:
+			if wait <= 0 {
+				return page, nil
 			}
+			r.tails.startPolling(r.store)
 			select {
 			case <-r.news:
 			case <-timeout:

@@ -24,21 +24,22 @@ const (
 	heldLogged = time.Minute
 )
 
-// tails is what the readers of tails share. While there are readers, one goroutine asks the store
-// for news and tells those that the news is for. It ends with the last of them.
+// tails is what the readers of tails share. While there are readers that wait or have waited, one
+// goroutine asks the store for news and tells those that the news is for. It ends with the last of
+// them.
 type tails struct {
 	from     webhook.Store
 	limits   TailLimits
 	interval time.Duration
 	logger   *slog.Logger
-	failing  *outage.Log
 	reads    chan struct{}
 	emitted  chan struct{} // this process has stored events
 
 	mu            sync.Mutex
 	n             int // readers
 	organizations map[string]*tailedOrganization
-	polling       bool
+	stop          context.CancelFunc // of the goroutine; nil if there is none
+	poll          *tailPoll          // the goroutine's
 	// at is how far the news is known, if known is set, and held what is kept back after that.
 	at    webhook.Position
 	known bool
@@ -56,7 +57,7 @@ type tailedOrganization struct {
 func newTails(from webhook.Store, cfg *Config) *tails {
 	return &tails{
 		from: from, limits: cfg.Tails, interval: cfg.PollInterval, logger: cfg.Logger,
-		failing: outage.NewLog(cfg.Logger, "tail"), reads: make(chan struct{}, tailReads),
+		reads:   make(chan struct{}, tailReads),
 		emitted: make(chan struct{}, 1), organizations: make(map[string]*tailedOrganization),
 	}
 }
@@ -98,11 +99,19 @@ func (t *tails) open(q webhook.TailQuery) (*TailReader, error) {
 	o.readers[q.SubscriptionID][r] = struct{}{}
 	o.n++
 	t.n++
-	if !t.polling {
-		t.polling, t.known = true, false
-		go t.poll(store)
-	}
 	return r, nil
+}
+
+// startPolling begins to ask for news, unless that goes on already.
+func (t *tails) startPolling(store webhook.TailStore) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.poll != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background()) // the readers come and go
+	t.poll, t.stop, t.known = &tailPoll{t, store}, cancel, false
+	go t.poll.run(ctx)
 }
 
 func (t *tails) close(r *TailReader) {
@@ -119,8 +128,9 @@ func (t *tails) close(r *TailReader) {
 	if o.n--; o.n == 0 {
 		delete(t.organizations, r.query.OrganizationID)
 	}
-	if t.n--; t.n == 0 {
-		t.wake() // so that the goroutine ends
+	if t.n--; t.n == 0 && t.poll != nil {
+		t.stop()
+		t.poll, t.stop, t.known = nil, nil, false
 	}
 }
 
@@ -157,93 +167,89 @@ func (t *tails) heldNow() webhook.TailHeld {
 	return t.held
 }
 
-// poll asks for news until there is no reader.
-func (t *tails) poll(store webhook.TailStore) {
-	ctx := context.Background() // the readers come and go
+// tailPoll is the goroutine that asks for news.
+type tailPoll struct {
+	*tails
+	from webhook.TailStore
+}
+
+// run asks for news until there is no reader.
+func (p *tailPoll) run(ctx context.Context) {
+	failing := outage.NewLog(p.logger, "tail")
 	var heldAt time.Time
-	for {
-		more, err := t.ask(ctx, store)
-		wait := t.interval
-		if err != nil {
-			wait = t.failing.Failed(ctx, err)
-		} else {
-			t.failing.Over(ctx)
-		}
-		heldAt = t.logHeld(ctx, heldAt)
-		if !more {
-			t.pause(wait, err == nil)
-		}
-		if t.ended() {
+	for ctx.Err() == nil {
+		more, err := p.ask(ctx)
+		wait := p.interval
+		switch {
+		case ctx.Err() != nil:
 			return
+		case err != nil:
+			wait = failing.Failed(ctx, err)
+		default:
+			failing.Over(ctx)
+		}
+		heldAt = p.logHeld(ctx, heldAt)
+		if !more {
+			p.pause(ctx, wait, err == nil)
 		}
 	}
 }
 
 // pause waits for the next query. Emits shorten it, unless the store fails.
-func (t *tails) pause(wait time.Duration, early bool) {
+func (p *tailPoll) pause(ctx context.Context, wait time.Duration, early bool) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
+	emitted := p.emitted
+	if !early {
+		emitted = nil
+	}
 	select {
 	case <-timer.C:
 		return
-	case <-t.emitted:
+	case <-ctx.Done():
+		return
+	case <-emitted:
+		timer.Reset(min(wait, tailSpacing))
 	}
-	if early {
-		wait = min(wait, tailSpacing)
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	if t.hasReaders() {
-		time.Sleep(wait)
-	}
-}
-
-func (t *tails) hasReaders() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.n > 0
-}
-
-// ended reports whether the goroutine is to end.
-func (t *tails) ended() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.polling = t.n > 0
-	return !t.polling
 }
 
 // ask asks for news once. more says that there may be more at once.
-func (t *tails) ask(ctx context.Context, store webhook.TailStore) (more bool, err error) {
+func (p *tailPoll) ask(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	t.mu.Lock()
-	at, known := t.at, t.known
-	t.mu.Unlock()
+	p.mu.Lock()
+	at, known := p.at, p.known
+	p.mu.Unlock()
 	if !known {
-		end, err := store.TailEnd(ctx)
-		if err != nil {
-			return false, err
+		end, err := p.from.TailEnd(ctx)
+		if err == nil {
+			p.begin(end)
 		}
-		t.begin(end)
-		return false, nil
-	}
-	news, err := store.TailNews(ctx, at)
-	if err != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		// A database that was restored does not know the position: begin again.
-		t.known = !errors.Is(err, webhook.ErrPosition)
 		return false, err
 	}
-	t.tell(&news)
-	return news.More, nil
+	news, err := p.from.TailNews(ctx, at)
+	if err == nil {
+		p.tell(&news)
+	} else if errors.Is(err, webhook.ErrPosition) {
+		p.forget()
+	}
+	return news.More, err
 }
 
 // begin begins with the end of what can be read. Readers that had read before may have missed
 // something until then.
-func (t *tails) begin(end webhook.TailEnd) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.at, t.known, t.held = end.Position, true, end.TailHeld
-	for _, o := range t.organizations {
+func (p *tailPoll) begin(end webhook.TailEnd) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.poll != p { // it has ended
+		return
+	}
+	p.at, p.known, p.held = end.Position, true, end.TailHeld
+	for _, o := range p.organizations {
 		for _, readers := range o.readers {
 			for r := range readers {
 				r.signal(0)
@@ -252,22 +258,34 @@ func (t *tails) begin(end webhook.TailEnd) {
 	}
 }
 
+// forget begins again: a database that was restored does not know the position.
+func (p *tailPoll) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.poll == p {
+		p.known = false
+	}
+}
+
 // tell signals the readers that the news is for.
-func (t *tails) tell(news *webhook.TailNews) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (p *tailPoll) tell(news *webhook.TailNews) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.poll != p {
+		return
+	}
 	for _, key := range news.Subscriptions {
-		o := t.organizations[key.OrganizationID]
+		o := p.organizations[key.OrganizationID]
 		if o == nil {
 			continue
 		}
 		for _, id := range [...]string{key.SubscriptionID, ""} {
 			for r := range o.readers[id] {
-				r.signal(t.at)
+				r.signal(p.at)
 			}
 		}
 	}
-	t.at, t.held = news.Next, news.TailHeld
+	p.at, p.held = news.Next, news.TailHeld
 }
 
 // signal tells the reader that there may be something for it after the position.

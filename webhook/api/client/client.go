@@ -73,6 +73,29 @@ func WithIfMatch(etag string) Option {
 func (c *Client) call(
 	ctx context.Context, method, path string, query url.Values, in, out any, options ...Option,
 ) (http.Header, error) {
+	res, err := c.send(ctx, method, path, query, in, options...)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		return nil, fmt.Errorf("client: reading the answer: %w", err)
+	}
+	if res.StatusCode/100 != 2 {
+		return nil, newError(res.StatusCode, res.Header, answer)
+	}
+	if out != nil {
+		if err := json.Unmarshal(answer, out); err != nil {
+			return nil, fmt.Errorf("client: the answer is not one of the API: %w", err)
+		}
+	}
+	return res.Header, nil
+}
+
+// send makes a request and returns the answer, whatever its status. The caller closes its body.
+func (c *Client) send(
+	ctx context.Context, method, path string, query url.Values, in any, options ...Option,
+) (*http.Response, error) {
 	var body io.Reader = http.NoBody
 	if in != nil {
 		encoded, err := json.Marshal(in)
@@ -106,19 +129,7 @@ func (c *Client) call(
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err := errors.Join(err, res.Body.Close()); err != nil {
-		return nil, fmt.Errorf("client: reading the answer: %w", err)
-	}
-	if res.StatusCode/100 != 2 {
-		return nil, newError(res.StatusCode, res.Header, answer)
-	}
-	if out != nil {
-		if err := json.Unmarshal(answer, out); err != nil {
-			return nil, fmt.Errorf("client: the answer is not one of the API: %w", err)
-		}
-	}
-	return res.Header, nil
+	return res, nil
 }
 
 // at joins the parts of a path below the base. It returns "" if a part is empty, "." or "..": the

@@ -37,6 +37,13 @@ func TestOwnDocument(t *testing.T) {
 	want(202, "POST", one+"/replay",
 		`{"status": "cancelled", "limit": 5, "per_second": 2.5, "since": "2025-01-01T00:00:00Z"}`)
 	want(200, "GET", one+"/statistics", "")
+	want(200, "GET", one+"/events?limit=1&event_type=object.*", "")
+	want(200, "GET", "/events", "")
+	want(200, "GET", "/deliveries/tail", "")
+	want(200, "PUT", one+"/positions/cache", `{"position": "pos_0000000000000001"}`)
+	want(200, "GET", one+"/positions", "")
+	want(204, "DELETE", one+"/positions/cache", "")
+	want(200, "GET", "/totals", "")
 	want(200, "POST", one+"/endpoints/disable", `{"channel": "webhook"}`)
 	want(200, "GET", "/endpoints?health=disabled&limit=1", "")
 	want(200, "GET", one+"/endpoints", "")

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Totals says how many deliveries of all webhooks of the organization are unfinished or dead now.
+type Totals struct {
+	// Deliveries counts those that are pending, in_flight, paused and dead.
+	Deliveries map[webhook.Status]int64 `json:"deliveries"`
+	// MoreUnfinished says that there may be more pending, in_flight and paused deliveries than
+	// Deliveries says, and MoreDead the same of dead ones: they are counted up to 100,000.
+	MoreUnfinished bool `json:"more_unfinished"`
+	MoreDead       bool `json:"more_dead"`
+	// OldestDue is since when the oldest due delivery has been waiting. Null if none is due.
+	OldestDue *time.Time `json:"oldest_due"`
+	// DegradedEndpoints and DisabledEndpoints count the endpoints that are not healthy.
+	DegradedEndpoints int64 `json:"degraded_endpoints"`
+	DisabledEndpoints int64 `json:"disabled_endpoints"`
+	// Subscriptions is how many webhooks there are.
+	Subscriptions int `json:"webhooks"`
+}
+
+// getTotals answers with the totals across all webhooks.
+func (a *API) getTotals(r *request) (*response, error) {
+	t, err := a.dispatcher.Totals(r.Context(), webhook.TotalsQuery{OrganizationID: r.organizationID})
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.dispatcher.CountSubscriptions(r.Context(),
+		webhook.SubscriptionQuery{OrganizationID: r.organizationID})
+	if err != nil {
+		return nil, err
+	}
+	out := Totals{
+		Deliveries: map[webhook.Status]int64{
+			webhook.StatusPending: t.Pending, webhook.StatusInFlight: t.InFlight,
+			webhook.StatusPaused: t.Paused, webhook.StatusDead: t.Dead,
+		},
+		MoreUnfinished: t.MoreUnfinished, MoreDead: t.MoreDead,
+		DegradedEndpoints: t.DegradedEndpoints, DisabledEndpoints: t.DisabledEndpoints,
+		Subscriptions: n,
+	}
+	if !t.OldestDue.IsZero() {
+		out.OldestDue = &t.OldestDue
+	}
+	return &response{status: http.StatusOK, body: out}, nil
+}
