@@ -88,7 +88,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 		Running: d.running.Load() != nil, Workers: queue.Workers,
 		InFlight: queue.FastSlotsUsed + queue.GeneralSlotsUsed,
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
-		TrippedBreakers: queue.TrippedBreakers, RateLimited: queue.WaitForPermits,
+		TrippedBreakers: queue.TrippedBreakers, RateLimited: queue.EndpointsWaitingForPermits,
 	}
 	p.Held, p.OldestHeld = d.leases.countAndOldest()
 	if at := d.claims.lastAnswer(); !at.IsZero() {

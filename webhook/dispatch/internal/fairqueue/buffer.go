@@ -8,7 +8,7 @@ import (
 // bufferThresholds are what one user may have of the buffer now: see the package documentation.
 type bufferThresholds struct {
 	organizationItems, endpointItems int // in endpoint queues, and reservations
-	bytes                            int // of payloads, of an organization and of an endpoint
+	bytesEach                        int // of payloads, of an organization and of an endpoint
 }
 
 func (c *Core[T]) bufferThresholds() bufferThresholds {
@@ -16,22 +16,22 @@ func (c *Core[T]) bufferThresholds() bufferThresholds {
 	return bufferThresholds{
 		organizationItems: min(items, c.limits.Buffered),
 		endpointItems:     min(items, c.limits.BufferedPerEndpoint),
-		bytes:             dynamicThreshold(c.limits.BufferedBytes, c.distinctBytes),
+		bytesEach:         dynamicThreshold(c.limits.BufferedBytes, c.distinctBytes),
 	}
 }
 
-// hasRoom reports whether the endpoint may have n more items in the buffer. One that is slow, or
-// new, has no use for more that were never attempted than it can have in flight soon; if it has
-// none of those, it may have n. Those that have failed before must not keep them out. The same
-// goes for what an endpoint with a limit cannot begin before long.
-func (e *endpointQueue[T]) hasRoom(t bufferThresholds, n int) bool {
+// endpointHasRoom reports whether the endpoint may have n more items in the buffer, as far as its
+// own share goes. One that is slow, or new, has no use for more that were never attempted than it
+// can have in flight soon; if it has none of those, it may have n. Those that have failed before
+// must not keep them out. The same goes for what an endpoint with a limit cannot begin before long.
+func (e *endpointQueue[T]) endpointHasRoom(t bufferThresholds, n int) bool {
 	if e.speed() != speedFast && len(e.fresh)+e.prefetchReservations > max(4*e.window-n, 0) {
 		return false
 	}
 	if e.rate.PerSecond > 0 && e.len()+e.prefetchReservations > max(e.rate.soon()-n, 0) {
 		return false
 	}
-	return e.len()+e.prefetchReservations+n <= t.endpointItems && e.payloadBytes < t.bytes
+	return e.len()+e.prefetchReservations+n <= t.endpointItems && e.payloadBytes < t.bytesEach
 }
 
 // organizationHasRoom reports whether the endpoint's organization may have n more items
@@ -39,9 +39,9 @@ func (e *endpointQueue[T]) hasRoom(t bufferThresholds, n int) bool {
 // once, and one each for those that are new, for those that are slow, and for those of each kind
 // that have nothing yet: none of them keeps out others.
 func (e *endpointQueue[T]) organizationHasRoom(t bufferThresholds, n int) bool {
-	o, eighths, bytes := e.organization, 1, t.bytes/2
+	o, eighths, bytes := e.organization, 1, t.bytesEach/2
 	if e.appliedSpeed == speedFast {
-		eighths, bytes = 3, t.bytes
+		eighths, bytes = 3, t.bytesEach
 	}
 	if e.len()+e.prefetchReservations == 0 {
 		eighths, n = eighths+1, 1
@@ -59,7 +59,7 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 		return false
 	}
 	e, thresholds := c.activate(d), c.bufferThresholds()
-	if e.hasBacklog || e.breaker.BackingOff(c.now) || !e.hasRoom(thresholds, 1) ||
+	if e.hasBacklog || e.breaker.BackingOff(c.now) || !e.endpointHasRoom(thresholds, 1) ||
 		!e.organizationHasRoom(thresholds, 1) {
 		c.deactivateIfIdle(e)
 		return false
@@ -148,7 +148,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	if !c.accepting {
 		return ClaimBudget{}
 	}
-	if c.claimBlocked = !c.claimWorthwhile(); c.claimBlocked {
+	if c.claimBlocked = !c.enoughFreeToClaim(); c.claimBlocked {
 		return ClaimBudget{}
 	}
 	// Some of the buffer stays for prefetching, so that a new delivery need not wait until old ones
@@ -159,7 +159,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		c.limits.PerClaim)}
 	b.BufferEmpty = c.buffered == 0
 	thresholds := c.bufferThresholds()
-	itemsFittingBytes := thresholds.bytes / c.payloadEstimate
+	itemsFittingBytes := thresholds.bytesEach / c.payloadEstimate
 	b.PerOrganization = min(max(min(thresholds.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
 	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
 	c.planNumber++
@@ -169,12 +169,12 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		o := e.organization
 		switch {
 		case o.buffered > thresholds.organizationItems-b.PerOrganization ||
-			o.distinctBytes >= thresholds.bytes:
+			o.distinctBytes >= thresholds.bytesEach:
 			if o.skippedInPlan != c.planNumber {
 				o.skippedInPlan = c.planNumber
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.BackingOff(c.now) || !e.hasRoom(thresholds, b.PerEndpoint) ||
+		case e.breaker.BackingOff(c.now) || !e.endpointHasRoom(thresholds, b.PerEndpoint) ||
 			!e.organizationHasRoom(thresholds, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
@@ -185,8 +185,8 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	return b
 }
 
-// claimWorthwhile reports whether enough of the buffer is free to make a claim worth its cost.
-func (c *Core[T]) claimWorthwhile() bool {
+// enoughFreeToClaim reports whether so much of the buffer is free that a claim is worth its cost.
+func (c *Core[T]) enoughFreeToClaim() bool {
 	return c.limits.Buffered-c.buffered >= c.minFreeToClaim() &&
 		c.limits.BufferedBytes-c.distinctBytes >= c.limits.BufferedBytes/8
 }

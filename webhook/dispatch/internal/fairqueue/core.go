@@ -154,8 +154,8 @@ type Stats struct {
 	FastSlotsUsed, GeneralSlotsUsed int
 	// KnownEndpoints counts those with something to do, and those whose record is kept.
 	KnownEndpoints int
-	// WaitForPermits counts the endpoints that have something to run, but no permit for it now.
-	WaitForPermits int
+	// EndpointsWaitingForPermits counts those that have something to run, but no permit for it now.
+	EndpointsWaitingForPermits int
 	// TrippedBreakers counts the endpoints whose breaker has opened, and has not closed since.
 	TrippedBreakers int
 	Workers         int // with an attempt in flight, or about to call Next
@@ -197,9 +197,9 @@ func (c *Core[T]) Stats() Stats {
 	return Stats{
 		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
 		FastSlotsUsed: c.slotsUsed.fast, GeneralSlotsUsed: c.slotsUsed.general,
-		KnownEndpoints:  len(c.endpoints),
-		WaitForPermits:  c.waitForPermits(),
-		TrippedBreakers: c.trippedBreakers, Workers: c.workers,
+		KnownEndpoints:             len(c.endpoints),
+		EndpointsWaitingForPermits: c.endpointsWaitingForPermits(),
+		TrippedBreakers:            c.trippedBreakers, Workers: c.workers,
 	}
 }
 
@@ -250,7 +250,7 @@ func (c *Core[T]) Next(now time.Time) *Item[T] {
 	item := c.take(e, kind)
 	c.ensureWorker()
 	c.signalClaimIfLow(e)
-	if c.claimBlocked && c.claimWorthwhile() {
+	if c.claimBlocked && c.enoughFreeToClaim() {
 		c.claimBlocked = false
 		c.actions.Claim = true
 	}
@@ -293,7 +293,7 @@ func (c *Core[T]) advanceToRunnable(
 ) (*endpointQueue[T], slotKind) {
 	for blocked := 0; !runQueue.empty() && blocked < maxBlockedSkipped; {
 		e := runQueue.head
-		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.hasPermit(e) {
+		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.ensurePermit(e) {
 			e.leaveFIFO()
 			continue
 		}
@@ -505,7 +505,7 @@ func (c *Core[T]) RescheduleAll(now time.Time) {
 // schedule puts the endpoint into the run queue if it has something to run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
 	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate &&
-		c.hasPermit(e) {
+		c.ensurePermit(e) {
 		e.joinFIFO(&e.organization.runQueues[e.appliedSpeed])
 		c.scheduleOrganization(e.organization)
 	}

@@ -59,6 +59,6 @@
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with
 // the attempts that may get slow and the hosts that endpoints wait for, buffer.go the shares of the
-// buffer and the claim budget, permits.go what endpoints with a limit may begin, and endpoint.go what is known of endpoints and organizations, and
-// for how long.
+// buffer and the claim budget, permits.go what endpoints with a limit may begin, and endpoint.go
+// what is known of endpoints and organizations, and for how long.
 package fairqueue

@@ -89,9 +89,9 @@ func (p *pacing) mayStart(now time.Time) bool {
 	return p.permits.Permits > p.starting && !p.permits.timeOf(p.starting).After(now)
 }
 
-// hasPermit is mayStart. If the endpoint may not, it sees to it that the endpoint is scheduled again
-// when it may.
-func (c *Core[T]) hasPermit(e *endpointQueue[T]) bool {
+// ensurePermit reports what mayStart does. If the endpoint may not start an item, it asks for more
+// permits or waits for those that are on their way, and is scheduled again when it may.
+func (c *Core[T]) ensurePermit(e *endpointQueue[T]) bool {
 	if e.mayStart(c.now) {
 		return true
 	}
@@ -249,8 +249,9 @@ func (c *Core[T]) wakePermitted() {
 	}
 }
 
-// waitForPermits counts the endpoints that have something to run, but no permit for it now.
-func (c *Core[T]) waitForPermits() (n int) {
+// endpointsWaitingForPermits counts the endpoints that have something to run, but no permit for it
+// now.
+func (c *Core[T]) endpointsWaitingForPermits() (n int) {
 	for _, e := range c.activeEndpoints {
 		if e.rate.PerSecond > 0 && e.len() > 0 &&
 			(e.permits.Permits == 0 || e.permits.First.After(c.now)) {

@@ -35,7 +35,7 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		assert.Empty(t, q.PermitRequests(10), "it asks once")
 		stats := q.Stats()
 		assert.Zero(t, stats.FastSlotsUsed+stats.GeneralSlotsUsed)
-		assert.Equal(t, 1, stats.WaitForPermits)
+		assert.Equal(t, 1, stats.EndpointsWaitingForPermits)
 		q.Push(items(10, 1, endpointB))
 		other := q.Next()
 		require.NotNil(t, other, "another endpoint has its turn")
