@@ -63,8 +63,8 @@ func newParkStatements(x expander) parkStatements {
 
 const (
 	// maxVisited bounds how many endpoints are visited in search of those to be parked, and maxParked
-	// how many deliveries are parked or unparked, by one claim.
-	maxVisited, maxParked = 200, 1000
+	// how many deliveries one transaction parks or unparks. A claim parks up to parkSteps times as many.
+	maxVisited, maxParked, parkSteps = 1000, 1000, 4
 	// maxWoken bounds how many endpoints one claim wakes, and unparkedOfOne how many deliveries of one
 	// it unparks.
 	maxWoken, unparkedOfOne = 256, 100
@@ -93,9 +93,26 @@ func (s *Store) park(ctx context.Context, now int64) error {
 		return nil
 	}
 	p.at = now + parkEvery
+	for range parkSteps {
+		parked, err := s.parkStep(ctx, now)
+		if err != nil || parked == 0 {
+			return err
+		}
+		p.at = now // there may be more
+		if parked < maxParked/2 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// parkStep looks for endpoints that may not be claimed, and parks deliveries of those. The caller has
+// locked s.parking.
+func (s *Store) parkStep(ctx context.Context, now int64) (parked int, err error) {
+	p := &s.parking
 	var ids []int64
 	next := int64(0)
-	err := collect(ctx, s.read, func(row scanner) error {
+	err = collect(ctx, s.read, func(row scanner) error {
 		var id, n, unclaimable int64
 		err := row.Scan(&id, &n, &unclaimable)
 		if unclaimable > 0 {
@@ -107,25 +124,21 @@ func (s *Store) park(ctx context.Context, now int64) error {
 		return err
 	}, s.parks.waiting, p.from, maxVisited, now, maxVisited)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	parked := 0
 	if len(ids) > 0 {
 		err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
 			parked, err = s.parkOf(ctx, q, ids, now)
 			return err
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
-	}
-	if parked > 0 {
-		p.at = now // there may be more
 	}
 	if parked < maxParked {
 		p.from = next
 	}
-	return nil
+	return parked, nil
 }
 
 // parkOf parks deliveries of endpoints that may not be claimed now.
