@@ -202,6 +202,11 @@
 // 503 while the store does not answer. [NewLivenessHandler] is for liveness probes, which must not
 // fail because the database does.
 //
+// When Run begins and when it ends, the log has a line, at Info, with what the store holds: pending,
+// in_flight, paused and dead deliveries, degraded and disabled endpoints, and since when the oldest
+// delivery has been due. in_flight_elsewhere are leased to other processes, or were to one that
+// died: those are claimed when their lease ends.
+//
 // The log has a line for each delivery that becomes dead, for each lease that is lost, and for each
 // result that comes too late, all at Warn, and for each attempt at Debug. Each line has event_id,
 // delivery_id, webhook_id, channel, organization_id and attempt, and the class and the error if

@@ -59,6 +59,46 @@ func (d *Dispatcher) logHeldBack(ctx context.Context, end bool) {
 	}
 }
 
+// maxSummaryTime is how long the end of Run waits for the figures of its line in the log.
+const maxSummaryTime = time.Second
+
+// logStart writes a line about what the store holds when Run begins.
+func (d *Dispatcher) logStart(ctx context.Context) {
+	summary, err := d.summary(ctx, storeTimeout)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		d.cfg.Logger.WarnContext(ctx, "webhook: started, and the store cannot be read", "error", err)
+	default:
+		d.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "webhook: started", summary...)
+	}
+}
+
+// summary are the attributes of a line about what the store holds, for all organizations.
+func (d *Dispatcher) summary(ctx context.Context, timeout time.Duration) ([]slog.Attr, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	s, err := d.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &s.Stored
+	attributes := []slog.Attr{
+		slog.Int64("pending", t.Pending), slog.Int64("in_flight", t.InFlight),
+		slog.Int64("in_flight_elsewhere", max(t.InFlight-int64(s.Process.Held), 0)),
+		slog.Int64("paused", t.Paused), slog.Int64("dead", t.Dead),
+		slog.Int64("degraded_endpoints", t.DegradedEndpoints),
+		slog.Int64("disabled_endpoints", t.DisabledEndpoints),
+	}
+	if t.MoreUnfinished || t.MoreDead {
+		attributes = append(attributes, slog.Bool("incomplete", true)) // there are more
+	}
+	if !t.OldestDue.IsZero() {
+		attributes = append(attributes, slog.Time("oldest_due", t.OldestDue))
+	}
+	return attributes, nil
+}
+
 // logDelivery writes a line about a delivery, unless there were too many of its kind.
 func (d *Dispatcher) logDelivery(
 	ctx context.Context, kind *lineKind, t *task, a *webhook.Attempt, more ...slog.Attr,

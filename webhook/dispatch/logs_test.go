@@ -195,6 +195,43 @@ func (c hostChannel) Capabilities() channel.Capabilities { return channel.Capabi
 
 func (c hostChannel) Open(json.RawMessage) (channel.Channel, error) { return c, nil }
 
+// An operator who starts a process sees what it finds, and what it leaves.
+func TestLogOfStartAndStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log jsonLog
+		store := memstore.New()
+		b := benchOn(t, store, dispatch.Config{Logger: log.logger(slog.LevelInfo)}, accept)
+		sub := b.subscribe(t, event.ObjectCreated)
+		disabled := b.subscribe(t, "report.created")
+		require.NoError(t, b.DisableEndpoint(t.Context(), "", endpointOf(disabled), "ann"))
+		b.emit(t, event.ObjectCreated)
+		start := time.Now().UTC()
+		tasks, err := store.Claim(t.Context(), start, webhook.ClaimRequest{
+			Until: start.Add(time.Hour), Limit: 1, PerEndpoint: 1})
+		require.NoError(t, err)
+		require.Len(t, tasks, 1, "a process that died has it")
+		degraded := b.state(t, sub)
+		degraded.Health, degraded.NextProbe = webhook.Degraded, start.Add(24*time.Hour)
+		require.NoError(t, webhook.SetEndpointState(t.Context(), store, &degraded, 0))
+		b.emit(t, "report.created")
+		b.emit(t, event.ObjectCreated)
+		stop := b.run(t)
+		elapse(time.Second)
+		stop()
+		figures := func(message string) map[string]any {
+			return map[string]any{
+				"level": "INFO", "msg": message, "pending": 1.0, "in_flight": 1.0,
+				"in_flight_elsewhere": 1.0, "paused": 1.0, "dead": 0.0, "degraded_endpoints": 1.0,
+				"disabled_endpoints": 1.0,
+			}
+		}
+		assert.Equal(t, []map[string]any{figures("webhook: started")}, log.lines(t, "webhook: started"))
+		assert.Equal(t, []map[string]any{with(figures("webhook: stopped"),
+			map[string]any{"requeued": 0.0, "leased": 0.0})}, log.lines(t, "webhook: stopped"))
+	})
+}
+
 // People know an endpoint by the name of its webhook and by its host. What is secret in a URL is in
 // no line.
 func TestLogNamesTheEndpoint(t *testing.T) {

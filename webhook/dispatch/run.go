@@ -119,6 +119,9 @@ func (r *run) run(ctx context.Context) error {
 	loops.Go(func() { r.claimLoop(ctx) })
 	loops.Go(func() { r.pruneLoop(ctx) })
 	loops.Go(func() { r.permitLoop(ctx) })
+	if !r.forDrain {
+		loops.Go(func() { d.logStart(ctx) })
+	}
 	if listener := d.store.Capabilities().Notifications; listener != nil {
 		loops.Go(func() { r.listenLoop(ctx, listener) })
 	}
@@ -163,8 +166,12 @@ func (r *run) logEnd(ctx context.Context) RunEnd {
 		}
 	}
 	if !r.forDrain || end.Requeued+end.Leased > 0 {
-		r.d.cfg.Logger.Log(ctx, level, "webhook: stopped",
-			"requeued", end.Requeued, "leased", end.Leased)
+		attributes := []slog.Attr{slog.Int("requeued", end.Requeued), slog.Int("leased", end.Leased)}
+		if end.Leased == 0 { // or the store fails, and would be waited for
+			summary, _ := r.d.summary(context.WithoutCancel(ctx), maxSummaryTime)
+			attributes = append(attributes, summary...)
+		}
+		r.d.cfg.Logger.LogAttrs(ctx, level, "webhook: stopped", attributes...)
 	}
 	return end
 }

@@ -122,7 +122,7 @@ func (m *Metrics) storeAnswered(
 	ctx context.Context, op string, duration prometheus.Observer, err error,
 ) bool {
 	m.observe(ctx, duration, took(ctx, op))
-	if err != nil {
+	if err != nil && isStores(err) {
 		m.instruments.storeErrors.WithLabelValues(op).Inc()
 	}
 	return err == nil

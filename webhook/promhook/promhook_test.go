@@ -364,6 +364,28 @@ func TestErrorsOfTheStore(t *testing.T) {
 	assert.InDelta(t, 1, b.series(t)["webhooks_store_errors_total{op=emit}"], 0)
 }
 
+// What a caller has cancelled says nothing about the store; what took longer than it had does.
+func TestCancelledCallsAreNoErrorsOfTheStore(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	metrics, err := promhook.New(registry, promhook.Config{})
+	require.NoError(t, err)
+	b, hooks := &bench{registry: registry}, metrics.Hooks()
+	ctx := t.Context()
+	for i, err := range []error{
+		context.Canceled, fmt.Errorf("webhook: emit: %w", context.Canceled), context.DeadlineExceeded,
+	} {
+		hooks.EmitEnd(ctx, dispatch.EmitEnd{Err: err})
+		hooks.ClaimEnd(ctx, dispatch.ClaimEnd{Err: err})
+		hooks.SettleEnd(ctx, dispatch.SettleEnd{Err: err})
+		hooks.PruneEnd(ctx, dispatch.PruneEnd{Err: err})
+		got := b.series(t)
+		for _, op := range []string{"emit", "claim", "settle", "prune"} {
+			assert.InDelta(t, i/2, got["webhooks_store_errors_total{op="+op+"}"], 0, "%s: %v", op, err)
+		}
+	}
+}
+
 type brokenStore struct{ webhook.Store }
 
 func (brokenStore) Enqueue(
