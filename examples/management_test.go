@@ -1,8 +1,10 @@
 package examples_test
 
 import (
+	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +59,27 @@ func testManagement(t *testing.T, programs programs) {
 	state, err := c.DisableEndpoint(t.Context(), created.ID, "webhook")
 	require.NoError(t, err)
 	assert.Equal(t, "the management API", state.ChangedBy)
+	testConsole(t, emitter.url("/console/subscriptions"), key)
 	emitter.stop()
 	receiver.stop()
+}
+
+// testConsole looks at the console, which asks for the API key as a password.
+func testConsole(t *testing.T, page, key string) {
+	t.Helper()
+	for password, want := range map[string]int{"": 401, "another key": 401, key: 200} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page, http.NoBody)
+		require.NoError(t, err)
+		if password != "" {
+			r.SetBasicAuth("ada", password)
+		}
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, want, res.StatusCode)
+		assert.Equal(t, want == 200, strings.Contains(string(body), "The receiver"))
+		assert.Equal(t, want == 401, res.Header.Get("WWW-Authenticate") != "")
+	}
 }

@@ -30,7 +30,8 @@ Every flag has an environment variable of the same meaning, named after it.
 Two have no flag, because command lines are for all to see: EMITTER_SECRET is
 sent to -url in the header X-Mixpeek-Secret, and EMITTER_API_KEY, if it is set,
 opens the management API below /v1/organizations/webhooks/ to requests with
-Authorization: Bearer and that key.
+Authorization: Bearer and that key, and the web console at /console/ to people
+who give it as the password.
 
 `
 

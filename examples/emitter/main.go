@@ -84,6 +84,9 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 		if handler, err = withManagement(handler, dispatcher, cfg.apiKey, logger); err != nil {
 			return err
 		}
+		if handler, err = withConsole(handler, dispatcher, cfg.apiKey, logger); err != nil {
+			return err
+		}
 	}
 
 	// Delivering outlives serving: an event that is accepted by one of the last

@@ -29,7 +29,7 @@ import (
 
 func main() {
 	db := flag.String("db", "", "SQLite `file` that keeps the state; a temporary one if empty")
-	serve := flag.Bool("serve", false, "go on, with an event every few seconds, until interrupted")
+	serve := flag.Bool("serve", false, "go on, with an event every few seconds and the web console, until interrupted")
 	flag.Parse()
 	every := time.Duration(0)
 	if *serve {
@@ -155,9 +155,22 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 	return serve(ctx, r, emitter, every)
 }
 
-// serve emits one documented event after the other.
-func serve(ctx context.Context, r *report, emitter *emitter, every time.Duration) error {
+// serve serves the console, and emits one documented event after the other.
+func serve(ctx context.Context, r *report, emitter *emitter, every time.Duration) (err error) {
 	r.scene("Serving until interrupted")
+	ctx, cancel := context.WithCancel(ctx)
+	url, stopped, err := serveConsole(ctx, emitter.dispatcher, consoleAddr)
+	defer func() {
+		cancel()
+		if stopped != nil {
+			err = errors.Join(err, <-stopped)
+		}
+	}()
+	if err != nil {
+		r.printf("   no console    %v\n", err) // such as a port that is taken
+	} else {
+		r.printf("   console       %s\n", url)
+	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

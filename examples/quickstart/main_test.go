@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -142,4 +143,26 @@ func (w *watcher) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.buf.String()
+}
+
+// With -serve the console is there, for this machine only.
+func TestTheConsoleIsServed(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	e, err := startEmitter(ctx, "", nil)
+	require.NoError(t, err)
+	url, stopped, err := serveConsole(ctx, e.dispatcher, "127.0.0.1:0")
+	require.NoError(t, err)
+	for host, want := range map[string]int{"": http.StatusOK, "evil.example": http.StatusForbidden} {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		require.NoError(t, err)
+		r.Host = host
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, want, res.StatusCode)
+	}
+	cancel()
+	require.NoError(t, <-stopped)
+	require.NoError(t, e.close())
 }

@@ -143,7 +143,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const maxForm = 1 << 20
 
 // requestTime bounds the work for one request.
-const requestTime = 35 * time.Second
+const requestTime = 28 * time.Second
 
 // serve is the way of every request: its origin, who makes it, for which organization, whether
 // they may, and whether there is room.

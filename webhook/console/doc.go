@@ -47,4 +47,5 @@
 //   - dead.go: dead letters, and replays of many
 //   - catalogue.go, testsend.go, preview.go: event types, tests, and the template editor
 //   - static: style sheet, script and icon
+//   - testdata/browser: what walks all of it in Chromium; it takes the pictures in docs, too
 package console

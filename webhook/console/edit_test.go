@@ -82,25 +82,31 @@ func TestProblemsStandAtTheirFields(t *testing.T) {
 		}
 		a := f.post("/subscriptions/new", pairs...)
 		require.Equal(t, http.StatusUnprocessableEntity, a.Status, field)
-		var input, problem string
+		var input, described string
+		var problems []string
 		root := parse(t, a.Body)
-		for _, label := range elements(root, "label") {
-			for _, kind := range []string{"input", "textarea", "select"} {
-				for _, n := range elements(label, kind) {
-					if hasAttribute(n, "aria-invalid") {
-						input = attribute(n, "name")
-						problem = text(label)
-						if kind == "input" {
-							assert.Equal(t, c.value, attribute(n, "value"), field)
-						} else {
-							assert.Contains(t, text(n), c.value, field)
-						}
-					}
+		for _, kind := range []string{"input", "textarea", "select"} {
+			for _, n := range elements(root, kind) {
+				if !hasAttribute(n, "aria-invalid") {
+					continue
+				}
+				input, described = attribute(n, "name"), attribute(n, "aria-describedby")
+				if kind == "input" {
+					assert.Equal(t, c.value, attribute(n, "value"), field)
+				} else {
+					assert.Contains(t, text(n), c.value, field)
 				}
 			}
 		}
+		for _, n := range elements(root, "span") {
+			if attribute(n, "class") == "problem" {
+				problems = append(problems, text(n))
+				assert.Contains(t, strings.Fields(described), attribute(n, "id"), field)
+			}
+		}
+		require.Len(t, problems, 1, field)
 		assert.Equal(t, field, input)
-		assert.Contains(t, problem, c.problem, field)
+		assert.Contains(t, problems[0], c.problem, field)
 	}
 	list, err := f.dispatcher.Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: mine})
 	require.NoError(t, err)

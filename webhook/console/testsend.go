@@ -14,7 +14,7 @@ import (
 )
 
 // testTime bounds a test, whatever timeouts the channels have.
-const testTime = 30 * time.Second
+const testTime = 25 * time.Second
 
 // testBody is the page of a test.
 type testBody struct {

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/console"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+// withConsole serves the web console below console.DefaultPrefix before the handler. A browser asks
+// for a name, which changes are recorded under, and for a password, which is the API key. A service
+// with customers asks its own sessions who somebody is, and which organization they belong to.
+func withConsole(
+	handler http.Handler, d *dispatch.Dispatcher, key string, logger *slog.Logger,
+) (http.Handler, error) {
+	hash := api.HashKey(key)
+	authorize := func(r *http.Request) (console.Identity, error) {
+		name, password, ok := r.BasicAuth()
+		given := api.HashKey(password)
+		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(hash)) != 1 {
+			return console.Identity{}, console.ErrUnauthenticated
+		}
+		return console.Identity{Name: name, Organizations: []string{""}, Operator: true,
+			Role: console.Administer, Reveal: true}, nil
+	}
+	c, err := console.New(d, authorize, console.Config{
+		Title:  "Emitter",
+		Logger: logger,
+		Audit: func(ctx context.Context, change console.Change) {
+			logger.InfoContext(ctx, "changed in the console", "by", change.Identity.Name,
+				"action", change.Action, "webhook_id", change.SubscriptionID, "channel", change.Channel,
+				"delivery_id", change.DeliveryID.String(), "error", change.Err)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.HandleFunc(console.DefaultPrefix+"/", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := authorize(r); err != nil {
+			w.Header().Set("WWW-Authenticate", `Basic realm="webhooks", charset="UTF-8"`)
+		}
+		c.ServeHTTP(w, r)
+	})
+	return mux, nil
+}

@@ -1,0 +1,35 @@
+// Takes pictures of the main pages of a console, light and dark.
+import { mkdirSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const [, , base, folder] = process.argv;
+mkdirSync(folder, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"],
+});
+for (const colorScheme of ["light", "dark"]) {
+  for (const [width, height, suffix] of [[1280, 860, ""], [360, 780, "-phone"]]) {
+    const page = await browser.newPage({ colorScheme, viewport: { width, height } });
+    const take = async (path, name) => {
+      await page.goto(base + path);
+      await page.screenshot({ path: `${folder}/${name}${suffix}-${colorScheme}.png`,
+        fullPage: process.env.FULL === "1" });
+    };
+    await take("/", "overview");
+    await take("/subscriptions", "subscriptions");
+    const row = (name) => page.locator("tbody a.strong", { hasText: name }).getAttribute("href");
+    const subscription = (await row("Warehouse")).replace(/^\/console/, "");
+    await take(subscription, "subscription");
+    await take(subscription + "/edit", "edit");
+    await take(subscription + "/test", "test");
+    await take("/deliveries", "deliveries");
+    await take("/dead", "dead");
+    const delivery = (await page.locator("tbody a.strong").first().getAttribute("href"));
+    await take(delivery.replace(/^\/console/, ""), "delivery");
+    await take("/events", "events");
+    await take("/templates", "templates");
+    await take("/dead/replay-all", "replay");
+    await page.close();
+  }
+}
+await browser.close();
