@@ -215,7 +215,7 @@ func TestDoctor(t *testing.T) {
 	got := s.run("doctor")
 	assert.Equal(t, exitOK, got.code, got.stdout)
 	for _, says := range []string{"ok       api: it answers", "clock agrees", "1 webhook, 1 active",
-		"none is degraded", "0 wait", "1 succeeded, 0 died", "no delivery waits"} {
+		"none is degraded", "0 wait, 0 are in flight, 0 are paused, 0 are dead", "1 succeeded, 0 died"} {
 		assert.Contains(t, got.stdout, says)
 	}
 	s.deliver(2, http.StatusBadRequest)
@@ -223,6 +223,11 @@ func TestDoctor(t *testing.T) {
 	assert.Equal(t, exitOK, got.code, got.stdout)
 	assert.Contains(t, got.stdout, "warning  last 24 hours: 1 succeeded, 2 died, most of them of "+webhookID)
 	assert.Contains(t, got.stdout, "webhooks deliveries replay --since 24h")
+
+	// A delivery that nobody makes.
+	s.emit(1)
+	assert.Regexp(t, `ok       backlog: 1 wait, .* 2 are dead, the oldest that is due waits for \d+m?s`,
+		s.run("doctor").stdout)
 
 	err := s.d.DisableEndpoint(t.Context(), "org",
 		webhook.Endpoint{SubscriptionID: webhookID, Channel: "webhook"}, "ada")

@@ -26,8 +26,8 @@ func commands() []*command {
 	return []*command{
 		&verifyCommand, &signCommand, &secretNewCommand, &secretRotateCommand, &suiteCommand,
 		&templateCheckCommand, &templateRenderCommand, &listCommand, &triggerCommand,
-		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesReplayCommand,
-		&deliveriesCancelCommand, &deliveriesExportCommand, &doctorCommand,
+		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesTailCommand, &deliveriesReplayCommand,
+		&deliveriesCancelCommand, &deliveriesExportCommand, &doctorCommand, &listenCommand,
 		&completionCommand, &versionCommand,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
 )
 
@@ -35,6 +36,21 @@ var deliveriesShowCommand = command{
 		payload := s.Bool("event", false, "print the event instead")
 		return func(ctx context.Context, a *app, args []string) error {
 			return a.showDelivery(ctx, o, args, *payload)
+		}
+	},
+}
+
+var deliveriesTailCommand = command{
+	name: "deliveries tail", args: "[WEBHOOK]", short: "Show deliveries as they are emitted",
+	long: `
+Shows each delivery once, as it is when it is read, and goes on until ctrl-C. It
+begins with what is emitted from now on; --since begins earlier.`,
+	example: `webhooks deliveries tail --since 10m wh_0123456789`,
+	setup: func(s *flagSet) action {
+		var o tailOptions
+		o.declare(s)
+		return func(ctx context.Context, a *app, args []string) error {
+			return a.tailDeliveries(ctx, o, first(args))
 		}
 	},
 }
@@ -136,6 +152,42 @@ func lastAnswer(d *webhook.Delivery) string {
 		return strconv.Itoa(last.StatusCode)
 	}
 	return last.Class
+}
+
+func (a *app) tailDeliveries(ctx context.Context, o tailOptions, webhookID string) error {
+	c, dates, err := o.tailClient(a)
+	if err != nil {
+		return err
+	}
+	if err := c.Health(ctx); err != nil { // for the server's clock
+		return err
+	}
+	q, err := o.query(dates)
+	if err != nil {
+		return err
+	}
+	for t, err := range c.TailDeliveries(ctx, webhookID, q) {
+		if err != nil {
+			return err
+		}
+		if err := a.printTailed(t); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (a *app) printTailed(t *api.TailDelivery) error {
+	if a.json {
+		if err := a.object(t); err != nil {
+			return err
+		}
+		return a.flush()
+	}
+	d := &t.Delivery
+	a.printf("%s  %s  %s %s  %s  %s  %s\n", stamp(d.CreatedAt), d.ID, visible(d.SubscriptionID),
+		visible(d.Channel), visible(d.EventID), visible(d.EventType), d.Status)
+	return a.flush()
 }
 
 func (a *app) showDelivery(ctx context.Context, o connection, args []string, payload bool) error {

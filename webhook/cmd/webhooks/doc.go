@@ -45,7 +45,9 @@
 //   - output.go: text, JSON, colours, progress
 //   - sign.go, secret.go, suite.go, template.go, list.go, trigger.go, doctor.go, version.go: the
 //     commands of these names
-//   - deliveries.go, replay.go: list, show and export; replay and cancel
+//   - deliveries.go, replay.go: list, show, tail and export; replay and cancel
+//   - listen.go, forward.go, tail.go: the command listen; the requests of a channel to another URL;
+//     where a tail begins
 //   - verify.go, request.go, candidates.go, mismatch.go, diagnose.go: the command verify; reading the
 //     request, what it may have been signed with, and why it does not match
 package main

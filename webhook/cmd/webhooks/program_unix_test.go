@@ -195,7 +195,7 @@ func onTerminal(t *testing.T, folder string) {
 
 	term.types("clear; NO_COLOR=1 webhooks doctor; echo second $?", "Enter")
 	screen := term.shows("second 0")
-	assert.Contains(t, screen, "no delivery waits")
+	assert.Contains(t, screen, "0 died")
 	assert.NotContains(t, screen, "\x1b[32m")
 
 	// Progress is there while it takes long, and gone afterwards.

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+)
+
+var listenCommand = command{
+	name: "listen", args: "WEBHOOK URL", short: "Forward what is emitted to a webhook to a local URL",
+	long: `
+Reads the tail of the webhook over the API, and posts each event to URL: the
+same bytes, headers and signature as a delivery has, because the same code makes
+them. Nothing has to be reachable from outside, and the webhook's own deliveries
+go on. The webhook may be paused.
+
+It begins with what is emitted from now on; --since begins earlier, and --after
+goes on where an earlier call ended. An event is posted once, whatever the
+answer. Secrets come from the API, if the key may reveal them, unless they are
+given: the receiver needs the same ones.`,
+	example: `
+webhooks listen wh_0123456789 http://127.0.0.1:8081/webhooks
+webhooks listen --since 1h --event-type 'object.*' wh_0123456789 \
+    http://127.0.0.1:8081/webhooks`,
+	setup: func(s *flagSet) action {
+		var o listenOptions
+		o.tailOptions.declare(s)
+		o.credentials.declare(s)
+		s.StringVar(&o.channelKey, "channel", "", "`channel` of the webhook (default the first that posts "+
+			"to a URL)")
+		return func(ctx context.Context, a *app, args []string) error {
+			return a.listen(ctx, o, args[0], args[1])
+		}
+	},
+}
+
+type listenOptions struct {
+	tailOptions
+	forwardOptions
+}
+
+func (a *app) listen(ctx context.Context, o listenOptions, webhookID, target string) error {
+	if u, err := url.Parse(target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usagef("URL must be an http or https URL, such as http://127.0.0.1:8081/webhooks")
+	}
+	o.target = target
+	c, dates, err := o.tailClient(a)
+	if err != nil {
+		return err
+	}
+	f, err := a.newForwarder(ctx, c, webhookID, o.forwardOptions)
+	if err != nil {
+		return err
+	}
+	q, err := o.query(dates)
+	if err != nil {
+		return err
+	}
+	return a.forwardAll(ctx, c, f, q, o)
+}
+
+// forwardAll forwards what the tail has, until ctx ends.
+func (a *app) forwardAll(
+	ctx context.Context, c *client.Client, f *forwarder, q client.TailQuery, o listenOptions,
+) error {
+	a.notef("Forwarding what is emitted to %s to %s. Ctrl-C ends it.\n", visible(f.subscriptionID),
+		visible(o.target))
+	n, failed := 0, 0
+	for e, err := range c.Tail(ctx, f.subscriptionID, q) {
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		// Ctrl-C lets a request end, so that --after says exactly what has arrived.
+		r := f.forward(context.WithoutCancel(ctx), e.Position, e.EventID, e.EventType, e.Event)
+		q.After = e.Position
+		if n++; !r.Succeeded {
+			failed++
+		}
+		if !r.Succeeded && r.StatusCode == 0 && failed == 1 {
+			a.notef("There was no answer: is a server running at %s?\n", visible(o.target))
+		}
+		if err := a.printForwarded(r, time.Since(began)); err != nil {
+			return err
+		}
+	}
+	a.notef("%s forwarded, %d failed.\n", counted(n, "event", "events"), failed)
+	if n > 0 {
+		a.notef("To go on from here: --after %s\n", q.After)
+	}
+	return ctx.Err()
+}
+
+func (a *app) printForwarded(r forwarded, took time.Duration) error {
+	if a.json {
+		if err := a.object(r); err != nil {
+			return err
+		}
+		return a.flush()
+	}
+	word := a.green(a.stdout, "accepted")
+	if !r.Succeeded {
+		word = a.red(a.stdout, "failed")
+	}
+	a.printf("%s  %s  %s  %s after %s%s\n", time.Now().Format(time.TimeOnly), visible(r.EventID),
+		visible(r.EventType), word, short(took), visible(answerOf(r.StatusCode, r.Error)))
+	if r.Response != "" && !r.Succeeded {
+		a.printf("          it answered: %s\n", visible(r.Response))
+	}
+	return a.flush()
+}
