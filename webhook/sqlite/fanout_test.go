@@ -140,3 +140,47 @@ func TestUpgrade(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, enqueued.Events[0].Unfinished)
 }
+
+// TestBlocksOfWhatIsNotStored prunes the only deliveries in a range of ids, before FanOut stores
+// others there.
+func TestBlocksOfWhatIsNotStored(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	subscribeChannels(t, s, "", 100)
+	now := time.Now()
+	events := []webhook.NewEvent{{ID: "evt_1", Type: "a.b"}, {ID: "evt_2", Type: "a.b"}}
+	prefetch := &webhook.Prefetch{Until: now.Add(time.Minute),
+		Take: func(string, webhook.Endpoint) bool { return true }}
+	before := []webhook.NewEvent{{ID: "evt_0", Type: "a.b"}}
+	enqueued, err := s.Enqueue(ctx, now, before, prefetch)
+	require.NoError(t, err)
+	tasks := enqueued.Tasks
+	_, more, err := s.FanOut(ctx, now, before, prefetch)
+	require.NoError(t, err)
+	enqueued, err = s.Enqueue(ctx, now, events[:1], prefetch)
+	require.NoError(t, err)
+	tasks = append(append(tasks, more...), enqueued.Tasks...)
+	require.Len(t, tasks, 164)
+	for _, task := range tasks {
+		refused, err := s.Settle(ctx, now, []webhook.Settlement{{Lease: task.Lease,
+			Status: webhook.StatusDead, Attempt: &webhook.Attempt{StartedAt: now, Class: "status"}}})
+		require.NoError(t, err)
+		require.Empty(t, refused)
+	}
+	_, err = handle(t, "file:"+s.path+allPragmas).ExecContext(ctx,
+		"UPDATE webhooks_meta SET next_id = 100000")
+	require.NoError(t, err)
+	require.NoError(t, errorOf(s.Enqueue(ctx, now, events[1:], nil)))
+	later := now.Add(time.Second)
+	removed, err := s.Prune(ctx, later, webhook.PruneRequest{SucceededBefore: later, DeadBefore: later,
+		Limit: 1000})
+	require.NoError(t, err)
+	require.Equal(t, len(tasks)+1, removed)
+	finished, _, err := s.FanOut(ctx, later, events, nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, finished)
+	all, err := s.Deliveries(ctx, webhook.DeliveryQuery{Limit: 1000})
+	require.NoError(t, err)
+	assert.Len(t, all, 36+64, "deliveries that are stored late are listed")
+}

@@ -21,6 +21,9 @@ func fanOutCases() []testCase {
 		{"ManyEvents", fanOutOfManyEvents},
 		{"Finished", fanOutOfFinished},
 		{"GoesOnInClaim", fanOutGoesOnInClaim},
+		{"StoredLate", fanOutStoredLate},
+		{"Leases", fanOutLeases},
+		{"LeasesBetween", fanOutLeasesBetween},
 		{"ChangedMeanwhile", fanOutChangedMeanwhile},
 		{"Duplicate", fanOutDuplicate},
 		{"Prune", fanOutAndPrune},
@@ -181,6 +184,64 @@ func fanOutGoesOnInClaim(f *fixture) {
 	require.Empty(f.t, f.finish(end, &webhook.Prefetch{Until: end.Add(lease), Take: always},
 		newEvent("evt_1")), "and nothing is left to a caller that comes late")
 	f.requireWide("evt_1")
+}
+
+// fanOutStoredLate stores an event at a time that lies behind that of the last claim.
+func fanOutStoredLate(f *fixture) {
+	f.wide()
+	late := start().Add(time.Hour)
+	f.requireNothingDue(late, "nothing is stored")
+	f.begin(start(), nil, newEvent("evt_1"))
+	require.Len(f.t, f.claim(late, 1000), wideDeliveries)
+}
+
+// requireLeases checks that only deliveries of the tasks are due when their leases have ended.
+func (f *fixture) requireLeases(end time.Time, tasks []webhook.Task) {
+	f.t.Helper()
+	require.Equal(f.t, sortedIDs(tasks), sortedIDs(f.claim(end, 1000)),
+		"each delivery is leased until its own lease ends, and not that of another call")
+}
+
+// prefetchAll is a prefetch with leases of that length.
+func prefetchAll(length time.Duration) *webhook.Prefetch {
+	return &webhook.Prefetch{Until: start().Add(length), Take: always}
+}
+
+// fanOutLeases has shorter leases in the first call than in those that go on.
+func fanOutLeases(f *fixture) {
+	f.wide()
+	theirs := hook()
+	theirs.OrganizationID = other
+	f.create(theirs)
+	e, their := newEvent("evt_1"), newEvent("evt_1")
+	their.OrganizationID = other
+	tasks, err := tasksOf(f.Enqueue(f.ctx, start(), []webhook.NewEvent{e, their},
+		prefetchAll(lease)))
+	require.NoError(f.t, err)
+	more := f.finish(start(), prefetchAll(2*lease), e)
+	require.Len(f.t, f.claim(start(), 1000), wideDeliveries+1-len(tasks)-len(more))
+	f.requireLeases(start().Add(lease), tasks)
+}
+
+// fanOutLeasesBetween has events that are stored at once between others.
+func fanOutLeasesBetween(f *fixture) {
+	for range 5 {
+		f.create(hook())
+	}
+	theirs := hook()
+	theirs.OrganizationID = other
+	f.create(theirs)
+	events := newEvents("evt", 40)
+	for i := range events {
+		if i%2 > 0 {
+			events[i].OrganizationID = other
+		}
+	}
+	tasks, err := tasksOf(f.Enqueue(f.ctx, start(), events, prefetchAll(2*lease)))
+	require.NoError(f.t, err)
+	more := f.finish(start(), prefetchAll(lease-time.Second), events...)
+	require.Len(f.t, f.claim(start(), 1000), 20*6-len(tasks)-len(more))
+	f.requireLeases(start().Add(lease-time.Second), more)
 }
 
 func fanOutChangedMeanwhile(f *fixture) {
