@@ -89,7 +89,7 @@ func TestUpgrade(t *testing.T) {
 	execOnServer(t, "BEGIN; SET LOCAL search_path = "+schemaOf(t, dsn)+";"+all[0].SQL+"COMMIT")
 	s := open(t, dsn)
 	sub := sqltest.NewSubscription()
-	for i := range 99 {
+	for i := range 199 {
 		sub.Channels = append(sub.Channels, sub.Channels[0])
 		sub.Channels[i+1].Channel = fmt.Sprint("channel", i)
 	}

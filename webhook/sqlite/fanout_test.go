@@ -46,7 +46,7 @@ func TestTransactionsAreShort(t *testing.T) {
 	ctx := t.Context()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 	db := handle(t, "file:"+s.path+allPragmas)
-	widths := []int{200, 3, 50, 70}
+	widths := []int{400, 3, 100, 140}
 	var events []webhook.NewEvent
 	for i, width := range widths {
 		subscribeChannels(t, s, fmt.Sprint("org_", i), width)
@@ -61,13 +61,13 @@ func TestTransactionsAreShort(t *testing.T) {
 	var left []webhook.NewEvent
 	for i, e := range enqueued.Events {
 		assert.Equal(t, widths[i], e.Deliveries)
-		assert.Equal(t, widths[i] > 50, e.Unfinished,
+		assert.Equal(t, widths[i] > 100, e.Unfinished,
 			"the events with the fewest deliveries are stored first: %d", widths[i])
 		if e.Unfinished {
 			left = append(left, events[i])
 		}
 	}
-	const most = 64
+	const most = 128
 	stored := rowsOf(t, db, "webhooks_deliveries")
 	assert.LessOrEqual(t, stored, most+4)
 	tasks := len(enqueued.Tasks)
@@ -80,8 +80,8 @@ func TestTransactionsAreShort(t *testing.T) {
 		assert.LessOrEqual(t, stored-before, most, "a piece has a bound")
 		assert.Greater(t, stored, before)
 	}
-	assert.Equal(t, 323, stored)
-	assert.Equal(t, 323, tasks)
+	assert.Equal(t, 643, stored)
+	assert.Equal(t, 643, tasks)
 	assert.Zero(t, rowsOf(t, db, "webhooks_fanouts"), "what is stored leaves nothing behind")
 }
 
@@ -135,7 +135,7 @@ func TestUpgrade(t *testing.T) {
 	s, err := sqlite.Open(ctx, path, sqlite.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	subscribeChannels(t, s, "", 100)
+	subscribeChannels(t, s, "", 200)
 	enqueued, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b"}}, nil)
 	require.NoError(t, err)
 	assert.True(t, enqueued.Events[0].Unfinished)
@@ -147,7 +147,7 @@ func TestBlocksOfWhatIsNotStored(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
-	subscribeChannels(t, s, "", 100)
+	subscribeChannels(t, s, "", 200)
 	now := time.Now()
 	events := []webhook.NewEvent{{ID: "evt_1", Type: "a.b"}, {ID: "evt_2", Type: "a.b"}}
 	prefetch := &webhook.Prefetch{Until: now.Add(time.Minute),
@@ -161,7 +161,7 @@ func TestBlocksOfWhatIsNotStored(t *testing.T) {
 	enqueued, err = s.Enqueue(ctx, now, events[:1], prefetch)
 	require.NoError(t, err)
 	tasks = append(append(tasks, more...), enqueued.Tasks...)
-	require.Len(t, tasks, 164)
+	require.Len(t, tasks, 200+128)
 	for _, task := range tasks {
 		refused, err := s.Settle(ctx, now, []webhook.Settlement{{Lease: task.Lease,
 			Status: webhook.StatusDead, Attempt: &webhook.Attempt{StartedAt: now, Class: "status"}}})
@@ -182,5 +182,5 @@ func TestBlocksOfWhatIsNotStored(t *testing.T) {
 	require.Equal(t, 1, finished)
 	all, err := s.Deliveries(ctx, webhook.DeliveryQuery{Limit: 1000})
 	require.NoError(t, err)
-	assert.Len(t, all, 36+64, "deliveries that are stored late are listed")
+	assert.Len(t, all, 72+128, "deliveries that are stored late are listed")
 }

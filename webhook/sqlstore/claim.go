@@ -51,7 +51,7 @@ func newClaimStatements(x expander) claimStatements {
 // endpoints or 250 organizations to skip, Claim may return fewer than r.Limit tasks although more
 // are due. Its statements skip that many. If they find deliveries of other endpoints or
 // organizations to skip, Claim skips those too and searches again, up to three times, and then
-// leaves such deliveries out. Before that, Claim stores up to 4,160 deliveries that FanOut should
+// leaves such deliveries out. Before that, Claim stores up to 4,224 deliveries that FanOut should
 // have stored in [webhook.FanOutLease]; if there are more, they are left to the next claim, and so
 // are those of more than 256 paused or disabled endpoints that have become active since the last one.
 func (s *Store) Claim(

@@ -32,9 +32,9 @@ func fanOutCases() []testCase {
 	}
 }
 
-// wide creates three subscriptions of 50 channels each.
+// wide creates three subscriptions of 100 channels each.
 func (f *fixture) wide() (subs []*webhook.Subscription) {
-	channels := make([]string, 50)
+	channels := make([]string, 100)
 	for i := range channels {
 		channels[i] = fmt.Sprint("channel", i)
 	}
@@ -44,7 +44,7 @@ func (f *fixture) wide() (subs []*webhook.Subscription) {
 	return subs
 }
 
-const wideDeliveries = 150
+const wideDeliveries = 300
 
 // begin stores a wide event, and leaves to FanOut what the store leaves to it.
 func (f *fixture) begin(now time.Time, prefetch *webhook.Prefetch, events ...webhook.NewEvent,
@@ -192,7 +192,7 @@ func fanOutStoredLate(f *fixture) {
 	late := start().Add(time.Hour)
 	f.requireNothingDue(late, "nothing is stored")
 	f.begin(start(), nil, newEvent("evt_1"))
-	require.Len(f.t, f.claim(late, 1000), wideDeliveries)
+	require.Len(f.t, f.claim(late, 2000), wideDeliveries)
 }
 
 // requireLeases checks that only deliveries of the tasks are due when their leases have ended.
@@ -231,7 +231,7 @@ func fanOutLeasesBetween(f *fixture) {
 	theirs := hook()
 	theirs.OrganizationID = other
 	f.create(theirs)
-	events := newEvents("evt", 40)
+	events := newEvents("evt", 80)
 	for i := range events {
 		if i%2 > 0 {
 			events[i].OrganizationID = other
@@ -240,7 +240,7 @@ func fanOutLeasesBetween(f *fixture) {
 	tasks, err := tasksOf(f.Enqueue(f.ctx, start(), events, prefetchAll(2*lease)))
 	require.NoError(f.t, err)
 	more := f.finish(start(), prefetchAll(lease-time.Second), events...)
-	require.Len(f.t, f.claim(start(), 1000), 20*6-len(tasks)-len(more))
+	require.Len(f.t, f.claim(start(), 1000), 40*6-len(tasks)-len(more))
 	f.requireLeases(start().Add(lease-time.Second), more)
 }
 
@@ -250,7 +250,7 @@ func fanOutChangedMeanwhile(f *fixture) {
 	f.remove(subs[0])
 	f.setPaused(subs[1], true)
 	f.update(subs[2], func(sub *webhook.Subscription) {
-		sub.Channels, sub.EventTypes = sub.Channels[:49], []event.Pattern{"invoice.*"}
+		sub.Channels, sub.EventTypes = sub.Channels[:99], []event.Pattern{"invoice.*"}
 	})
 	f.finish(start(), &webhook.Prefetch{Until: start().Add(lease),
 		Take: func(_ string, e webhook.Endpoint) bool {
@@ -263,11 +263,11 @@ func fanOutChangedMeanwhile(f *fixture) {
 		counts[d.Status]++
 	}
 	require.Equal(f.t, map[webhook.Status]int{
-		webhook.StatusCancelled: 51, webhook.StatusPaused: 50, webhook.StatusPending: 49,
+		webhook.StatusCancelled: 101, webhook.StatusPaused: 100, webhook.StatusPending: 99,
 	}, counts, "what happened meanwhile counts as though it had been done afterwards")
-	require.Len(f.t, f.claim(start(), 1000), 49)
+	require.Len(f.t, f.claim(start(), 1000), 99)
 	f.setPaused(subs[1], false)
-	require.Len(f.t, f.claim(start(), 1000), 50)
+	require.Len(f.t, f.claim(start(), 1000), 100)
 }
 
 func fanOutDuplicate(f *fixture) {
@@ -290,13 +290,13 @@ func fanOutAndPrune(f *fixture) {
 	late := start().Add(time.Second)
 	removed := 0
 	for range 2 {
-		for _, task := range f.claim(late, 1000) {
+		for _, task := range f.claim(late, 2000) {
 			f.settle(late, succeeded(task, late))
 		}
 		removed += f.prune(late.Add(tick), late.Add(tick), late.Add(tick))
 	}
 	tasks := f.finish(late, &webhook.Prefetch{Until: late.Add(lease), Take: always}, newEvent("evt_1"))
-	for _, task := range append(tasks, f.claim(late, 1000)...) {
+	for _, task := range append(tasks, f.claim(late, 2000)...) {
 		require.Equal(f.t, newEvent("evt_1").Payload, task.Payload)
 		f.get(task.DeliveryID)
 		f.settle(late, succeeded(task, late))
@@ -323,9 +323,9 @@ func fanOutRepaired(f *fixture) {
 	f.begin(ahead, nil, newEvent("evt_1"))
 	f.repair(start(), repairRequest(start()))
 	late := start().Add(lease)
-	tasks := f.claim(late, 1000)
+	tasks := f.claim(late, 2000)
 	f.repair(late, repairRequest(late)) // deliveries that are stored since are due in an hour
-	require.Len(f.t, append(tasks, f.claim(late, 1000)...), wideDeliveries,
+	require.Len(f.t, append(tasks, f.claim(late, 2000)...), wideDeliveries,
 		"what is left to FanOut is repaired as leases are")
 }
 
@@ -337,7 +337,7 @@ func fanOutSurvives(f *fixture, reopen func(*fixture) *fixture) {
 	require.NoError(f.t, errorOf2(f.FanOut(f.ctx, start(), newEvents("evt", 2), p)))
 	f = reopen(f)
 	late := start().Add(lease)
-	require.Len(f.t, f.claim(late, 1000), 2*wideDeliveries,
+	require.Len(f.t, f.claim(late, 2000), 2*wideDeliveries,
 		"what was left to FanOut survives, and each delivery is claimed once")
 	f.requireWide("evt_0")
 	f.requireWide("evt_1")
@@ -384,7 +384,7 @@ func concurrentFanOuts(f, peer *fixture) {
 		})
 	}
 	wg.Wait()
-	count(f.claim(late, 1000))
+	count(f.claim(late, 2000))
 	for _, e := range events {
 		f.requireWide(e.ID)
 	}
