@@ -39,7 +39,7 @@ type tails struct {
 	n             int // readers
 	organizations map[string]*tailedOrganization
 	stop          context.CancelFunc // of the goroutine; nil if there is none
-	poll          *tailPoll          // the goroutine's
+	poll          *tailPoll          // that goroutine; nil as stop is
 	// at is how far the news is known, if known is set, and held what is kept back after that.
 	at    webhook.Position
 	known bool
@@ -130,7 +130,7 @@ func (t *tails) close(r *TailReader) {
 	}
 	if t.n--; t.n == 0 && t.poll != nil {
 		t.stop()
-		t.poll, t.stop, t.known = nil, nil, false
+		t.poll, t.stop, t.known, t.held = nil, nil, false, webhook.TailHeld{}
 	}
 }
 
@@ -170,7 +170,7 @@ func (t *tails) heldNow() webhook.TailHeld {
 // tailPoll is the goroutine that asks for news.
 type tailPoll struct {
 	*tails
-	from webhook.TailStore
+	store webhook.TailStore
 }
 
 // run asks for news until there is no reader.
@@ -225,13 +225,13 @@ func (p *tailPoll) ask(ctx context.Context) (more bool, err error) {
 	at, known := p.at, p.known
 	p.mu.Unlock()
 	if !known {
-		end, err := p.from.TailEnd(ctx)
+		end, err := p.store.TailEnd(ctx)
 		if err == nil {
 			p.begin(end)
 		}
 		return false, err
 	}
-	news, err := p.from.TailNews(ctx, at)
+	news, err := p.store.TailNews(ctx, at)
 	if err == nil {
 		p.tell(&news)
 	} else if errors.Is(err, webhook.ErrPosition) {
