@@ -56,7 +56,7 @@ func New(
 	if c.assets, c.urls, err = loadAssets(cfg.Prefix); err != nil {
 		return nil, err
 	}
-	if c.pages, err = loadPages(); err != nil {
+	if c.pages, err = compiledPages(); err != nil {
 		return nil, err
 	}
 	c.mux = http.NewServeMux()

@@ -198,6 +198,9 @@ func TestReplayOfDeadLetters(t *testing.T) {
 // A replay of many goes on where its page says, and does not replay what has died again since.
 func TestReplayGoesOn(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes CPU time")
+	}
 	store := memstore.New()
 	f := newFixtureOn(t, store)
 	sub := f.subscribe(mine, "Mine", "/status/410")
@@ -407,4 +410,16 @@ func TestSeveralOrganizations(t *testing.T) {
 	assert.Contains(t, page, "Of odd")
 	assert.Contains(t, page, `<input type="hidden" name="organization" value="a&amp;b=c">`)
 	assert.NotContains(t, page, "Of none")
+}
+
+// A replay ends though some deliveries cannot be replayed, such as those of a deleted subscription.
+func TestReplaySkipsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub, d := f.die(mine, "Mine")
+	require.NoError(t, f.dispatcher.DeleteSubscription(t.Context(), mine, sub.ID, 0))
+	assert.Contains(t, f.post("/dead/replay", "id", d.ID.String()).Body, "1 could not be replayed")
+	a := f.do(f.form("/dead/replay-all", inputs(t, f.page("/dead/replay-all"), "rate")))
+	page := f.page(strings.TrimPrefix(a.Header.Get("Location"), "/console"))
+	assert.Contains(t, page, "Done.")
 }

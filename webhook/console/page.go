@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -21,6 +22,9 @@ var templates embed.FS
 
 // pages are the compiled templates, by the names of their files.
 type pages map[string]*template.Template
+
+// compiledPages compiles the templates once, because they are the same for every Console.
+var compiledPages = sync.OnceValues(loadPages)
 
 // loadPages compiles layout.html and parts.html with each other file.
 func loadPages() (pages, error) {
