@@ -36,6 +36,12 @@ type Config struct {
 	// passed. Defaults to 5 days, as there; [dispatch.Never] turns WebhookFailing off.
 	DisabledAfter time.Duration
 
+	// RefusingAfter is how long an endpoint must have refused all deliveries, RefusingEvents at least,
+	// before [WebhookRefusing] is emitted, as far as one process sees. They default to 1 hour and 10;
+	// [dispatch.Never] turns it off.
+	RefusingAfter  time.Duration
+	RefusingEvents int
+
 	// Interval is how often Run asks for Stats and counts the deliveries that have become dead.
 	// Defaults to 30 s; at least 1 ms.
 	Interval time.Duration
@@ -69,6 +75,8 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	settings.Default(&c.BacklogAge, 5*time.Minute)
 	settings.Default(&c.DisabledAfter, 5*24*time.Hour)
+	settings.Default(&c.RefusingAfter, time.Hour)
+	settings.Default(&c.RefusingEvents, 10)
 	settings.Default(&c.Interval, 30*time.Second)
 	settings.Default(&c.QueueSize, 1024)
 	if c.Logger == nil {
@@ -81,6 +89,8 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	settings.AtLeast(&p, "BacklogAge", c.BacklogAge, time.Millisecond)
 	settings.AtLeast(&p, "DisabledAfter", c.DisabledAfter, time.Millisecond)
+	settings.AtLeast(&p, "RefusingAfter", c.RefusingAfter, time.Millisecond)
+	settings.AtLeast(&p, "RefusingEvents", c.RefusingEvents, 1)
 	settings.AtLeast(&p, "Interval", c.Interval, time.Millisecond)
 	settings.AtLeast(&p, "QueueSize", c.QueueSize, 1)
 	return c, p.Err()

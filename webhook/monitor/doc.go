@@ -22,13 +22,15 @@
 //	webhook.disabled   it gets nothing until a person enables it: it has failed for all of that
 //	                   time, has said that it is gone, or a person has disabled it
 //	webhook.recovered  it is healthy again, by itself or because a person enabled it
+//	webhook.refusing   it has refused everything for Config.RefusingAfter, as with 401 or 403 to all
 //	delivery.dead      deliveries to an endpoint were given up
 //	backlog.growing    the oldest due delivery has been waiting for Config.BacklogAge
 //	backlog.cleared    it has been waiting for less than half of that
 //
 // See Health of an endpoint in the documentation of package dispatch for when an endpoint is
 // degraded and disabled. An endpoint that gets a few events a day, or that refuses all of them with
-// 400, never is: its deliveries become dead.
+// 400, 401 or 403, never is: its deliveries become dead in the end. Nothing arrives there, and webhook.refusing
+// says so once a day, as long as the process accounts for 10 deliveries of it and none that succeeded.
 //
 // The subject of an event about an endpoint is its subscription, of type webhook. Its metadata has
 // these fields, those that apply:
@@ -43,6 +45,7 @@
 //	percent, disabled_at                   of a webhook.failing: when it will be disabled
 //	error_class, status_code, error        the last failure, in which the channel leaves no secret
 //	delivery_id                            the delivery that failed
+//	refused, event_id, event_type          of a webhook.refusing: how many deliveries since then
 //	dead, event_id, event_type, attempt    of a delivery.dead: how many deliveries this process had
 //	                                       given up in this hour when it was emitted, which is at
 //	                                       most Config.Interval after the first, and the last one
@@ -82,6 +85,7 @@
 //   - types.go: the types of the events, and their catalogue
 //   - hooks.go: what the hooks notice
 //   - look.go: the backlog
+//   - refusing.go: endpoints that refuse everything
 //   - report.go: what the events say, to whom, and their ids
 //   - emit.go: emitting, again if the store fails
 package monitor

@@ -57,9 +57,10 @@ func (m *Monitor) add(r *report) {
 }
 
 // collect makes reports of what the hooks have counted since the last time.
-func (m *Monitor) collect() {
+func (m *Monitor) collect(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.collectRefusing(ctx)
 	for key, count := range m.dead {
 		if m.tells(toldKey{key.endpointKey, 0}, key.hour) {
 			m.add(ofDead(key, count))

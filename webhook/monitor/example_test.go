@@ -94,6 +94,7 @@ func ExampleTypes() {
 	// webhook.failing
 	// webhook.disabled
 	// webhook.recovered
+	// webhook.refusing
 	// delivery.dead
 	// backlog.growing
 	// backlog.cleared

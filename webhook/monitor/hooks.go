@@ -62,13 +62,17 @@ func (m *Monitor) healthChanged(_ context.Context, c dispatch.HealthChange) {
 
 // attempted counts the deliveries that become dead.
 func (m *Monitor) attempted(r dispatch.Result) {
-	if r.Status != webhook.StatusDead || IsOperational(r.EventType) {
+	if IsOperational(r.EventType) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noteRefusal(&r)
+	if r.Status != webhook.StatusDead {
 		return
 	}
 	at := r.Attempt.StartedAt.Add(r.Attempt.Duration)
 	key := deadKey{endpointKey{r.OrganizationID, r.Endpoint}, at.Truncate(time.Hour)}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	count := m.dead[key]
 	if count == nil {
 		if len(m.dead) >= m.cfg.QueueSize {

@@ -24,6 +24,8 @@ type Monitor struct {
 	changes []dispatch.HealthChange
 	dead    map[deadKey]*deadCount
 	failing map[endpointKey]failure
+	// refusing are the endpoints that refuse everything, QueueSize at most.
+	refusing map[endpointKey]*refusals
 
 	// What follows is Run's alone.
 	queue     []*report
@@ -44,7 +46,8 @@ func New(cfg Config) (*Monitor, error) {
 	return &Monitor{
 		cfg: cfg, wake: make(chan struct{}, 1),
 		dead: map[deadKey]*deadCount{}, failing: map[endpointKey]failure{},
-		told: map[toldKey]time.Time{},
+		refusing: map[endpointKey]*refusals{},
+		told:     map[toldKey]time.Time{},
 	}, nil
 }
 
@@ -90,7 +93,7 @@ func (m *Monitor) Run(ctx context.Context, d Dispatcher) error {
 			m.finish(ctx, d)
 			return nil
 		case <-ticker.C:
-			m.collect()
+			m.collect(ctx)
 			m.look(ctx, d)
 		case <-m.wake:
 		case <-again.C:
@@ -105,7 +108,7 @@ func (m *Monitor) Run(ctx context.Context, d Dispatcher) error {
 func (m *Monitor) finish(ctx context.Context, d Dispatcher) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalTime)
 	defer cancel()
-	m.collect()
+	m.collect(ctx)
 	m.outage.until = time.Time{}
 	m.flush(ctx, d)
 	if left := len(m.queue); left > 0 {

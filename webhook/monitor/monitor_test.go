@@ -219,8 +219,8 @@ func TestTypes(t *testing.T) {
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	_, err := monitor.New(monitor.Config{
-		Organization: "a\n", Audience: 3, BacklogAge: -1, DisabledAfter: -1, Interval: -1,
-		QueueSize: -1,
+		Organization: "a\n", Audience: 3, BacklogAge: -1, DisabledAfter: -1, RefusingAfter: -1,
+		RefusingEvents: -1, Interval: -1, QueueSize: -1,
 	})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
@@ -228,8 +228,8 @@ func TestConfig(t *testing.T) {
 	for _, p := range invalid.Problems {
 		fields = append(fields, p.Field)
 	}
-	assert.Equal(t, []string{"Organization", "Audience", "BacklogAge", "DisabledAfter", "Interval",
-		"QueueSize"}, fields)
+	assert.Equal(t, []string{"Organization", "Audience", "BacklogAge", "DisabledAfter",
+		"RefusingAfter", "RefusingEvents", "Interval", "QueueSize"}, fields)
 }
 
 // An endpoint fails until it is disabled, and a person enables it.
@@ -328,7 +328,7 @@ func TestDeadDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a answers
 		a.set("shop", refused())
-		b := newBench(t, memstore.New(), &a, monitor.Config{})
+		b := newBench(t, memstore.New(), &a, monitor.Config{RefusingAfter: dispatch.Never})
 		sub := b.subscribe(t, "", "shop", "object.*")
 		b.run(t)
 		begin := time.Now()

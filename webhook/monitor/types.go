@@ -18,6 +18,9 @@ const (
 	// WebhookRecovered says that an endpoint is healthy again, by itself or because a person enabled
 	// it.
 	WebhookRecovered = "webhook.recovered"
+	// WebhookRefusing says that an endpoint has refused all deliveries for Config.RefusingAfter, as one
+	// does whose secret is wrong. It is healthy, and gets more. It is repeated once a day.
+	WebhookRefusing = "webhook.refusing"
 	// DeliveryDead says that deliveries to an endpoint were given up.
 	DeliveryDead = "delivery.dead"
 	// BacklogGrowing says that the oldest due delivery has been waiting for Config.BacklogAge. It is
@@ -81,6 +84,15 @@ var types = [...]event.TypeInfo{
 			"webhook_id": "wh_0123456789abcdef", "channel": "webhook", "organization_id": "org_1",
 			"health": "healthy", "since": "2026-01-03T15:04:00Z",
 			"failing_since": "2026-01-02T15:04:00Z", "changed_by": "ann@example.com"}}`,
+	},
+	{
+		Type: WebhookRefusing, Category: "webhook", DefaultScope: event.ScopeNone,
+		Description: "An endpoint refuses everything, and nothing arrives",
+		Example: `{"subject": {"type": "webhook", "id": "wh_0123456789abcdef"}, "metadata": {
+			"webhook_id": "wh_0123456789abcdef", "channel": "webhook", "organization_id": "org_1",
+			"since": "2026-01-02T15:04:00Z", "refused": 40, "delivery_id": "dlv_42",
+			"event_id": "evt_7", "event_type": "object.created", "error_class": "status",
+			"status_code": 401, "error": "the endpoint answered 401 Unauthorized"}}`,
 	},
 	{
 		Type: DeliveryDead, Category: "delivery", DefaultScope: event.ScopeNone,
