@@ -143,8 +143,9 @@
 // An endpoint is degraded once it has failed as a whole for Lifecycle.DegradedAfter, a minute by
 // default: by timeouts, failed connections, 5xx, 429 and the like, for 8 different deliveries at
 // least, and without an answer in between. A success is an answer, and so is the refusal of an
-// event: an endpoint that refuses everything is healthy, and package webhook/monitor names it. An endpoint with so few events that ten
-// minutes pass between attempts is not degraded either: its deliveries keep to the retry policy.
+// event: an endpoint that refuses everything is healthy, and package webhook/monitor names it.
+// An endpoint with so few events that ten minutes pass between attempts is not degraded either: its
+// deliveries keep to the retry policy.
 //
 // While an endpoint is degraded, its deliveries wait, but for one at a time, over all
 // processes: the probe, a minute later at first, then in steps that double up to half an hour.

@@ -224,10 +224,16 @@ func (s *Store) SetEndpointStates(
 			cmp.Compare(a.State.Channel, b.State.Channel))
 	})
 	err := s.write(ctx, func(ctx context.Context, q Querier) error {
+		for _, c := range sorted {
+			c.refused = nil // the transaction may be another try
+		}
 		for _, step := range []func(context.Context, Querier, *setting) error{
 			s.findState, s.raiseFor, s.setState,
 		} {
 			for _, c := range sorted {
+				if c.refused != nil {
+					continue
+				}
 				if err := step(ctx, q, c); err != nil {
 					return err
 				}
@@ -261,7 +267,6 @@ type setting struct {
 // findState reads the endpoint.
 func (s *Store) findState(ctx context.Context, q Querier, c *setting) error {
 	var revision int64
-	c.refused = nil // the transaction may be another try
 	found, err := one(ctx, q, s.endpoints.find,
 		[]any{c.State.OrganizationID, c.State.SubscriptionID, c.State.Channel},
 		[]any{&c.id, &c.health, &revision})
@@ -279,7 +284,7 @@ func (s *Store) findState(ctx context.Context, q Querier, c *setting) error {
 // raiseFor takes the next version of the organization if the health changes. It locks the
 // organization, as every change of a subscription does, before any endpoint.
 func (s *Store) raiseFor(ctx context.Context, q Querier, c *setting) (err error) {
-	if c.refused == nil && healths[c.State.Health] != c.health {
+	if healths[c.State.Health] != c.health {
 		c.version, err = s.raise(ctx, q, c.State.OrganizationID)
 	}
 	return err
@@ -287,9 +292,6 @@ func (s *Store) raiseFor(ctx context.Context, q Querier, c *setting) (err error)
 
 // setState writes the state, if nothing is against it.
 func (s *Store) setState(ctx context.Context, q Querier, c *setting) error {
-	if c.refused != nil {
-		return nil
-	}
 	state, next := c.State, healths[c.State.Health]
 	var current int64
 	var paused int
