@@ -32,43 +32,43 @@ type Held[K comparable] struct {
 }
 
 // Allow reports whether a message about the key may pass.
-func (b *KeyedThrottle[K]) Allow(at time.Time, key K) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.minuteStart.IsZero() {
-		b.minuteStart, b.keys = at, make(map[K]keyCount)
+func (t *KeyedThrottle[K]) Allow(at time.Time, key K) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.minuteStart.IsZero() {
+		t.minuteStart, t.keys = at, make(map[K]keyCount)
 	}
-	n, known := b.keys[key]
+	n, known := t.keys[key]
 	switch {
-	case !known && len(b.keys) >= b.MaxKeys:
-		b.heldOthers++
+	case !known && len(t.keys) >= t.MaxKeys:
+		t.heldOthers++
 		return false
-	case n.passed == 0, n.passed < b.PerKey && b.passed < b.PerMinute:
+	case n.passed == 0, n.passed < t.PerKey && t.passed < t.PerMinute:
 		n.passed++
-		b.passed++
-		b.keys[key] = n
+		t.passed++
+		t.keys[key] = n
 		return true
 	}
 	n.held++
-	b.keys[key] = n
+	t.keys[key] = n
 	return false
 }
 
 // EndMinute ends the minute if it is over, or early if that is true, and returns what was held back
 // in it.
-func (b *KeyedThrottle[K]) EndMinute(at time.Time, early bool) (held Held[K], some bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.minuteStart.IsZero() || !early && at.Sub(b.minuteStart) < time.Minute {
+func (t *KeyedThrottle[K]) EndMinute(at time.Time, early bool) (held Held[K], some bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.minuteStart.IsZero() || !early && at.Sub(t.minuteStart) < time.Minute {
 		return held, false
 	}
-	held.Messages = b.heldOthers
-	for key, n := range b.keys {
+	held.Messages = t.heldOthers
+	for key, n := range t.keys {
 		held.Messages += n.held
 		if n.held > held.MostMessages {
 			held.MostKey, held.MostMessages = key, n.held
 		}
 	}
-	b.minuteStart, b.keys, b.passed, b.heldOthers = time.Time{}, nil, 0, 0
+	t.minuteStart, t.keys, t.passed, t.heldOthers = time.Time{}, nil, 0, 0
 	return held, held.Messages > 0
 }
