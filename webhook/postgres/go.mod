@@ -5,6 +5,7 @@ go 1.25.0
 replace github.com/mixpeek/webhooks-go => ../..
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/mixpeek/webhooks-go v0.0.0
 	github.com/stretchr/testify v1.12.1

@@ -3,6 +3,7 @@ module github.com/mixpeek/webhooks-go/webhook/sqlite
 go 1.25.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/mixpeek/webhooks-go v0.0.0
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.58.0
