@@ -43,12 +43,18 @@ type Table struct {
 	sorted []*Route // by place
 	size   int
 
-	mu   sync.RWMutex
-	memo map[string][]Target // by event type
+	mu       sync.RWMutex
+	memo     map[string][]Target // by event type
+	memoized int                 // how many targets there are in memo
 }
 
-// maxMemo bounds the memory that emitters of ever new event types can take.
-const maxMemo = 1_000
+// maxMemo and maxMemoized bound the memory that emitters of ever new event types can take: how many
+// types are remembered, and how many targets of them together, some 15 MB. The targets of a single
+// type may be more.
+const (
+	maxMemo     = 1_000
+	maxMemoized = 1 << 18
+)
 
 // Size is about how much memory the routes take, in bytes.
 func (t *Table) Size() int {
@@ -110,9 +116,11 @@ func (t *Table) Targets(eventType string) []Target {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.memo) >= maxMemo {
+	if len(t.memo) >= maxMemo || t.memoized+len(targets) > maxMemoized {
 		clear(t.memo)
+		t.memoized = 0
 	}
+	t.memoized += len(targets) - len(t.memo[eventType])
 	t.memo[eventType] = targets
 	return targets
 }

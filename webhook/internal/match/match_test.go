@@ -2,6 +2,7 @@ package match
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +78,17 @@ func TestMemoIsBounded(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(table.memo), maxMemo,
 		"emitters of ever new types must not take ever more memory")
+
+	wide := empty.With(route(1, "wh_1", all(), slices.Repeat([]string{"webhook"}, 1<<16)...))
+	for i := range 10 {
+		require.Len(t, wide.Targets(fmt.Sprint("type.", i)), 1<<16)
+	}
+	memoized := 0
+	for _, targets := range wide.memo {
+		memoized += len(targets)
+	}
+	require.LessOrEqual(t, memoized, maxMemoized, "nor those of an organization with many endpoints")
+	require.Equal(t, memoized, wide.memoized)
 }
 
 func TestConcurrentUse(t *testing.T) {
