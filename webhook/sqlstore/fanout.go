@@ -251,11 +251,11 @@ func (s *Store) storePiece(
 			targets = e.routes[event.OrganizationID].targets(event.Type)
 		}
 		e.storing.cut = true // other ids may be between those of two rows
-		at := 0
+		found := findTargets(targets, endpointIDs)
 		for j, endpointID := range endpointIDs {
-			target := &match.Target{EndpointID: endpointID, Paused: true}
-			if found := findTarget(targets, at, endpointID); found >= 0 {
-				target, at = &targets[found], found+1
+			target := found[j]
+			if target == nil { // it was removed, or no longer gets such events
+				target = &match.Target{EndpointID: endpointID, Paused: true}
 			}
 			var event *webhook.NewEvent
 			if e.prefetch != nil {
@@ -275,14 +275,31 @@ func (s *Store) storePiece(
 	return s.insertStoring(ctx, q, &e.storing)
 }
 
-// findTarget returns the place of an endpoint, which mostly is at, or -1: it was removed, or no
-// longer gets such events.
-func findTarget(targets []match.Target, at int, endpointID int64) int {
-	is := func(t match.Target) bool { return t.EndpointID == endpointID }
-	if found := slices.IndexFunc(targets[at:], is); found >= 0 {
-		return at + found
+// findTargets returns the target for each of the endpoints, which are mostly in the order of the
+// targets, or nil if there is none. It passes over the targets once: there may be 50,000.
+func findTargets(targets []match.Target, endpointIDs []int64) []*match.Target {
+	found := make([]*match.Target, len(endpointIDs))
+	if len(targets) == 0 || len(endpointIDs) == 0 {
+		return found
 	}
-	return slices.IndexFunc(targets[:at], is)
+	least, most := slices.Min(endpointIDs), slices.Max(endpointIDs)
+	places := make(map[int64]int, len(endpointIDs))
+	for i, id := range endpointIDs {
+		places[id] = i
+	}
+	for i := range targets {
+		id := targets[i].EndpointID
+		if id < least || id > most { // most are, and the comparison costs less than the map
+			continue
+		}
+		if place, ok := places[id]; ok {
+			found[place] = &targets[i]
+			if delete(places, id); len(places) == 0 {
+				break
+			}
+		}
+	}
+	return found
 }
 
 // endedRows is how many rows are read for a piece.
