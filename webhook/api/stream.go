@@ -20,6 +20,9 @@ const (
 	streamTime = 15 * time.Minute
 	// streamRetry is after how many milliseconds a client connects again.
 	streamRetry = "2000"
+	// streamWrite is after how many bytes a stream is written, so that a page whose client does not
+	// read is not in memory twice. With a largest envelope it is twice that and a little.
+	streamWrite = 64 << 10
 )
 
 // tailStream is a request that reads a tail: one page, or a stream of server-sent events.
@@ -78,24 +81,40 @@ func (s *tailStream) run(w http.ResponseWriter) {
 	h.Set("Vary", "Accept")
 	w.WriteHeader(http.StatusOK)
 	var b bytes.Buffer
-	b.WriteString("retry: " + streamRetry + "\n\n")
-	for {
-		if err := s.appendPage(&b); err != nil {
-			s.ended(ctx, err)
-			return
-		}
+	write := func() bool {
 		_ = connection.SetWriteDeadline(time.Now().Add(answerTime)) // fails for the recorder of a test
 		if ctx.Err() != nil {
-			return
+			return false
 		}
 		_, err := w.Write(b.Bytes())
 		if err == nil {
 			err = connection.Flush()
 		}
-		if err != nil {
+		if b.Reset(); b.Cap() > 2*streamWrite {
+			b = bytes.Buffer{} // a large event does not leave it large
+		}
+		return err == nil
+	}
+	b.WriteString("retry: " + streamRetry + "\n\n")
+	for {
+		for i := range s.page.Records {
+			if err := s.appendRecord(&b, &s.page.Records[i]); err != nil {
+				s.ended(ctx, err)
+				return
+			}
+			s.page.Records[i] = webhook.TailRecord{} // it may be large, and its client slow
+			if b.Len() >= streamWrite && !write() {
+				return
+			}
+		}
+		if len(s.page.Records) == 0 {
+			// A heartbeat: an id that no event follows is the Last-Event-ID of the client's next request.
+			b.WriteString(":\nid: " + s.page.Next.String() + "\n\n")
+		}
+		if b.Len() > 0 && !write() {
 			return
 		}
-		b.Reset()
+		var err error
 		if s.page, err = s.reader.Next(ctx, heartbeat); err != nil {
 			s.ended(ctx, err)
 			return
@@ -112,28 +131,20 @@ func (s *tailStream) ended(ctx context.Context, err error) {
 	}
 }
 
-// appendPage writes the records. A page without any is a heartbeat: an id that no event follows is
-// the Last-Event-ID of the client's next request.
-func (s *tailStream) appendPage(b *bytes.Buffer) error {
-	for i := range s.page.Records {
-		record := &s.page.Records[i]
-		var data []byte
-		var err error
-		if s.query.Deliveries {
-			data, err = encodeExactly(newTailDelivery(record))
-		} else {
-			data, err = encodeExactly(newTailEvent(record))
-		}
-		if err != nil {
-			return err
-		}
-		b.WriteString("id: " + record.Position.String() + "\ndata: ")
-		b.Write(data)
-		b.WriteString("\n\n")
+func (s *tailStream) appendRecord(b *bytes.Buffer, record *webhook.TailRecord) error {
+	var data []byte
+	var err error
+	if s.query.Deliveries {
+		data, err = encodeExactly(newTailDelivery(record))
+	} else {
+		data, err = encodeExactly(newTailEvent(record))
 	}
-	if len(s.page.Records) == 0 {
-		b.WriteString(":\nid: " + s.page.Next.String() + "\n\n")
+	if err != nil {
+		return err
 	}
+	b.WriteString("id: " + record.Position.String() + "\ndata: ")
+	b.Write(data)
+	b.WriteString("\n\n")
 	return nil
 }
 

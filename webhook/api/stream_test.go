@@ -25,6 +25,7 @@ import (
 type openStream struct {
 	*httptest.ResponseRecorder
 	mu   sync.Mutex
+	most int // bytes of the longest write
 	end  context.CancelFunc
 	done chan struct{}
 }
@@ -32,6 +33,7 @@ type openStream struct {
 func (s *openStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.most = max(s.most, len(p))
 	return s.ResponseRecorder.Write(p)
 }
 
@@ -144,6 +146,27 @@ func TestStream(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.True(t, again.ended(), "a stream ends after 15 minutes, so that its client is authenticated "+
 			"again")
+	})
+}
+
+// TestStreamOfLargeEvents checks that a page is not collected in memory before it is written.
+func TestStreamOfLargeEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		_, err := f.client(orgA).Create(t.Context(), sinkSubscription("w", `{}`))
+		require.NoError(t, err)
+		const size = 20_000
+		for range 40 {
+			e := event.New("a.b", event.Subject{Type: "a", ID: "1"})
+			e.OrganizationID, e.Metadata = orgA, map[string]any{"long": strings.Repeat("x", size)}
+			_, err := f.dispatcher.Emit(t.Context(), e)
+			require.NoError(t, err)
+		}
+		s := f.start(orgA, "/events", asStream()...)
+		require.Len(t, emittedIn(s.take()), 40)
+		require.Less(t, s.most, 64<<10+size+1000)
+		require.Greater(t, s.most, 2*size, "a write has several events")
 	})
 }
 

@@ -46,8 +46,9 @@ const (
 	// tailStep is how many records one statement reads. With payloads of the largest size that is
 	// what Tail may have in memory for a moment beyond maxTailBytes.
 	tailStep = 64
-	// maxTailBytes is after how many bytes a page ends, before its limit.
-	maxTailBytes = 4 << 20
+	// maxTailBytes is after how many bytes a page ends, before its limit. Hundreds of readers may have
+	// a page each in memory, for as long as their clients take to read it.
+	maxTailBytes = 1 << 20
 	// maxTailBlocks is how many ranges of ids one call of Tail visits. A filter that selects little
 	// does not make a call longer.
 	maxTailBlocks = 16
@@ -153,7 +154,7 @@ type tailing struct {
 	filter    conditions
 }
 
-// Tail implements [webhook.TailStore]. A page ends early, with More, after 4 MiB, and after it has
+// Tail implements [webhook.TailStore]. A page ends early, with More, after 1 MiB, and after it has
 // visited 16 ranges of 16384 ids in which the subscription or organization has deliveries.
 func (s *Store) Tail(ctx context.Context, q webhook.TailQuery) (webhook.TailPage, error) {
 	end, err := s.tailEnd(ctx, q.After)
