@@ -68,17 +68,13 @@ func (h *heldLeases) countAndOldest() (n int, due time.Time) {
 	return len(h.tasks), due
 }
 
-// markLost notes that the lease of a delivery is lost: it will not be attempted. It returns the
-// task, or nil if this process did not hold the lease any more.
-func (h *heldLeases) markLost(id webhook.DeliveryID) *task {
+// markLost notes that the lease of a delivery is lost, whichever it is: it will not be attempted.
+func (h *heldLeases) markLost(id webhook.DeliveryID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t, ok := h.tasks[id]
-	if !ok || t.leaseLost {
-		return nil
+	if t, ok := h.tasks[id]; ok {
+		t.leaseLost = true
 	}
-	t.leaseLost = true
-	return t
 }
 
 // expiring returns the leases that end before the given time.
@@ -118,6 +114,18 @@ func (h *heldLeases) recordExtended(
 			t.Until = until
 		}
 	}
+	return h.loseLocked(lost)
+}
+
+// lose notes which leases are lost, and returns the tasks of those that this process held. A lease
+// of an earlier claim of a delivery that it has claimed again says nothing of the latest one.
+func (h *heldLeases) lose(lost []webhook.Lease) (lostTasks []*task) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.loseLocked(lost)
+}
+
+func (h *heldLeases) loseLocked(lost []webhook.Lease) (lostTasks []*task) {
 	for _, l := range lost {
 		if t := h.held(l); t != nil && !t.leaseLost {
 			t.leaseLost = true

@@ -34,6 +34,22 @@ func TestHeldLeases(t *testing.T) {
 	assert.Empty(t, h.tasks)
 }
 
+// A process claims again what it was too slow for, while a worker still has the earlier task. What
+// the store says of the earlier lease does not keep the delivery from being attempted.
+func TestALostLeaseIsNotTheLatest(t *testing.T) {
+	t.Parallel()
+	end := time.Now().Add(time.Minute)
+	var h heldLeases
+	claimed := newItems([]webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 1}, Until: end}})
+	again := newItems([]webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 2}, Until: end}})
+	h.hold(claimed)
+	h.hold(again)
+	assert.Empty(t, h.lose([]webhook.Lease{claimed[0].Value.Lease}))
+	assert.True(t, h.owns(again[0].Value, end.Add(-time.Second)))
+	assert.Len(t, h.lose([]webhook.Lease{again[0].Value.Lease}), 1)
+	assert.False(t, h.owns(again[0].Value, end.Add(-time.Second)))
+}
+
 // Deliveries of one event share its payload, which is kept in memory once.
 func TestItemsSharePayloads(t *testing.T) {
 	t.Parallel()

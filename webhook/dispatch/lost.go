@@ -47,13 +47,7 @@ func newSuspects(d *Dispatcher) suspects {
 
 func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) ([]struct{}, error) {
 	lost, err := d.store.Start(ctx, d.now(), leases)
-	var tasks []*task
-	for _, l := range lost {
-		if t := d.leases.markLost(l.DeliveryID); t != nil {
-			tasks = append(tasks, t)
-		}
-	}
-	d.reportLeasesLost(ctx, tasks)
+	d.reportLeasesLost(ctx, d.leases.lose(lost))
 	return make([]struct{}, len(leases)), err
 }
 
