@@ -50,8 +50,9 @@ type Config struct {
 
 	// MaxRequests is the largest number of requests in progress in this process; one more is answered
 	// with 503 and Retry-After. MaxRequestsPerOrganization bounds those of one organization, or of one
-	// identity on pages of no organization; one more is answered with 429. They default to 64 and 8,
-	// or to MaxRequests if that is less.
+	// identity on pages of no organization; one more is answered with 429, and so is a request of an
+	// organization that has as many as there are free places. They default to 64 and 8, or to
+	// MaxRequests if that is less. A browser has 10 seconds to send a form, and 10 to read a page.
 	MaxRequests, MaxRequestsPerOrganization int
 
 	// Logger gets an error for each request that failed for a reason that its answer does not show.

@@ -142,8 +142,14 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // maxForm is how many bytes a form may have.
 const maxForm = 1 << 20
 
-// requestTime bounds the work for one request.
-const requestTime = 28 * time.Second
+const (
+	// requestTime bounds the work for one request.
+	requestTime = 28 * time.Second
+	// formTime and answerTime are how long a browser may take to send a form and to read a page. It
+	// has a place meanwhile that others could use.
+	formTime   = 10 * time.Second
+	answerTime = 10 * time.Second
+)
 
 // serve is the way of every request: its origin, who makes it, for which organization, whether
 // they may, and whether there is room.
@@ -167,12 +173,15 @@ func (c *Console) serve(route route) http.Handler {
 		}
 		defer leave()
 		if r.Method == http.MethodPost {
+			connection := http.NewResponseController(w)
+			_ = connection.SetReadDeadline(time.Now().Add(formTime)) // fails for the recorder of a test
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 			q.Body = r.Body
 			if err := q.ParseForm(); err != nil {
 				q.fail(&statusError{http.StatusBadRequest, "The form could not be read."})
 				return
 			}
+			_ = connection.SetReadDeadline(time.Time{})
 		}
 		if err := route.handle(q); err != nil {
 			q.fail(err)
@@ -341,7 +350,8 @@ type places struct {
 	used  map[string]int
 }
 
-// enter takes a place for a user of places. The caller must call leave.
+// enter takes a place for a user of places, who may have no more of them than are free. The caller
+// must call leave.
 func (p *places) enter(user string) (leave func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -349,7 +359,7 @@ func (p *places) enter(user string) (leave func(), err error) {
 	case p.taken >= p.all:
 		return nil, &statusError{http.StatusServiceUnavailable,
 			"Too much is going on right now. Try again in a moment."}
-	case p.used[user] >= p.each:
+	case p.used[user] >= min(p.each, max(1, p.all-p.taken)):
 		return nil, &statusError{http.StatusTooManyRequests,
 			"Too many pages are being loaded at once. Try again in a moment."}
 	}

@@ -244,7 +244,7 @@ func TestRequestsInProgressAreBounded(t *testing.T) {
 	t.Parallel()
 	block, entered := make(chan struct{}), make(chan struct{}, 4)
 	f := newFixture(t, func(c *console.Config) {
-		c.MaxRequests, c.MaxRequestsPerOrganization = 3, 2
+		c.MaxRequests, c.MaxRequestsPerOrganization = 4, 3 // and then two places are free
 		c.Audit = func(ctx context.Context, _ console.Change) {
 			entered <- struct{}{}
 			<-block

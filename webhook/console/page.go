@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -96,8 +97,17 @@ func (q *request) render(status int, name string, p page, body any) {
 		return
 	}
 	q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	q.w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
+	connection := http.NewResponseController(q.w)
+	_ = connection.SetWriteDeadline(time.Now().Add(answerTime)) // fails for the recorder of a test
 	q.w.WriteHeader(status)
-	q.w.Write(text.Bytes())
+	_, err := q.w.Write(text.Bytes())
+	if err == nil {
+		err = connection.Flush()
+	}
+	if err == nil || errors.Is(err, http.ErrNotSupported) { // the connection may be used again
+		_ = connection.SetWriteDeadline(time.Time{})
+	}
 }
 
 // show answers with a page, and returns nil.
