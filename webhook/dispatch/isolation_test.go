@@ -333,6 +333,67 @@ func TestIsolation(t *testing.T) {
 				w.emit(t, fmt.Sprint("org", i), "large")
 			}
 		}},
+		{"subscriptions with a backlog change all the time", "victim", func(t *testing.T, w *world) {
+			for i := range 20 {
+				w.subscribe(t, "attacker", 5, silent(fmt.Sprint("a", i, ".example"), 60))
+			}
+			for range 50 {
+				w.emit(t, "attacker", "silent")
+			}
+		}, func(t *testing.T, w *world) {
+			for range 5 {
+				subs, err := w.Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: "attacker"})
+				require.NoError(t, err)
+				for _, sub := range subs {
+					sub.Paused = !sub.Paused
+					require.NoError(t, w.UpdateSubscription(t.Context(), sub))
+				}
+			}
+		}},
+		{"500 events a second for endpoints that answer", "victim", func(t *testing.T, w *world) {
+			for i := range 4 {
+				w.subscribe(t, "attacker", 1, &site{Kind: "under", HostName: fmt.Sprint("a", i, ".example"),
+					Timed: 10})
+			}
+		}, func(t *testing.T, w *world) {
+			for range 500 {
+				w.emit(t, "attacker", "under")
+			}
+		}},
+		{"500 deliveries are replayed once a second", "victim", func(t *testing.T, w *world) {
+			for i := range 5 {
+				w.subscribe(t, "attacker", 1, &site{Kind: "under", HostName: fmt.Sprint("a", i, ".example"),
+					Timed: 10})
+			}
+			for range 100 {
+				w.emit(t, "attacker", "under")
+			}
+			time.Sleep(30 * time.Second)
+		}, func(t *testing.T, w *world) {
+			settled, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "attacker",
+				Status: webhook.StatusSucceeded, Limit: 500, WithoutAttempts: true})
+			require.NoError(t, err)
+			require.NotEmpty(t, settled)
+			for i := range settled {
+				require.NoError(t, w.Replay(t.Context(), "attacker", settled[i].ID))
+			}
+		}},
+		{"tests of 50 silent channels, by 40 organizations", "victim", func(t *testing.T, w *world) {
+			for i := range 40 {
+				w.subscribe(t, fmt.Sprint("org", i), 50, silent(fmt.Sprint("a", i, ".example"), 60))
+			}
+		}, func(t *testing.T, w *world) {
+			for i := range 40 {
+				subs, err := w.Subscriptions(t.Context(),
+					webhook.SubscriptionQuery{OrganizationID: fmt.Sprint("org", i)})
+				require.NoError(t, err)
+				go func() { // the limits refuse most of them
+					_, _ = w.SendTest(t.Context(), subs[0], newEvent("silent.sent"))
+				}()
+			}
+			synctest.Wait()
+			assert.Positive(t, w.hanging.Load())
+		}},
 		{"all at once", "victim", func(t *testing.T, w *world) {
 			for _, kind := range []string{"silent", "under", "refuses", "alternates"} {
 				for i := range 6 {
