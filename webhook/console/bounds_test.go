@@ -57,7 +57,7 @@ func TestSlowBrowsersLeavePlaces(t *testing.T) {
 				}()
 				for _, organization := range []string{"a", "b"} {
 					client, conn := net.Pipe()
-					defer client.Close()
+					defer func() { _ = client.Close() }()
 					connections <- conn
 					_, err := io.WriteString(client, request+"Org: "+organization+"\r\n\r\n")
 					require.NoError(t, err)
