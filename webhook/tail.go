@@ -18,7 +18,9 @@ import (
 // The order is that of the ids of deliveries. A store hands out ids before it commits, so a
 // transaction with small ids can commit after one with larger ids. A page therefore ends before the
 // first id that may still appear: the records behind it are kept back until it is decided whether
-// that id will exist. The ids of what is left to [Queue.FanOut] may still appear. Nothing is ever stored before a position that a page has returned.
+// that id will exist. The ids of what is left to [Queue.FanOut] may still appear: they keep back the
+// records of their organization. Nothing that a page would have had is ever stored before the
+// position that it has returned.
 type TailStore interface {
 	// Tail returns the records that fit the query, in the order of their positions. Deliveries and
 	// events are read for as long as they are stored: pruning removes them. It returns an error that
@@ -149,8 +151,9 @@ type TailPage struct {
 type TailHeld struct {
 	// HeldSince is when the transaction began that keeps back the records after a page: it has taken
 	// ids and is still open. Or it is when the event was emitted that keeps them back, because it has
-	// deliveries that are left to [Queue.FanOut]. Zero if nothing is kept back. A caller that calls EmitTx and does not
-	// commit keeps back the records of all readers until it ends; nothing is lost.
+	// deliveries that are left to [Queue.FanOut]; of a page that is one of the organization's own, unless
+	// there are very many. Zero if nothing is kept back. A caller that calls EmitTx and does not commit
+	// keeps back the records of all readers until it ends; nothing is lost.
 	HeldSince time.Time
 }
 
@@ -162,7 +165,9 @@ type TailEnd struct {
 
 // TailNews says which subscriptions have new records.
 type TailNews struct {
-	// Subscriptions are those with records after the position of the call, up to Next.
+	// Subscriptions are those with records after the position of the call, up to Next, and may have
+	// others with records after Next, which the next calls tell again: those that are kept back by what
+	// another organization has left to [Queue.FanOut], and can be read.
 	Subscriptions []SubscriptionKey
 	// Next is the position up to which the answer is complete, and More says that there may be more
 	// after it: ask again at once.

@@ -48,8 +48,8 @@ func newFanOutStatements(x expander) fanOutStatements {
 			WHERE d.until > ? AND d.until <= ? ORDER BY d.until LIMIT ? {skiplocked}`),
 		remove:      x.sql(`DELETE FROM {p}fanouts WHERE first_id {in}`),
 		oldestEvent: x.sql(`SELECT min(event_id) FROM {p}fanouts`),
-		oldest: x.sql(`SELECT d.first_id, e.created_at FROM {p}fanouts d {join} {p}events e
-			ON e.id = d.event_id WHERE d.first_id > 0 ORDER BY d.first_id LIMIT 1`),
+		oldest: x.sql(`SELECT d.first_id, e.created_at, e.organization_id FROM {p}fanouts d
+			{join} {p}events e ON e.id = d.event_id WHERE d.first_id > 0 ORDER BY d.first_id LIMIT ?`),
 		left:     x.sql(`SELECT first_id FROM {p}fanouts WHERE first_id >= ? AND first_id <= ? LIMIT 1`),
 		anyAhead: x.sql(`SELECT first_id FROM {p}fanouts WHERE until > ? LIMIT 1`),
 		ahead:    x.sql(`SELECT d.first_id FROM {p}fanouts d WHERE d.until > ? LIMIT ? {skiplocked}`),

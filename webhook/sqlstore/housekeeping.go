@@ -122,7 +122,8 @@ func (s *Store) inSteps(ctx context.Context, limit int, statement string, args .
 // removeBlocks removes blocks before the oldest delivery, stored or not.
 func (s *Store) removeBlocks(ctx context.Context, limit int) error {
 	var notStored int64 // read first, because it may be stored meanwhile
-	some, err := one(ctx, s.read, s.fanOut.oldest, nil, []any{&notStored, new(int64)})
+	some, err := one(ctx, s.read, s.fanOut.oldest, []any{1},
+		[]any{&notStored, new(int64), new(string)})
 	if err != nil {
 		return s.mapped(err)
 	}

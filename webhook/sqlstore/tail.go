@@ -62,10 +62,10 @@ type tailEnd struct {
 	held webhook.TailHeld
 }
 
-// tailEnd returns the last id before which nothing can appear any more. The order of its queries
-// matters: what has an id that was given out before the first one, and is not stored when the second
-// one runs, is in its answer. Those of SQLite are in the order of commits. What is stored by then, but
-// for deliveries that are left to FanOut, is found by the third, or has them by now.
+// tailEnd returns the last id before which nothing can appear any more, but for deliveries that are
+// left to FanOut. The order of its queries matters: what has an id that was given out before the
+// first one, and is not stored when the second one runs, is in its answer. Those of SQLite are in the
+// order of commits. What is stored by then is found by later queries.
 func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEnd, err error) {
 	var given int64
 	if _, err = one(ctx, s.read, s.tail.given, nil, []any{&given}); err != nil {
@@ -91,14 +91,6 @@ func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEn
 			return end, s.mapped(err)
 		}
 	}
-	var first, began int64
-	found, err := one(ctx, s.read, s.fanOut.oldest, nil, []any{&first, &began})
-	if err != nil {
-		return end, s.mapped(err)
-	}
-	if found && first <= end.last {
-		end.last, end.held.HeldSince = first-1, moment(began)
-	}
 	for known := s.tailed.Load(); known < end.last; known = s.tailed.Load() {
 		if s.tailed.CompareAndSwap(known, end.last) {
 			return end, nil
@@ -108,9 +100,46 @@ func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEn
 	return end, nil
 }
 
+// maxUnfinished is how many rows of the table fanouts a call of Tail passes over. The rest counts as
+// if it were of its organization.
+const maxUnfinished = 1000
+
+// beforeFanOuts moves the end before the first delivery that is left to FanOut, of one organization,
+// or of all if it is nil. Those of others do not keep back what an organization reads. It is called
+// after tailEnd: what is not left to FanOut by then is stored.
+func (s *Store) beforeFanOuts(
+	ctx context.Context, end tailEnd, organizationID *string,
+) (tailEnd, error) {
+	limit, n := 1, 0
+	if organizationID != nil {
+		limit = maxUnfinished
+	}
+	err := collect(ctx, s.read, func(row scanner) error {
+		var first, began int64
+		var owner string
+		if err := row.Scan(&first, &began, &owner); err != nil {
+			return err
+		}
+		if n++; n < limit && owner != *organizationID {
+			return nil
+		}
+		if first <= end.last {
+			end.last, end.held.HeldSince = first-1, moment(began)
+		}
+		return errPageIsFull
+	}, s.fanOut.oldest, limit)
+	if errors.Is(err, errPageIsFull) {
+		err = nil
+	}
+	return end, s.mapped(err)
+}
+
 // TailEnd implements [webhook.TailStore].
 func (s *Store) TailEnd(ctx context.Context) (webhook.TailEnd, error) {
 	end, err := s.tailEnd(ctx, 0)
+	if err == nil {
+		end, err = s.beforeFanOuts(ctx, end, nil)
+	}
 	return webhook.TailEnd{Position: webhook.Position(end.last), TailHeld: end.held}, err
 }
 
@@ -118,12 +147,17 @@ func (s *Store) TailEnd(ctx context.Context) (webhook.TailEnd, error) {
 func (s *Store) TailNews(
 	ctx context.Context, after webhook.Position,
 ) (news webhook.TailNews, err error) {
-	end, err := s.tailEnd(ctx, after)
+	decided, err := s.tailEnd(ctx, after)
 	if err != nil {
 		return news, err
 	}
-	last := min(end.last, int64(after)+maxNewsIDs)
-	news.Next, news.More = max(after, webhook.Position(last)), last < end.last
+	end, err := s.beforeFanOuts(ctx, decided, nil)
+	if err != nil {
+		return news, err
+	}
+	// Those who are not kept back hear of what is after the end, again and again.
+	last := min(decided.last, int64(after)+maxNewsIDs)
+	news.Next, news.More = max(after, webhook.Position(min(last, end.last))), last < end.last
 	news.TailHeld = end.held
 	ids, err := collectIDs(ctx, s.read, s.tail.news, int64(after), last)
 	if err != nil {
@@ -158,6 +192,9 @@ type tailing struct {
 // visited 16 ranges of 16384 ids in which the subscription or organization has deliveries.
 func (s *Store) Tail(ctx context.Context, q webhook.TailQuery) (webhook.TailPage, error) {
 	end, err := s.tailEnd(ctx, q.After)
+	if err == nil {
+		end, err = s.beforeFanOuts(ctx, end, &q.OrganizationID)
+	}
 	if err != nil {
 		return webhook.TailPage{}, err
 	}

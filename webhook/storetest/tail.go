@@ -50,7 +50,23 @@ func tailFanOut(f *fixture, s webhook.TailStore) {
 	f.wide()
 	f.begin(start(), nil, newEvent("evt_1"))
 	f.begin(start(), nil, newEvent("evt_2"))
+	// What one organization leaves to FanOut does not keep back another one.
+	const other = "org_of_others"
+	sub := hook()
+	sub.OrganizationID = other
+	sub = f.create(sub)
+	theirs := newEvent("evt_3")
+	theirs.OrganizationID = other
+	f.enqueue(start(), theirs)
+	read, _ := f.tailAll(s, webhook.TailQuery{OrganizationID: other})
+	require.Equal(f.t, []string{"evt_3"}, eventsOf(read))
+	news, err := s.TailNews(f.ctx, 0)
+	require.NoError(f.t, err)
+	require.Contains(f.t, news.Subscriptions, webhook.SubscriptionKey{OrganizationID: other,
+		SubscriptionID: sub.ID}, "news tells of what can be read")
+
 	all, next := f.tailAll(s, webhook.TailQuery{Deliveries: true})
+	require.LessOrEqual(f.t, news.Next, next, "the news of what is kept back is to come")
 	f.finish(start(), nil, newEvent("evt_2"), newEvent("evt_1"))
 	more, _ := f.tailAll(s, webhook.TailQuery{Deliveries: true, After: next})
 	for i, r := range append(all, more...) {
