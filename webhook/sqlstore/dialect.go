@@ -129,11 +129,22 @@ type dialect interface {
 	claimLimit(limit, perEndpoint int) int
 }
 
+// writeKind says how long a transaction may wait.
+type writeKind int
+
+const (
+	// ofBackground is for all transactions but those of emits.
+	ofBackground writeKind = iota
+	// ofEmit stores events. The caller of Emit waits for it, and then the first attempts begin.
+	ofEmit
+)
+
 // writer runs transactions.
 type writer interface {
 	// do runs fn in a transaction, which it commits if fn returns nil. The context that
-	// fn gets is the one to use inside.
-	do(ctx context.Context, fn func(ctx context.Context, q Querier) error) error
+	// fn gets is the one to use inside. Of transactions that have to wait for each other, those of
+	// emits are run before all that wait.
+	do(ctx context.Context, kind writeKind, fn func(ctx context.Context, q Querier) error) error
 	close() error
 }
 

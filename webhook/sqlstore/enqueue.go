@@ -100,7 +100,7 @@ func (s *Store) Enqueue(
 		return webhook.Enqueued{}, ctx.Err()
 	}
 	e := newEnqueuing(now, events, prefetch)
-	err := s.writeRouted(ctx, e, func(ctx context.Context, q Querier) error {
+	err := s.writeRouted(ctx, ofEmit, e, func(ctx context.Context, q Querier) error {
 		return s.enqueueIn(ctx, q, e)
 	})
 	if err != nil {

@@ -171,7 +171,7 @@ func (s *Store) FanOut(
 		return 0, nil, ctx.Err()
 	}
 	e := newEnqueuing(now, events, prefetch)
-	err = s.writeRouted(ctx, e, func(ctx context.Context, q Querier) (err error) {
+	err = s.writeRouted(ctx, ofBackground, e, func(ctx context.Context, q Querier) (err error) {
 		finished, err = s.fanOutIn(ctx, q, e)
 		return err
 	})
@@ -364,10 +364,10 @@ func (s *Store) repairFanOuts(
 
 // writeRouted runs fn in a transaction, and again after reading routes that it lacks.
 func (s *Store) writeRouted(
-	ctx context.Context, e *enqueuing, fn func(context.Context, Querier) error,
+	ctx context.Context, kind writeKind, e *enqueuing, fn func(context.Context, Querier) error,
 ) error {
 	for e.loads = 0; ; e.loads++ {
-		err := s.write(ctx, fn)
+		err := s.writeOf(ctx, kind, fn)
 		if !errors.Is(err, errBehind) {
 			return err
 		}

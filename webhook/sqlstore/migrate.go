@@ -91,7 +91,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS, apply bool) error {
 			"apply the statements of Migrations that are missing, or open the store once without NoMigrate",
 			stored, known)
 	}
-	return s.writer.do(ctx, func(ctx context.Context, q Querier) error {
+	return s.writer.do(ctx, ofBackground, func(ctx context.Context, q Querier) error {
 		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ type tables struct {
 	ran     []string
 }
 
-func (t *tables) do(ctx context.Context, fn func(context.Context, Querier) error) error {
+func (t *tables) do(ctx context.Context, _ writeKind, fn func(context.Context, Querier) error) error {
 	return fn(ctx, t)
 }
 

@@ -211,7 +211,9 @@ func (postgresDialect) newWriter(db *sql.DB) writer { return postgresWriter{db} 
 // pool has connections.
 type postgresWriter struct{ db *sql.DB }
 
-func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Querier) error) error {
+func (w postgresWriter) do(
+	ctx context.Context, _ writeKind, fn func(context.Context, Querier) error,
+) error {
 	// The statements are written for this level, whatever the connections'
 	// default is: at a higher one, claims of several processes would fail
 	// instead of passing over each other's rows.

@@ -197,17 +197,29 @@ type sqliteWriter struct {
 	// free holds the connection, nil until it is first needed. Taking it is
 	// the lock.
 	free chan *preparedConn
+	// background is held by the one transaction of its kind that runs or waits for free. So one of an
+	// emit waits for one of them at most, however many there are; and because waiters for free get it
+	// in the order in which they came, that one waits for one commit of emits at most.
+	background chan struct{}
 }
 
 func newSQLiteWriter(db *sql.DB) *sqliteWriter {
-	w := &sqliteWriter{db: db, free: make(chan *preparedConn, 1)}
+	w := &sqliteWriter{db: db, free: make(chan *preparedConn, 1), background: make(chan struct{}, 1)}
 	w.free <- nil
 	return w
 }
 
 func (w *sqliteWriter) do(
-	ctx context.Context, fn func(context.Context, Querier) error,
+	ctx context.Context, kind writeKind, fn func(context.Context, Querier) error,
 ) (err error) {
+	if kind == ofBackground {
+		select {
+		case w.background <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		defer func() { <-w.background }()
+	}
 	var c *preparedConn
 	select {
 	case c = <-w.free:

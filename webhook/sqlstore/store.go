@@ -182,6 +182,13 @@ func (s *Store) Ping(ctx context.Context) error {
 // write runs fn in a transaction, and again in a new one if it collided with another transaction.
 // Only the last run of fn counts, so fn must reset the variables that it sets.
 func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querier) error) error {
+	return s.writeOf(ctx, ofBackground, fn)
+}
+
+// writeOf is write for a kind of transactions.
+func (s *Store) writeOf(
+	ctx context.Context, kind writeKind, fn func(ctx context.Context, q Querier) error,
+) error {
 	const attempts = 5
 	for n := 1; ; n++ {
 		if err := ctx.Err(); err != nil {
@@ -190,7 +197,7 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querie
 		if err := s.callGuard(); err != nil {
 			return err
 		}
-		err := s.mapped(s.writer.do(ctx, fn))
+		err := s.mapped(s.writer.do(ctx, kind, fn))
 		if err == nil {
 			return s.callGuard()
 		}

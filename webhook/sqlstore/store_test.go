@@ -18,7 +18,7 @@ type collidingWriter struct {
 	runs int
 }
 
-func (w *collidingWriter) do(context.Context, func(context.Context, Querier) error) error {
+func (w *collidingWriter) do(context.Context, writeKind, func(context.Context, Querier) error) error {
 	w.runs++
 	return w.errs[min(w.runs, len(w.errs))-1]
 }
