@@ -31,6 +31,7 @@ type Dispatcher struct {
 	leases   heldLeases
 	emits    groupcommit.Group[webhook.NewEvent, webhook.Emitted]
 	fanOuts  rotation
+	acks     rotation // of callers of Acknowledge
 	states   groupcommit.Group[webhook.EndpointChange, error]
 	suspects suspects
 	reach    reach

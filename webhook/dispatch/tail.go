@@ -204,7 +204,8 @@ func (d *Dispatcher) Positions(
 
 // Acknowledge stores that the reader of that name has processed all up to the position, and returns
 // what is then stored. A position only moves forward; to read again, delete it. A subscription has
-// up to webhook.MaxPositions. Acknowledge returns an [*event.ValidationError] for an invalid name,
+// up to webhook.MaxPositions. One call at a time writes, and organizations take turns: a reader need
+// not acknowledge every record. Acknowledge returns an [*event.ValidationError] for an invalid name,
 // and the errors of [webhook.TailStore].
 func (d *Dispatcher) Acknowledge(
 	ctx context.Context, organizationID, subscriptionID, name string, p webhook.Position,
@@ -218,6 +219,13 @@ func (d *Dispatcher) Acknowledge(
 	if err != nil {
 		return webhook.NamedPosition{}, err
 	}
+	// So many calls of one organization do not take the store's writers.
+	if err := d.acks.begin(ctx, organizationID); err != nil {
+		return webhook.NamedPosition{}, err
+	}
+	defer d.acks.end()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	d.clock.refresh(ctx)
 	return store.SetPosition(ctx, d.now(), organizationID, subscriptionID,
 		webhook.NamedPosition{Name: name, Position: p})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
@@ -25,6 +27,7 @@ type tailStore struct {
 	failing     atomic.Bool
 	held        atomic.Int64 // since when, in microseconds
 	endTakes    time.Duration
+	setTakes    time.Duration // of SetPosition
 }
 
 func newTailStore() *tailStore {
@@ -46,6 +49,13 @@ func (s *tailStore) Tail(ctx context.Context, q webhook.TailQuery) (webhook.Tail
 func (s *tailStore) TailEnd(ctx context.Context) (webhook.TailEnd, error) {
 	time.Sleep(s.endTakes)
 	return s.TailStore.TailEnd(ctx)
+}
+
+func (s *tailStore) SetPosition(
+	ctx context.Context, now time.Time, organizationID, id string, p webhook.NamedPosition,
+) (webhook.NamedPosition, error) {
+	time.Sleep(s.setTakes)
+	return s.TailStore.SetPosition(ctx, now, organizationID, id, p)
 }
 
 func (s *tailStore) TailNews(
@@ -395,3 +405,29 @@ func TestTailRefuses(t *testing.T) {
 type withoutTail struct{ webhook.Store }
 
 func (withoutTail) Capabilities() webhook.Capabilities { return webhook.Capabilities{} }
+
+// TestAcknowledgeTakesTurns checks that an organization that acknowledges without end does not hold
+// up the others.
+func TestAcknowledgeTakesTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newTailStore()
+		s.setTakes = time.Second
+		d, err := dispatch.New(s, dispatch.Config{Channels: channel.NewRegistry()})
+		require.NoError(t, err)
+		acknowledge := func(organizationID string) {
+			_, err := d.Acknowledge(t.Context(), organizationID, "wh", "reader", 0)
+			require.ErrorIs(t, err, webhook.ErrNotFound)
+		}
+		var calls sync.WaitGroup
+		began := time.Now()
+		for range 10 {
+			calls.Go(func() { acknowledge("org_a") })
+		}
+		synctest.Wait()
+		acknowledge("org_b")
+		require.LessOrEqual(t, time.Since(began), 3*time.Second)
+		calls.Wait()
+		require.Equal(t, 11*time.Second, time.Since(began), "one writes at a time")
+	})
+}
