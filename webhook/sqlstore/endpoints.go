@@ -227,10 +227,8 @@ func (s *Store) SetEndpointStates(
 		for _, c := range sorted {
 			c.refused = nil // the transaction may be another try
 		}
-		for _, step := range []func(context.Context, Querier, *setting) error{
-			s.findState, s.raiseFor, s.setState,
-		} {
-			for _, c := range sorted {
+		each := func(step func(context.Context, Querier, *setting) error, all []*setting) error {
+			for _, c := range all {
 				if c.refused != nil {
 					continue
 				}
@@ -238,8 +236,18 @@ func (s *Store) SetEndpointStates(
 					return err
 				}
 			}
+			return nil
 		}
-		return nil
+		if err := each(s.findState, sorted); err != nil {
+			return err
+		}
+		if err := each(s.raiseFor, sorted); err != nil {
+			return err
+		}
+		// TakePermits locks endpoints in the order of their ids, too.
+		byID := slices.Clone(sorted)
+		slices.SortStableFunc(byID, func(a, b *setting) int { return cmp.Compare(a.id, b.id) })
+		return each(s.setState, byID)
 	})
 	if err != nil {
 		return nil, err
