@@ -32,8 +32,10 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		exists: x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		get: x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks
 			WHERE id = ? AND organization_id = ?`),
-		listing:   newListingStatements(x),
-		endpoints: x.sql(`SELECT id, channel, health FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
+		listing: newListingStatements(x),
+		// TakePermits locks endpoints in this order, too.
+		endpoints: x.sql(`SELECT d.id, d.channel, d.health FROM {p}endpoints d
+			WHERE d.webhook_id = ? AND d.state < 2 ORDER BY d.id {forupdate}`),
 		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state)
 			VALUES (?, ?, ?, ?, ?)`),
 		nextEndpoint: x.organizationChange(`UPDATE {p}organizations
