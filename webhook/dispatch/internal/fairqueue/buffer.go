@@ -37,11 +37,15 @@ func (e *endpointQueue[T]) endpointHasRoom(t bufferThresholds, n int) bool {
 // organizationHasRoom reports whether the endpoint's organization may have n more items
 // in the buffer for it. Of its share, three eighths are for endpoints that have been answering at
 // once, and one each for those that are new, for those that are slow, and for those of each kind
-// that have nothing yet: none of them keeps out others.
+// that have nothing yet: none of them keeps out others. Those that were new and turn out to be slow
+// keep what they have, so that the share of the slow can be exceeded, again and again as new ones
+// come. What the new and the slow have together still leaves the three eighths to the fast.
 func (e *endpointQueue[T]) organizationHasRoom(t bufferThresholds, n int) bool {
 	o, eighths, bytes := e.organization, 1, t.bytesEach/2
 	if e.appliedSpeed == speedFast {
 		eighths, bytes = 3, t.bytesEach
+	} else if !o.othersHaveRoom(t, n) {
+		return false
 	}
 	if e.len()+e.prefetchReservations == 0 {
 		eighths, n = eighths+1, 1
@@ -49,6 +53,12 @@ func (e *endpointQueue[T]) organizationHasRoom(t bufferThresholds, n int) bool {
 	return o.buffered < t.organizationItems &&
 		o.bufferedBySpeed[e.appliedSpeed]+n <= max(t.organizationItems*eighths/8, 1) &&
 		o.distinctBytes < max(bytes, 1)
+}
+
+// othersHaveRoom reports whether endpoints of the organization that are not fast may have n more
+// items in the buffer.
+func (o *organization[T]) othersHaveRoom(t bufferThresholds, n int) bool {
+	return o.buffered-o.bufferedBySpeed[speedFast]+n <= max(t.organizationItems*5/8, 1)
 }
 
 // ReservePrefetch reserves capacity for one delivery that may be prefetched, and reports whether
@@ -86,7 +96,7 @@ func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
 	c.now = now
 	for _, d := range destinations {
 		e := c.activate(d)
-		e.hasBacklog = true
+		e.hasBacklog, e.backlogAt = true, c.planNumber
 		c.signalClaimIfLow(e)
 	}
 }
@@ -166,10 +176,18 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	backlogSomewhere := c.backlogSomewhere
 	c.backlogSomewhere = false
 	for _, e := range c.activeEndpoints {
+		if e.hasBacklog && e.appliedSpeed == speedFast {
+			e.organization.fastBacklogInPlan = c.planNumber
+		}
+	}
+	for _, e := range c.activeEndpoints {
 		o := e.organization
 		switch {
+		// A claim may also bring deliveries of endpoints that are not known here, and so not skipped.
+		// They are not fast, and may not take the room of those that are.
 		case o.buffered > thresholds.organizationItems-b.PerOrganization ||
-			o.distinctBytes >= thresholds.bytesEach:
+			o.distinctBytes >= thresholds.bytesEach ||
+			o.fastBacklogInPlan != c.planNumber && !o.othersHaveRoom(thresholds, b.PerOrganization):
 			if o.skippedInPlan != c.planNumber {
 				o.skippedInPlan = c.planNumber
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
@@ -261,7 +279,9 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	for i := len(c.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
 		e := c.activeEndpoints[i]
 		id := e.organization.id
-		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
+		// What was stored since the plan may have been too late for the claim.
+		if e.backlogAt < c.planNumber &&
+			byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
 			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
 			e.hasBacklog = false
 			c.deactivateIfIdle(e)

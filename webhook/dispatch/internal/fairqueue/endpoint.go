@@ -33,6 +33,7 @@ type endpointQueue[T any] struct {
 	// hasBacklog says that the store holds deliveries that did not fit, so that later ones must not
 	// overtake them by being prefetched.
 	hasBacklog bool
+	backlogAt  int64 // Core.planNumber when a backlog was last marked
 
 	// fifo is the one that it is in: a run queue of its organization, or that of those which wait for
 	// its host; nil if it is in none.
@@ -253,6 +254,8 @@ type organization[T any] struct {
 	waitsForSlot bool // in Core.waitingForSlot
 
 	skippedInPlan int64 // the last of Core.planNumber that left it out
+	// fastBacklogInPlan is the last of Core.planNumber in which a fast endpoint had a backlog.
+	fastBacklogInPlan int64
 }
 
 // hasScheduledEndpoint reports whether any endpoint of it may have something to run.

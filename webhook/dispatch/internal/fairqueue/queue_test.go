@@ -148,6 +148,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 	q.ReleasePrefetch([]fairqueue.Destination{endpointA, c})
 	q.MarkBacklog([]fairqueue.Destination{b})
 	assert.False(t, q.ReservePrefetch(b), "what is in the store goes first")
+	q.PlanClaim()
 	q.RecordClaim(nil, wide)
 	assert.True(t, q.ReservePrefetch(b), "the store had nothing more")
 }
@@ -199,6 +200,7 @@ func TestADeadEndpointIsLeftAlone(t *testing.T) {
 		assert.Equal(t, []fairqueue.Endpoint{endpointA.Endpoint}, q.PlanClaim().SkipEndpoints)
 
 		time.Sleep(breaker.FirstBackoff)
+		q.PlanClaim()
 		q.RecordClaim(nil, wide)
 		q.Push(items(101, 5, endpointA))
 		probe := q.Next()
@@ -284,6 +286,7 @@ func TestBytesAreBounded(t *testing.T) {
 		assert.Equal(t, []int{25, 25}, []int{b.Limit, b.PerEndpoint}, "of forty bytes each")
 
 		claimed := sized(1, 8, 100, endpointA)
+		q.PlanClaim()
 		q.RecordClaim(claimed, wide)
 		q.Push(claimed)
 		b = q.PlanClaim()
@@ -324,10 +327,13 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Run("expected size", func(t *testing.T) {
 		t.Parallel()
 		q, _ := newQueue(limits)
+		q.PlanClaim()
 		q.RecordClaim(sized(1, 2, 500, endpointA), wide)
 		assert.Equal(t, 2, q.PlanClaim().Limit, "larger ones are believed at once: 500 bytes")
+		q.PlanClaim()
 		q.RecordClaim(nil, wide)
 		assert.Equal(t, 2, q.PlanClaim().Limit)
+		q.PlanClaim()
 		q.RecordClaim(sized(11, 2, 10, endpointA), wide)
 		assert.Equal(t, 4, q.PlanClaim().Limit, "smaller ones little by little: 250 bytes")
 	})
@@ -353,6 +359,7 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 			}
 		}
 		time.Sleep(breaker.FirstBackoff)
+		q.PlanClaim()
 		q.RecordClaim(nil, wide)
 		q.Push(retries(201, 20, endpointA))
 		probe := q.Next()
@@ -447,4 +454,49 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
 			"one moves too, and one gets the slot that is left")
 	})
+}
+
+// A claim brings deliveries of endpoints that the queue does not know, and so cannot leave out. They
+// do not take the room of those that are known to answer at once.
+func TestClaimsOfUnknownEndpointsLeaveRoomForFastOnes(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 21, InFlightPerEndpoint: 16, Buffered: 168,
+		BufferedPerEndpoint: 64})
+	known(q, 2, endpointA)
+	claims, id := 0, int64(100)
+	for ; claims < 50; claims++ {
+		b := q.PlanClaim()
+		if b.Limit == 0 || slices.Contains(b.SkipOrganizations, endpointA.OrganizationID) {
+			break
+		}
+		var claimed []*item
+		for range b.PerOrganization {
+			stranger := endpointA
+			stranger.Endpoint.SubscriptionID = fmt.Sprint("stranger-", id)
+			claimed = append(claimed, items(id, 1, stranger)...)
+			id++
+		}
+		q.RecordClaim(claimed, b)
+		q.Push(claimed)
+	}
+	assert.Less(t, claims, 50, "at last the organization is left out")
+	assert.Greater(t, claims, 2)
+	for range 16 {
+		require.True(t, q.ReservePrefetch(endpointA), "a delivery to the fast endpoint is prefetched")
+	}
+}
+
+// What is stored while a claim is under way may be too late for it.
+func TestABacklogSinceThePlanIsKept(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 16,
+		BufferedPerEndpoint: 3})
+	b := endpoint("b", "b")
+	plan := q.PlanClaim()
+	q.MarkBacklog([]fairqueue.Destination{b})
+	q.RecordClaim(nil, plan)
+	assert.False(t, q.ReservePrefetch(b), "the claim may have come before it")
+	plan = q.PlanClaim()
+	q.RecordClaim(nil, plan)
+	assert.True(t, q.ReservePrefetch(b))
 }
