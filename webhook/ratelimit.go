@@ -79,9 +79,9 @@ type RateStore interface {
 	// endpoint that does not exist gets a zero grant.
 	//
 	// A permit has a time, and may be used from then on for PermitLife. No caller gets one that
-	// another has got. Those of an endpoint that were handed out, whoever asked for them, keep to the
-	// limit: in any time of length t lie the times of at most Burst + PerSecond × t of them.
-	// Nobody can take all of them: of those of the coming second that are left, a caller gets half at
+	// another has got. All that were handed out for an endpoint, to one caller or to several, keep to
+	// its limit: in any time of length t lie the times of at most Burst + PerSecond × t of them.
+	// No caller can take all of them: of those of the coming second that are left, a caller gets half at
 	// most, and at least one, which may lie further ahead. A caller that has a grant asks again when
 	// it has used it.
 	TakePermits(ctx context.Context, now time.Time, requests []PermitRequest) ([]PermitGrant, error)

@@ -13,7 +13,7 @@ import (
 
 // withConsole serves the web console below console.DefaultPrefix before the handler. A browser asks
 // for a name, which changes are recorded under, and for a password, which is the API key. A service
-// with customers asks its own sessions who somebody is, and which organization they belong to.
+// with customers asks its own sessions who a person is, and which organization they belong to.
 func withConsole(
 	handler http.Handler, d *dispatch.Dispatcher, key string, logger *slog.Logger,
 ) (http.Handler, error) {

@@ -15,8 +15,8 @@ import (
 // consoleAddr is where -serve serves the web console.
 const consoleAddr = "127.0.0.1:8090"
 
-// serveConsole serves the web console until ctx ends, and returns its URL. It is open to everybody
-// on this machine: a service says who somebody is, see ../emitter/console.go.
+// serveConsole serves the web console until ctx ends, and returns its URL. It is open to all users
+// of this machine: a service says who each of them is, see ../emitter/console.go.
 func serveConsole(ctx context.Context, d *dispatch.Dispatcher, addr string) (
 	url string, stopped <-chan error, err error,
 ) {

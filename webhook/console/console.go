@@ -189,7 +189,7 @@ func (c *Console) serve(route route) http.Handler {
 	}))
 }
 
-// request is a request of somebody who may see the organization.
+// request is a request from a person who may see the organization.
 type request struct {
 	*http.Request
 	console  *Console

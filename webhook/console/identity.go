@@ -54,7 +54,7 @@ type Identity struct {
 var (
 	// ErrUnauthenticated means that the request does not say who makes it.
 	ErrUnauthenticated = errors.New("console: not authenticated")
-	// ErrForbidden means that whoever makes the request may not use the console.
+	// ErrForbidden means that the person who makes the request may not use the console.
 	ErrForbidden = errors.New("console: forbidden")
 )
 

@@ -29,8 +29,9 @@
 //
 // See Health of an endpoint in the documentation of package dispatch for when an endpoint is
 // degraded and disabled. An endpoint that gets a few events a day, or that refuses all of them with
-// 400, 401 or 403, never is: its deliveries become dead in the end. Nothing arrives there, and webhook.refusing
-// says so once a day, as long as the process accounts for 10 deliveries of it and none that succeeded.
+// 400, 401 or 403, never is: its deliveries become dead in the end. Nothing arrives there, and
+// webhook.refusing says so once a day, as long as the process accounts for 10 deliveries of it and
+// none that succeeded.
 //
 // The subject of an event about an endpoint is its subscription, of type webhook. Its metadata has
 // these fields, those that apply:

@@ -10,8 +10,8 @@ import (
 // endpoints that may not be attempted, because they are paused, disabled, or degraded without a probe
 // that is due, would be visited by every claim. So deliveries of such endpoints are parked: the index
 // of the walk has them no more. The endpoint then has a time at which a claim looks at it again,
-// wake_at, and each change of its state moves that to 0. Whoever parks or unparks deliveries has
-// locked the row of the endpoint, and a wake_at of NULL says that none is parked.
+// wake_at, and each change of its state moves that to 0. A transaction that parks or unparks
+// deliveries has locked the row of the endpoint, and a wake_at of NULL says that none is parked.
 //
 // The walk only says which endpoints have something. What is claimed of them is read from the index
 // of the whole queue, parked or not, so that one delivery that is not parked is enough.

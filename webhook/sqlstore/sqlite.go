@@ -116,7 +116,7 @@ func (sqliteDialect) reserveSQL(bool) (take, read string) {
 
 func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }
 
-// Whoever takes ids holds the write lock until the commit.
+// The transaction that takes ids holds the write lock until the commit.
 func (sqliteDialect) tailSQL() (given, open string) { return `SELECT next_id FROM {p}meta`, "" }
 
 func (sqliteDialect) notifySQL() string { return "" }

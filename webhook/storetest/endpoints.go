@@ -74,7 +74,8 @@ func healthyAtFirst(f *fixture) {
 	require.Empty(f.t, f.states(webhook.EndpointQuery{}), "healthy endpoints are not listed")
 	_, err := f.EndpointState(f.ctx, org, webhook.Endpoint{SubscriptionID: sub.ID, Channel: "slack"})
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "the subscription has no such channel")
-	err = webhook.SetEndpointState(f.ctx, f, &webhook.EndpointState{OrganizationID: org, Health: webhook.Disabled,
+	err = webhook.SetEndpointState(f.ctx, f, &webhook.EndpointState{OrganizationID: org,
+		Health:   webhook.Disabled,
 		Endpoint: webhook.Endpoint{SubscriptionID: webhook.NewID(), Channel: "webhook"}}, 0)
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "there is no such subscription")
 	err = webhook.SetEndpointState(f.ctx, f, &webhook.EndpointState{OrganizationID: org, Endpoint: e,

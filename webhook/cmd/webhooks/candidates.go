@@ -190,7 +190,7 @@ func gunzip(body []byte) []byte {
 	return out
 }
 
-// secretCandidates are the keys that somebody may have made of the text of a secret.
+// secretCandidates are the keys that a sender may have made of the text of a secret.
 func secretCandidates(text string) []candidate {
 	const remedyText = "Have the sender decode the base64 after whsec_, as Standard Webhooks says, or make " +
 		"the receiver's key with signature.RawKey from the same text."

@@ -204,7 +204,7 @@ func (x *examination) clock(signed time.Time) *verdict {
 			"arrived, and %s are allowed.", short(age), short(x.tolerance)),
 			"If the request arrived earlier than now, say when with --at. Otherwise the receiver's clock "+
 				"is fast or the sender's is slow: synchronize both (NTP). Or something held or replayed the "+
-				"request: each attempt has to be signed anew.")
+				"request: each attempt needs a signature of its own.")
 	case age < -x.tolerance:
 		return refused("too_new", fmt.Sprintf("The signature is right, but was made %s after the request "+
 			"arrived, and %s are allowed.", short(-age), short(x.tolerance)),

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// capture is a request as somebody has written it down. It is read leniently: what is odd about it
+// capture is a request as a person or a program has written it down. It is read leniently: what is odd about it
 // may be the reason why a receiver refuses it.
 type capture struct {
 	method, target string
