@@ -168,7 +168,7 @@ func TestTailGoesOnLive(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		require.Equal(t, []string{second}, taken(ids), "what this process emits comes within 50 ms")
 
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour + 100*time.Millisecond) // not at the moment of a poll
 		peer := f.process(dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
 		third := f.emit(peer, "org_a")
 		require.Empty(t, taken(ids))
