@@ -68,6 +68,26 @@ func (e *dispatcherEngine) close() error {
 	return errors.Join(err, e.store.close())
 }
 
+// runDispatcher runs a Dispatcher on a store of its own. Stop ends both.
+func runDispatcher(
+	ctx context.Context, o options, s *sink, storeName string,
+) (d *dispatch.Dispatcher, stop func() error, err error) {
+	opened, err := openStore(ctx, o, storeName)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d, err = newDispatcher(o, s, opened); err != nil {
+		return nil, nil, errors.Join(err, opened.close())
+	}
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(running) }()
+	return d, func() error {
+		cancel()
+		return errors.Join(<-ended, opened.close())
+	}, nil
+}
+
 func newDispatcher(o options, s *sink, store webhook.Store) (*dispatch.Dispatcher, error) {
 	// The sink is on loopback, and may speak plain HTTP.
 	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true,

@@ -38,7 +38,7 @@ func hanging(ctx context.Context, o options, s *sink, out io.Writer) error {
 	for _, name := range o.stores() {
 		for _, answers := range []string{"at once", "slow"} {
 			for _, hangs := range []bool{false, true} {
-				if err := beside(ctx, o, s, out, name, answers, hostile.url, hangs); err != nil {
+				if err := hangingBeside(ctx, o, s, out, name, answers, hostile.url, hangs); err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
@@ -47,25 +47,16 @@ func hanging(ctx context.Context, o options, s *sink, out io.Writer) error {
 	return nil
 }
 
-func beside(
+// hangingBeside prints one line of the table.
+func hangingBeside(
 	ctx context.Context, o options, s *sink, out io.Writer, name, answers, hostile string, hangs bool,
 ) (err error) {
-	opened, err := openStore(ctx, o, name)
+	o.inFlight = 0 // the Dispatcher's default
+	d, stop, err := runDispatcher(ctx, o, s, name)
 	if err != nil {
 		return err
 	}
-	o.inFlight = 0 // the Dispatcher's default
-	d, err := newDispatcher(o, s, opened)
-	if err != nil {
-		return errors.Join(err, opened.close())
-	}
-	running, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(running) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-ended, opened.close())
-	}()
+	defer func() { err = errors.Join(err, stop()) }()
 	if answers == "slow" {
 		s.delay.Store(int64(slowAnswer))
 		defer s.delay.Store(0)
@@ -102,14 +93,9 @@ func beside(
 	}
 	rate := float64(emitted.Load()) / time.Since(start).Seconds()
 	pause(ctx, time.Second)
-	times := arrived.all()
-	delivered := 100 * float64(len(times)) / float64(max(emitted.Load(), 1))
-	at := func(q float64) string { return fmt.Sprintf("%.2f ms", millis(quantile(times, q))) }
-	if len(times) == 0 {
-		at = func(float64) string { return "-" }
-	}
+	delivered := 100 * float64(arrived.count()) / float64(max(emitted.Load(), 1))
 	fmt.Fprintf(out, "%-20s %-12s %-16s %10.0f %9.1f%% %10s %10s\n", engineNames[name], answers, others,
-		rate, delivered, at(0.5), at(0.99))
+		rate, delivered, arrived.at(0.5), arrived.at(0.99))
 	return err
 }
 
@@ -162,27 +148,4 @@ func emitPaced(
 		return *err
 	}
 	return ctx.Err()
-}
-
-// arrivals are the times from emit to arrival.
-type arrivals struct {
-	mu    sync.Mutex
-	times []time.Duration
-}
-
-func (a *arrivals) add(body []byte) {
-	at, ok := emittedAt(body)
-	if !ok {
-		return
-	}
-	took := time.Since(at)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.times = append(a.times, took)
-}
-
-func (a *arrivals) all() []time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.times
 }

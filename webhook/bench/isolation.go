@@ -81,21 +81,12 @@ func isolation(ctx context.Context, o options, s *sink, out io.Writer) error {
 func isolationOf(
 	ctx context.Context, o options, s *sink, out io.Writer, name, hostile string, a attack,
 ) (err error) {
-	opened, err := openStore(ctx, o, name)
+	o.inFlight, o.retention = 16, 0
+	d, stop, err := runDispatcher(ctx, o, s, name)
 	if err != nil {
 		return err
 	}
-	d, err := newDispatcher(options{inFlight: 16}, s, opened)
-	if err != nil {
-		return errors.Join(err, opened.close())
-	}
-	running, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(running) }()
-	defer func() {
-		stop()
-		err = errors.Join(err, <-ended, opened.close())
-	}()
+	defer func() { err = errors.Join(err, stop()) }()
 	v := &victim{dispatcher: d, organization: "victim"}
 	sub := newSubscription("victim", s.url)
 	if a.template != "" {
@@ -106,7 +97,7 @@ func isolationOf(
 	if err := d.CreateSubscription(ctx, sub); err != nil {
 		return err
 	}
-	arrived := v.arrive
+	arrived := v.arrived.add
 	s.onBody.Store(&arrived)
 	defer s.onBody.Store(nil)
 	if err := v.emit(ctx, o.duration); err != nil {
@@ -175,26 +166,14 @@ type victim struct {
 	dispatcher   *dispatch.Dispatcher
 	organization string
 
-	mu    sync.Mutex
-	times []time.Duration
-	n     int
-}
-
-func (v *victim) arrive(body []byte) {
-	at, ok := emittedAt(body)
-	if !ok {
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.times = append(v.times, time.Since(at))
+	arrived arrivals
+	n       int
 }
 
 // emit emits at a steady rate, and waits a little for what is on its way.
 func (v *victim) emit(ctx context.Context, duration time.Duration) error {
-	v.mu.Lock()
-	v.times, v.n = nil, 0
-	v.mu.Unlock()
+	v.arrived.reset()
+	v.n = 0
 	for start := time.Now(); time.Since(start) < duration; {
 		e := newEvent()
 		e.OrganizationID = v.organization
@@ -209,13 +188,6 @@ func (v *victim) emit(ctx context.Context, duration time.Duration) error {
 }
 
 func (v *victim) print(out io.Writer, store, others string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	p50, p99 := "-", "-"
-	if len(v.times) > 0 {
-		p50 = fmt.Sprintf("%.2f ms", millis(quantile(v.times, 0.5)))
-		p99 = fmt.Sprintf("%.2f ms", millis(quantile(v.times, 0.99)))
-	}
 	fmt.Fprintf(out, "%-16s %-36s %10d %10d %10s %10s\n", engineNames[store], others, v.n,
-		len(v.times), p50, p99)
+		v.arrived.count(), v.arrived.at(0.5), v.arrived.at(0.99))
 }

@@ -18,9 +18,8 @@ func latency(ctx context.Context, o options, s *sink, out io.Writer) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			at := func(q float64) string { return fmt.Sprintf("%.2f ms", millis(quantile(times, q))) }
-			fmt.Fprintf(out, "%-32s %12d %10s %10s %10s\n", engineNames[name], rate, at(0.5), at(0.99),
-				at(1))
+			fmt.Fprintf(out, "%-32s %12d %10s %10s %10s\n", engineNames[name], rate, times.at(0.5),
+				times.at(0.99), times.at(1))
 		}
 	}
 	return nil
@@ -29,21 +28,13 @@ func latency(ctx context.Context, o options, s *sink, out io.Writer) error {
 // paced emits at a rate and returns how long each event took to arrive.
 func paced(
 	ctx context.Context, o options, s *sink, name string, rate int,
-) ([]time.Duration, error) {
+) (*arrivals, error) {
 	e, err := startEngine(ctx, o, s, name, shapes[0])
 	if err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex
-	var times []time.Duration
-	arrived := func(body []byte) {
-		if at, ok := emittedAt(body); ok {
-			took := time.Since(at)
-			mu.Lock()
-			defer mu.Unlock()
-			times = append(times, took)
-		}
-	}
+	times := &arrivals{}
+	arrived := times.add
 	s.onBody.Store(&arrived)
 	defer s.onBody.Store(nil)
 
@@ -61,10 +52,47 @@ func paced(
 	}
 	wg.Wait()
 	err = eventually(ctx, func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(times)+len(failed) >= total
+		return times.count()+len(failed) >= total
 	})
 	close(failed)
 	return times, errors.Join(err, e.close(), <-failed)
+}
+
+// arrivals are the times from emit to arrival.
+type arrivals struct {
+	mu    sync.Mutex
+	times []time.Duration
+}
+
+func (a *arrivals) add(body []byte) {
+	at, ok := emittedAt(body)
+	if !ok {
+		return
+	}
+	took := time.Since(at)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.times = append(a.times, took)
+}
+
+func (a *arrivals) reset() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.times = nil
+}
+
+func (a *arrivals) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.times)
+}
+
+// at returns a quantile as it is printed.
+func (a *arrivals) at(q float64) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.times) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f ms", millis(quantile(a.times, q)))
 }
