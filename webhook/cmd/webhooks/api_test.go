@@ -42,14 +42,14 @@ func TestConnectionProblems(t *testing.T) {
 		code     int
 		says     string
 	}{
-		"no address":     {"", "k", exitUsage, "Set WEBHOOKS_URL or --url"},
-		"no URL":         {"example.com", "k", exitUsage, "must be an http or https URL"},
-		"nobody listens": {closed.URL, "k", exitUnreachable, "can this machine reach it?"},
-		"another server": {page.URL, "k", exitNo, "check the path of --url"},
-		"another path":   {s.env[envURL] + "/v2", "k", exitNo, "check the path of --url"},
-		"no key":         {s.env[envURL], "", exitForbidden, "Put a valid API key into WEBHOOKS_API_KEY"},
-		"a wrong key":    {s.env[envURL], "sk_s3cr3t", exitForbidden, "the API answered 401"},
-		"overloaded":     {busy.URL, "k", exitUnreachable, "Try again in 7s."},
+		"no address":      {"", "k", exitUsage, "Set WEBHOOKS_URL or --url"},
+		"no URL":          {"example.com", "k", exitUsage, "must be an http or https URL"},
+		"nothing listens": {closed.URL, "k", exitUnreachable, "can this machine reach it?"},
+		"another server":  {page.URL, "k", exitNo, "check the path of --url"},
+		"another path":    {s.env[envURL] + "/v2", "k", exitNo, "check the path of --url"},
+		"no key":          {s.env[envURL], "", exitForbidden, "Put a valid API key into WEBHOOKS_API_KEY"},
+		"a wrong key":     {s.env[envURL], "sk_s3cr3t", exitForbidden, "the API answered 401"},
+		"overloaded":      {busy.URL, "k", exitUnreachable, "Try again in 7s."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,7 +224,7 @@ func TestDoctor(t *testing.T) {
 	assert.Contains(t, got.stdout, "warning  last 24 hours: 1 succeeded, 2 died, most of them of "+webhookID)
 	assert.Contains(t, got.stdout, "webhooks deliveries replay --since 24h")
 
-	// A delivery that nobody makes.
+	// A delivery that no process makes.
 	s.emit(1)
 	assert.Regexp(t, `ok       backlog: 1 wait, .* 2 are dead, the oldest that is due waits for \d+m?s`,
 		s.run("doctor").stdout)

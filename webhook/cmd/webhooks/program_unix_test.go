@@ -160,7 +160,7 @@ func (term *terminal) tmux(args ...string) string {
 // types presses keys: text, or names such as Enter and Tab.
 func (term *terminal) types(keys ...string) { term.tmux(append([]string{"send-keys"}, keys...)...) }
 
-// prepare sets PATH, which shells set anew when they start, and runs a command.
+// prepare sets PATH, which shells set again when they start, and runs a command.
 func (term *terminal) prepare(folder, command string) {
 	term.t.Helper()
 	term.types("export PATH="+folder+":/usr/bin:/bin; "+command+"; clear; echo rea''dy", "Enter")
