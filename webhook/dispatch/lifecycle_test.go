@@ -774,12 +774,12 @@ func TestAProbeThatSaysNothingIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(503)}
-		unrenderable := 0
+		var unrenderable atomic.Int64
 		b := newBench(t, dispatch.Config{Lifecycle: dispatch.Lifecycle{
 			DegradedAfter: time.Second, FirstProbe: 10 * time.Minute}},
 			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 				if m.EventType == "report.created" {
-					unrenderable++
+					unrenderable.Add(1)
 					return channel.Result{}, &channel.Error{Action: channel.Permanent,
 						Class: channel.ClassTemplate}
 				}
@@ -795,9 +795,9 @@ func TestAProbeThatSaysNothingIsFollowedByAnother(t *testing.T) {
 			b.emit(t, "report.created")
 		}
 		elapse(time.Until(state.NextProbe.Add(time.Minute)))
-		assert.Equal(t, 100, unrenderable, "so many follow at once")
+		assert.EqualValues(t, 100, unrenderable.Load(), "so many follow at once")
 		elapse(21 * time.Minute)
-		assert.Equal(t, 250, unrenderable)
+		assert.EqualValues(t, 250, unrenderable.Load())
 		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
 	})
 }

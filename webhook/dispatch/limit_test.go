@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"testing"
@@ -49,6 +50,20 @@ func (r *relay) Open(raw json.RawMessage) (channel.Channel, error) {
 		}), nil
 	}
 	return limitedRelay{r}, nil
+}
+
+// mostAtATime returns how many attempts were under way at once, at most.
+func (r *relay) mostAtATime() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.highest
+}
+
+// attempts returns how many attempts were made of each delivery.
+func (r *relay) attempts() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.taken)
 }
 
 type limitedRelay struct{ *relay }
@@ -146,11 +161,11 @@ func TestLimitOfAHost(t *testing.T) {
 			assert.Equal(t, webhook.StatusSucceeded, o.Status)
 			assert.Equal(t, 500*time.Millisecond, o.Attempt.Duration)
 		}
-		assert.Len(t, r.taken, 600)
-		for id, n := range r.taken {
+		assert.Len(t, r.attempts(), 600)
+		for id, n := range r.attempts() {
 			assert.Equal(t, 1, n, id)
 		}
-		assert.Equal(t, 4, r.highest)
+		assert.Equal(t, 4, r.mostAtATime())
 		// 150 rounds of half a second. A connection may be idle now and then,
 		// while the store is asked for more.
 		assert.Less(t, time.Since(began), 90*time.Second)
@@ -200,7 +215,7 @@ func TestOrganizationsTakeTurnsOnALimitedHost(t *testing.T) {
 		require.Equal(t, mails, done, "of the victim's mails, among %d", made)
 		assert.LessOrEqual(t, last, 5*mails/2, "attempts in all until its last")
 		assert.GreaterOrEqual(t, made, 200, "the connections were not left idle")
-		assert.Equal(t, 4, r.highest)
+		assert.Equal(t, 4, r.mostAtATime())
 	})
 }
 
@@ -246,7 +261,7 @@ func TestLimitedAttemptIsNotCut(t *testing.T) {
 		stop()
 		require.Len(t, outcomes(), 1)
 		assert.Equal(t, 50*time.Minute, outcomes()[0].Attempt.Duration)
-		assert.Len(t, r.taken, 1)
+		assert.Len(t, r.attempts(), 1)
 	})
 }
 
@@ -260,7 +275,7 @@ func TestLimitWhenStopped(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		stop()
 		assert.Len(t, outcomes(), 2)
-		assert.Len(t, r.taken, 2)
+		assert.Len(t, r.attempts(), 2)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()
@@ -268,9 +283,9 @@ func TestLimitWhenStopped(t *testing.T) {
 		cancel()
 		require.NoError(t, <-ended)
 		assert.Len(t, outcomes(), 30)
-		for id, n := range r.taken {
+		for id, n := range r.attempts() {
 			assert.Equal(t, 1, n, id)
 		}
-		assert.Equal(t, 2, r.highest)
+		assert.Equal(t, 2, r.mostAtATime())
 	})
 }
