@@ -157,8 +157,13 @@ func (c *Console) nameOf(q *request, known map[string]string, id string) (string
 
 // operatorOverview has the figures of the store and the process.
 func (c *Console) operatorOverview(q *request) error {
-	stats, err := c.dispatcher.Stats(q.Context())
+	now, err := c.dispatcher.Now(q.Context())
 	if err != nil {
+		return err
+	}
+	stats := dispatch.Stats{At: now, Process: c.dispatcher.Process(q.Context())}
+	if stats.Stored, err = c.dispatcher.Totals(q.Context(), webhook.TotalsQuery{
+		AllOrganizations: true, Limit: countAtMost}); err != nil {
 		return err
 	}
 	body := struct {

@@ -72,6 +72,12 @@ func (d *Dispatcher) Stats(ctx context.Context) (Stats, error) {
 	return d.stats(ctx, webhook.DefaultTotalsLimit)
 }
 
+// Process says what this process does, and asks the store for nothing but, now and then, its time.
+func (d *Dispatcher) Process(ctx context.Context) ProcessStats {
+	d.clock.refresh(ctx)
+	return d.processStats()
+}
+
 func (d *Dispatcher) stats(ctx context.Context, limit int) (Stats, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

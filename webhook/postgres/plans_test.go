@@ -158,6 +158,11 @@ func testPlans(t *testing.T, deliveries int) {
 			_, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusDead})
 			return err
 		}},
+		{"Pending", 300, func() error {
+			found, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusPending})
+			assert.Len(t, found, webhook.DefaultPageSize)
+			return err
+		}},
 		{"Newest", 40_000, func() error {
 			_, err := s.Deliveries(ctx, webhook.DeliveryQuery{})
 			return err
@@ -232,7 +237,7 @@ func (p planned) check(t *testing.T, seen *plans) {
 	seen.take()
 	for range 7 { // after five runs PostgreSQL may use a generic plan
 		require.NoError(t, p.run(), p.name)
-		if p.name != "Claim" && p.name != "Prune" && p.name != "Statistics" &&
+		if p.name != "Claim" && p.name != "Pending" && p.name != "Prune" && p.name != "Statistics" &&
 			p.name != "Totals" {
 			break
 		}

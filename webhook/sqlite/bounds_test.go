@@ -276,7 +276,7 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 			}
 			require.Equal(t, want, got)
 			assert.LessOrEqual(t, m.mostRows, 1000, "rows that one statement returns")
-			assert.LessOrEqual(t, m.mostBytes, 8<<10, "bytes of the parameters of one statement")
+			assert.LessOrEqual(t, m.mostBytes, 12<<10, "bytes of the parameters of one statement")
 		})
 	}
 }

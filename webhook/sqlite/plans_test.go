@@ -341,8 +341,12 @@ func TestPlans(t *testing.T) {
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("state = 1, due_at = ?, token = token + 1",
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("WHERE d.due_at IS NOT NULL AND d.endpoint_id IN", "p_deliveries_queue (endpoint_id=?)")
-	expect("WHERE d.kept = 3 AND d.endpoint_id IN", "p_deliveries_dead (endpoint_id=?")
+	expect("d.due_at IS NOT NULL AND d.parked = 0 AND d.id > ?",
+		"SEARCH d USING INDEX p_deliveries_walk (endpoint_id=? AND rowid>? AND rowid<?)")
+	expect("d.due_at IS NOT NULL AND d.parked = 1 AND d.id > ?",
+		"SEARCH d USING INDEX p_deliveries_parked (endpoint_id=? AND rowid>? AND rowid<?)")
+	expect("d.kept = 3 AND d.id > ?",
+		"SEARCH d USING INDEX p_deliveries_dead (endpoint_id=? AND rowid>? AND rowid<?)")
 	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN",
 		"SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("WHERE d.id > ? AND d.id <= ?", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")

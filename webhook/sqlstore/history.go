@@ -228,7 +228,7 @@ func (s *Store) Deliveries(
 	case q.EventID != "":
 		err = s.listEvent(ctx, l)
 	case q.Status == webhook.StatusDead:
-		err = s.listEndpoints(ctx, l, `d.kept = 3`, nil)
+		err = s.listEndpoints(ctx, l, nil, `d.kept = 3`)
 	case q.Status != "" && !q.Status.Settled():
 		err = s.listUnfinished(ctx, l)
 	default:
@@ -345,11 +345,22 @@ const (
 	blocksPage    = 64
 )
 
-// listEndpoints reads a partial index that begins with the endpoint, for a page of
-// endpoints at a time, and keeps the newest of what they have and of kept.
+// listEndpoints keeps the newest of kept and of what the endpoints have in partial indexes, whose
+// conditions parts are. The indexes go from endpoint to endpoint, and from delivery to delivery of
+// one, so that as much is read of each endpoint as is asked for, however much waits. It reads a page
+// of endpoints at a time.
 func (s *Store) listEndpoints(
-	ctx context.Context, l *listing, part string, kept []webhook.Delivery,
+	ctx context.Context, l *listing, kept []webhook.Delivery, parts ...string,
 ) error {
+	for i, part := range parts {
+		part += ` AND d.id > ? AND d.id < ?`
+		if l.filter.sql.Len() > 0 {
+			part += " AND " + l.filter.sql.String()
+		}
+		parts[i] = s.x.dialect.newestSQL(part)
+	}
+	condition := `d.id IN (SELECT n.id FROM (SELECT m.id FROM (` + strings.Join(parts, ` UNION ALL `) +
+		`) m ORDER BY m.id DESC LIMIT ?) n)`
 	above := int64(0) // what ids must be larger than to be among the newest
 	for at := (endpointCursor{}); ; {
 		ids, err := s.nextEndpoints(ctx, l, &at)
@@ -358,9 +369,12 @@ func (s *Store) listEndpoints(
 		}
 		if len(ids) > 0 {
 			l.found = nil
-			err := s.fetch(ctx, l, part+` AND d.endpoint_id {in} AND d.id > ? AND d.id < ?`,
-				s.x.dialect.ints(ids), above, l.below)
-			if err != nil {
+			var args []any
+			for range parts {
+				args = append(append(args, above, l.below), l.filter.args...)
+				args = append(args, l.limit, s.x.dialect.ints(ids))
+			}
+			if err := s.fetch(ctx, l, condition, append(args, l.limit)...); err != nil {
 				return err
 			}
 			kept = newest(append(kept, l.found...), l.limit)
@@ -385,7 +399,8 @@ func (s *Store) listUnfinished(ctx context.Context, l *listing) error {
 			return err
 		}
 	}
-	return s.listEndpoints(ctx, l, `d.due_at IS NOT NULL`, l.found)
+	return s.listEndpoints(ctx, l, l.found, `d.due_at IS NOT NULL AND d.parked = 0`,
+		`d.due_at IS NOT NULL AND d.parked = 1`)
 }
 
 // newest returns the newest of the deliveries, in their order and each once.

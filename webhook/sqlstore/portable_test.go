@@ -24,6 +24,7 @@ func (portable) expand(statement string) string      { return statement }
 func (portable) rows([]column) map[int]string        { return map[int]string{1: "{rows}"} }
 func (portable) returning() bool                     { return false }
 func (portable) claimSQL() string                    { return "" }
+func (portable) newestSQL(string) string             { return "" }
 func (portable) tailSQL() (given, open string)       { return "", "" }
 func (portable) reserveSQL(bool) (take, read string) { return "", "" }
 

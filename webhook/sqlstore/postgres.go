@@ -341,4 +341,11 @@ WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`
 }
 
+func (postgresDialect) newestSQL(condition string) string {
+	return `SELECT x.id FROM {p}endpoints p CROSS JOIN LATERAL (
+			SELECT d.id FROM {p}deliveries d {join} {p}events e ON e.id = d.event_id
+			WHERE ` + condition + ` AND d.endpoint_id = p.id ORDER BY d.id DESC LIMIT ?) x
+		WHERE p.id {in}`
+}
+
 func (postgresDialect) claimLimit(limit, _ int) int { return limit }

@@ -162,6 +162,13 @@ WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`
 }
 
+func (sqliteDialect) newestSQL(condition string) string {
+	return `SELECT x.id FROM {p}endpoints p {join} {p}deliveries x ON x.id IN (
+			SELECT d.id FROM {p}deliveries d {join} {p}events e ON e.id = d.event_id
+			WHERE ` + condition + ` AND d.endpoint_id = p.id ORDER BY d.id DESC LIMIT ?)
+		WHERE p.id {in}`
+}
+
 // claimLimit makes room for all deliveries of the last endpoint, because they come in any order.
 func (sqliteDialect) claimLimit(limit, perEndpoint int) int { return limit + perEndpoint - 1 }
 

@@ -112,12 +112,13 @@ CREATE TABLE {p}deliveries (
 -- Within an endpoint, what was not attempted since it was queued comes first.
 CREATE INDEX {p}deliveries_queue ON {p}deliveries (endpoint_id, ({attempted}), due_at, id)
     WHERE due_at IS NOT NULL;
--- By these claims go from endpoint to endpoint, and wake one.
-CREATE INDEX {p}deliveries_walk ON {p}deliveries (endpoint_id)
+-- By these claims go from endpoint to endpoint, and wake one, and lists from the newest delivery of
+-- an endpoint to the oldest.
+CREATE INDEX {p}deliveries_walk ON {p}deliveries (endpoint_id, id)
     WHERE due_at IS NOT NULL AND parked = 0;
-CREATE INDEX {p}deliveries_parked ON {p}deliveries (endpoint_id)
+CREATE INDEX {p}deliveries_parked ON {p}deliveries (endpoint_id, id)
     WHERE due_at IS NOT NULL AND parked = 1;
-CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id) WHERE kept = 3;
+CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id, id) WHERE kept = 3;
 CREATE INDEX {p}deliveries_kept ON {p}deliveries (kept, kept_at) WHERE kept >= 2;
 
 -- The leases of what was prefetched: a row for each range of ids that one Enqueue stored.

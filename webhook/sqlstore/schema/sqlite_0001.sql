@@ -112,7 +112,8 @@ CREATE TABLE {p}deliveries (
 -- Within an endpoint, what was not attempted since it was queued comes first.
 CREATE INDEX {p}deliveries_queue ON {p}deliveries (endpoint_id, ({attempted}), due_at, id)
     WHERE due_at IS NOT NULL;
--- By these claims go from endpoint to endpoint, and wake one.
+-- By these claims go from endpoint to endpoint, and wake one, and lists from the newest delivery of
+-- an endpoint to the oldest: a rowid ends each entry of an index.
 CREATE INDEX {p}deliveries_walk ON {p}deliveries (endpoint_id)
     WHERE due_at IS NOT NULL AND parked = 0;
 CREATE INDEX {p}deliveries_parked ON {p}deliveries (endpoint_id)
