@@ -2,6 +2,9 @@ package sqlite
 
 import "context"
 
+// MapError is what the errors of transactions of the caller are mapped by, too.
+var MapError = mapError
+
 // OpenWith opens a file with further pragmas for the connection that writes.
 func OpenWith(ctx context.Context, path string, pragmas ...string) (*Store, error) {
 	return open(ctx, path, Config{BusyTimeout: defaultBusyTimeout, Readers: defaultReaders},
