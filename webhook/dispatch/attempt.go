@@ -73,15 +73,22 @@ func (r *run) workLoop() {
 			r.claimIfDrained()
 		}
 		for _, u := range finished.Requeue {
-			back := requeue(u)
-			if u.AttemptsSinceQueued > 0 && !res.leftToOthers {
-				// The pause is told by the time here, and due times by the store's.
-				notBefore := r.d.now().Add(time.Until(finished.RetriesNotBefore))
-				back.settlement.DueAt = later(u.DueAt, notBefore)
-			}
-			r.results <- back
+			// The pause is told by the time here, and due times by the store's.
+			notBefore := r.d.now().Add(time.Until(finished.RetriesNotBefore))
+			r.results <- requeueBehind(u, &res, notBefore)
 		}
 	}
+}
+
+// requeueBehind is the result of a delivery that was queued behind an attempt with that result,
+// after which the endpoint is left alone. Those that have failed before are not due before a time,
+// unless another process can attempt them.
+func requeueBehind(t *task, res *result, retriesNotBefore time.Time) result {
+	back := requeue(t)
+	if t.AttemptsSinceQueued > 0 && !res.leftToOthers {
+		back.settlement.DueAt = later(t.DueAt, retriesNotBefore)
+	}
+	return back
 }
 
 // prepare gets what an attempt needs. It returns nil, with the result, if there is
@@ -92,45 +99,92 @@ func (r *run) prepare(t *task) (entry *cacheEntry, res result, settle bool) {
 	if !d.leases.owns(t, d.clock.latest()) {
 		return nil, result{}, false
 	}
-	if t.requeueOnly || r.attemptCtx.Err() != nil {
-		return nil, requeue(t), true
+	if res, over := resultBeforeLookup(t, r.attemptCtx.Err() != nil, d.now()); over {
+		return nil, res, true
 	}
-	if at := d.now(); expired(&t.Task, at) {
-		return nil, resultOfExpired(t, at), true
-	}
-	var loadedSince time.Time
-	if waited := time.Since(t.heldSince); waited > d.cfg.PollInterval {
-		// Much may have happened to the subscription while the delivery was queued.
-		loadedSince = time.Now().Add(-d.cfg.PollInterval)
-	}
+	since := t.lookupSince(time.Now(), d.cfg.PollInterval)
 	entry, err := d.channels.get(r.attemptCtx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision,
-		loadedSince)
-	switch {
-	case errors.Is(err, webhook.ErrNotFound):
-		return nil, requeue(t), true // deleted: the store counts it as cancelled
-	case err != nil && r.attemptCtx.Err() != nil:
-		return nil, requeue(t), true
-	case err != nil:
+		since)
+	res, over := resultOfLookup(t, lookup{
+		entry: entry, err: err, stopping: r.attemptCtx.Err() != nil, checkHealth: !since.IsZero(),
+	}, d.cfg.PollInterval)
+	if !over {
+		return entry, result{}, true
+	}
+	if res.leftToOthers {
+		r.logLeftToOthers(t, err)
+	}
+	return nil, res, true
+}
+
+// logLeftToOthers logs that only another process can make an attempt. err is why its subscription
+// cannot be read; nil if this process does not have the channel.
+func (r *run) logLeftToOthers(t *task, err error) {
+	d := r.d
+	if err != nil {
 		if unlogged, ok := d.unreadable.Allow(time.Now()); ok {
 			d.cfg.Logger.WarnContext(r.attemptCtx,
 				"webhook: a subscription cannot be read, its deliveries wait",
 				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
 		}
-		return nil, requeueForOthers(t, d.cfg.PollInterval), true
+		return
+	}
+	if unlogged, ok := d.noDriver.Allow(time.Now()); ok {
+		d.cfg.Logger.WarnContext(r.attemptCtx,
+			"webhook: left to other processes, this one does not have the channel",
+			"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
+	}
+}
+
+// resultBeforeLookup returns the result of a delivery of which no attempt is to be made at a time,
+// whatever its subscription says. stopping says that attempts are no longer made.
+func resultBeforeLookup(t *task, stopping bool, at time.Time) (res result, over bool) {
+	switch {
+	case t.requeueOnly || stopping:
+		return requeue(t), true
+	case expired(&t.Task, at):
+		return resultOfExpired(t, at), true
+	}
+	return result{}, false
+}
+
+// lookupSince returns since when the subscription must have been read, by the clock of this process.
+// Zero if it does not matter: much may have happened only to what was queued for a while.
+func (t *task) lookupSince(now time.Time, poll time.Duration) time.Time {
+	if now.Sub(t.heldSince) > poll {
+		return now.Add(-poll)
+	}
+	return time.Time{}
+}
+
+// lookup is what was found about the subscription of a delivery.
+type lookup struct {
+	entry *cacheEntry
+	err   error
+	// stopping says that attempts are no longer made, and checkHealth that the health of the endpoint
+	// was read too.
+	stopping, checkHealth bool
+}
+
+// resultOfLookup returns the result of a delivery of which no attempt is to be made because of what
+// was found about its subscription.
+func resultOfLookup(t *task, found lookup, poll time.Duration) (res result, over bool) {
+	switch entry := found.entry; {
+	case errors.Is(found.err, webhook.ErrNotFound):
+		return requeue(t), true // deleted: the store counts it as cancelled
+	case found.err != nil && found.stopping:
+		return requeue(t), true
+	case found.err != nil:
+		return requeueForOthers(t, poll), true
 	case entry.paused:
-		return nil, requeue(t), true // held
-	case !loadedSince.IsZero() && entry.waits(t.Endpoint.Channel, t.Probe != nil):
-		return nil, requeue(t), true // its health changed since it was claimed: see cacheEntry
+		return requeue(t), true // held
+	case found.checkHealth && entry.waits(t.Endpoint.Channel, t.Probe != nil):
+		return requeue(t), true // its health changed since it was claimed: see cacheEntry
 	case entry.channels[t.Endpoint.Channel].noDriver:
 		// Leave it to a process that has the channel, and look again in a while.
-		if unlogged, ok := d.noDriver.Allow(time.Now()); ok {
-			d.cfg.Logger.WarnContext(r.attemptCtx,
-				"webhook: left to other processes, this one does not have the channel",
-				"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
-		}
-		return nil, requeueForOthers(t, breaker.MaxBackoff), true
+		return requeueForOthers(t, breaker.MaxBackoff), true
 	}
-	return entry, result{}, true
+	return result{}, false
 }
 
 // attempt makes one attempt. It returns false when there is nothing to settle.
@@ -207,7 +261,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	d.observeReach(t, entry.channels[t.Endpoint.Channel].host.Name, res.observed.Health)
 	if t.Probe != nil {
-		d.settleAsProbe(&res, endedAt)
+		settleAsProbe(&res, endedAt)
 	}
 	return res, true
 }

@@ -46,6 +46,12 @@ func (e *cacheEntry) waits(channelKey string, probe bool) bool {
 	return unhealthy && (health == webhook.Disabled || !probe)
 }
 
+// serves reports whether the entry is of the revision or a later one, and read no earlier than the
+// given time.
+func (e *cacheEntry) serves(revision int64, loadedSince time.Time) bool {
+	return e.revision >= revision && !e.loadedAt.Before(loadedSince)
+}
+
 func (e *cacheEntry) names(channelKey string) names {
 	return names{webhook: e.name, host: e.channels[channelKey].host.Name}
 }
@@ -132,7 +138,7 @@ func (c *channelCache) get(
 	key := cacheKey{organizationID, id}
 	for {
 		c.mu.Lock()
-		if e := c.entries[key]; e != nil && e.revision >= revision && !e.loadedAt.Before(loadedSince) {
+		if e := c.entries[key]; e != nil && e.serves(revision, loadedSince) {
 			c.mu.Unlock()
 			return e, nil
 		}

@@ -10,17 +10,24 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// clock is the store's, as this process knows it: what it said last, and what has passed since by
-// the monotonic clock. So it does not matter how the clocks of processes differ, nor that one of
-// them is set.
+// clock is the store's, as this process knows it. So it does not matter how the clocks of processes
+// differ, nor that one of them is set.
 type clock struct {
 	store  webhook.Store
 	logger *slog.Logger
 
-	mu        sync.Mutex
-	storeTime time.Time // what the store said, zero before it was asked
-	localTime time.Time // what this process's clock said then
-	differs   bool      // that they differed by more than clockTolerance
+	mu      sync.Mutex
+	known   storeClock
+	differs bool // that the clocks differed by more than clockTolerance
+}
+
+// storeClock is what is known of the store's clock: what it said last, and what has passed since by
+// the monotonic clock of this process. It is told the time: local is that of the monotonic clock,
+// and wall that of the clock that can be set. The zero storeClock is that of a store that was not
+// asked yet. It is not safe for concurrent use.
+type storeClock struct {
+	said        time.Time // what the store said, zero before it was asked
+	local, wall time.Time // what the clocks of this process said then
 	// failedAt is when the store could not be asked; it is left alone for a while.
 	failedAt time.Time
 }
@@ -39,49 +46,65 @@ const (
 	briefClockTimeout = 100 * time.Millisecond
 )
 
-// fromLocal turns a time of this process's clock into one of the store's.
-func (c *clock) fromLocal(local time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.fromLocalLocked(local)
-}
-
-func (c *clock) fromLocalLocked(local time.Time) time.Time {
-	if c.storeTime.IsZero() {
+// at turns a time of the monotonic clock into one of the store's.
+func (c *storeClock) at(local time.Time) time.Time {
+	if c.said.IsZero() {
 		return local.UTC().Truncate(time.Microsecond)
 	}
-	return c.storeTime.Add(local.Sub(c.localTime)).UTC().Truncate(time.Microsecond)
+	return c.said.Add(local.Sub(c.local)).UTC().Truncate(time.Microsecond)
 }
 
-// latest is now, or later if this process's clock says that more has passed than the monotonic one
-// does: that of a machine which slept may have stood still.
-func (c *clock) latest() time.Time {
-	local := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := c.fromLocalLocked(local)
-	if c.storeTime.IsZero() {
+// latest is at, or later if the clock that can be set says that more has passed than the monotonic
+// one does: that of a machine which slept may have stood still.
+func (c *storeClock) latest(local, wall time.Time) time.Time {
+	at := c.at(local)
+	if c.said.IsZero() {
 		return at
 	}
-	if byWall := c.storeTime.Add(local.Round(0).Sub(c.localTime.Round(0))); byWall.After(at) {
+	if byWall := c.said.Add(wall.Sub(c.wall)); byWall.After(at) {
 		return byWall
 	}
 	return at
 }
 
 // stale reports whether the store should be asked again.
-func (c *clock) stale(local time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *storeClock) stale(local, wall time.Time) bool {
 	if !c.failedAt.IsZero() && local.Sub(c.failedAt) < clockRetryAfter {
 		return false
 	}
-	if c.storeTime.IsZero() {
+	if c.said.IsZero() {
 		return true
 	}
-	passed := local.Sub(c.localTime)
-	jump := local.Round(0).Sub(c.localTime.Round(0)) - passed
+	passed := local.Sub(c.local)
+	jump := wall.Sub(c.wall) - passed
 	return passed > maxClockAge || jump.Abs() > time.Second
+}
+
+// answered notes what the store said to a question that took so long until now.
+func (c *storeClock) answered(said time.Time, took time.Duration, local, wall time.Time) {
+	*c = storeClock{said: said.Add(took / 2), local: local, wall: wall}
+}
+
+// fromLocal turns a time of this process's clock into one of the store's.
+func (c *clock) fromLocal(local time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known.at(local)
+}
+
+// latest is the store's time now: see [storeClock.latest].
+func (c *clock) latest() time.Time {
+	local := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known.latest(local, local.Round(0))
+}
+
+// stale is [storeClock.stale].
+func (c *clock) stale(local time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known.stale(local, local.Round(0))
 }
 
 // refresh asks the store if that was long ago. If it fails, the last answer stays.
@@ -96,15 +119,14 @@ func (c *clock) refresh(ctx context.Context) {
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.failedAt = time.Now()
+		c.known.failedAt = time.Now()
 		return
 	}
 	after := time.Now()
 	took := after.Sub(before)
-	said = said.Add(took / 2)
-	ahead := after.Round(0).Sub(said)
+	ahead := after.Round(0).Sub(said.Add(took / 2))
 	c.mu.Lock()
-	c.storeTime, c.localTime, c.failedAt = said, after, time.Time{}
+	c.known.answered(said, took, after, after.Round(0))
 	changed := (ahead.Abs() > clockTolerance+took) != c.differs
 	if changed {
 		c.differs = !c.differs
@@ -142,21 +164,26 @@ const (
 	repairBatch    = 1000
 )
 
+// repairRequest says which times are too far ahead at a time, if retries wait for so long at most.
+func (c *Config) repairRequest(at time.Time, maxRetryWait time.Duration) webhook.RepairRequest {
+	return webhook.RepairRequest{
+		Until:        at.Add(c.Lease),
+		LeasesAfter:  at.Add(max(maxLeasesAhead*c.Lease, minAhead)),
+		FreshAfter:   at.Add(minAhead),
+		RetriesAfter: at.Add(maxRetryWait + minAhead),
+		ProbesAfter: at.Add(max(c.Lifecycle.MaxProbe, channel.MaxRetryAfter,
+			maxLeasesAhead*c.Lease) + minAhead),
+		Limit: repairBatch,
+	}
+}
+
 // repair sets right what a wrong clock has left.
 func (r *run) repair(ctx context.Context) error {
 	d := r.d
 	for {
 		at := d.now()
 		repairCtx, cancel := context.WithTimeout(ctx, storeTimeout)
-		n, err := d.store.Repair(repairCtx, at, webhook.RepairRequest{
-			Until:        at.Add(d.cfg.Lease),
-			LeasesAfter:  at.Add(max(maxLeasesAhead*d.cfg.Lease, minAhead)),
-			FreshAfter:   at.Add(minAhead),
-			RetriesAfter: at.Add(d.maxRetryWait + minAhead),
-			ProbesAfter: at.Add(max(d.cfg.Lifecycle.MaxProbe, channel.MaxRetryAfter,
-				maxLeasesAhead*d.cfg.Lease) + minAhead),
-			Limit: repairBatch,
-		})
+		n, err := d.store.Repair(repairCtx, at, d.cfg.repairRequest(at, d.maxRetryWait))
 		cancel()
 		if err != nil {
 			return err

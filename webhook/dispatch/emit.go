@@ -216,7 +216,7 @@ func (d *Dispatcher) prefetching(
 		admission.Cancel()
 		return err
 	}
-	if rejected := d.push(newItems(tasks), admission.Push); len(rejected) > 0 {
+	if rejected := d.push(newItems(time.Now(), tasks), admission.Push); len(rejected) > 0 {
 		r.requeueRejected(ctx, rejected)
 	}
 	return nil

@@ -90,16 +90,18 @@ func (h *heldLeases) expiring(before time.Time) []webhook.Lease {
 	return leases
 }
 
-// capAt lets no lease end later than that. One that does was granted by a clock that was wrong, and
-// is to be extended like any other.
-func (h *heldLeases) capAt(latest time.Time) {
+// toExtend returns the leases that are to be extended at now, to the length of a whole lease. One
+// that ends later than that was granted by a clock that was wrong, and counts as one that ends then.
+func (h *heldLeases) toExtend(now time.Time, lease time.Duration) []webhook.Lease {
+	latest := now.Add(lease)
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	for _, t := range h.tasks {
 		if t.Until.After(latest) {
 			t.Until = latest
 		}
 	}
+	h.mu.Unlock()
+	return h.expiring(now.Add(lease * 2 / 3))
 }
 
 // recordExtended notes leases that were extended, and those of them that were lost, whose tasks it

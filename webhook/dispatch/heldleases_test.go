@@ -13,7 +13,7 @@ func TestHeldLeases(t *testing.T) {
 	t.Parallel()
 	end := time.Now().Add(time.Minute)
 	var h heldLeases
-	items := newItems([]webhook.Task{
+	items := newItems(time.Time{}, []webhook.Task{
 		{Lease: webhook.Lease{DeliveryID: 1, Token: 1}, Until: end},
 		{Lease: webhook.Lease{DeliveryID: 2, Token: 1}, Until: end},
 	})
@@ -26,7 +26,7 @@ func TestHeldLeases(t *testing.T) {
 	assert.True(t, h.owns(first, end.Add(30*time.Second)))
 	assert.False(t, h.owns(first, end.Add(time.Minute)), "ended")
 	assert.False(t, h.owns(second, end), "lost")
-	h.capAt(end)
+	h.toExtend(end.Add(-time.Minute), time.Minute)
 	assert.False(t, h.owns(first, end))
 	h.release([]webhook.Lease{{DeliveryID: 1, Token: 2}})
 	assert.Len(t, h.tasks, 2, "the lease of another token stays")
@@ -40,8 +40,8 @@ func TestALostLeaseIsNotTheLatest(t *testing.T) {
 	t.Parallel()
 	end := time.Now().Add(time.Minute)
 	var h heldLeases
-	claimed := newItems([]webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 1}, Until: end}})
-	again := newItems([]webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 2}, Until: end}})
+	claimed := newItems(time.Time{}, []webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 1}, Until: end}})
+	again := newItems(time.Time{}, []webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 2}, Until: end}})
 	h.hold(claimed)
 	h.hold(again)
 	assert.Empty(t, h.lose([]webhook.Lease{claimed[0].Value.Lease}))
@@ -54,7 +54,7 @@ func TestALostLeaseIsNotTheLatest(t *testing.T) {
 func TestItemsSharePayloads(t *testing.T) {
 	t.Parallel()
 	one, other := []byte("one"), []byte("two")
-	items := newItems([]webhook.Task{{Payload: one}, {Payload: one}, {Payload: other}, {}, {}})
+	items := newItems(time.Time{}, []webhook.Task{{Payload: one}, {Payload: one}, {Payload: other}, {}, {}})
 	assert.Same(t, items[0].PayloadSize, items[1].PayloadSize)
 	assert.NotSame(t, items[1].PayloadSize, items[2].PayloadSize)
 	assert.Equal(t, 3, items[2].PayloadSize.Bytes)

@@ -104,7 +104,7 @@ const maxInconclusiveProbes = 100
 
 // settleAsProbe makes the result of a failed probe one that costs the delivery nothing: it waits as
 // the others do.
-func (d *Dispatcher) settleAsProbe(res *result, at time.Time) {
+func settleAsProbe(res *result, at time.Time) {
 	if res.settlement.Status == webhook.StatusSucceeded || res.observed.Health != breaker.Unhealthy ||
 		res.permanent {
 		return
@@ -122,9 +122,13 @@ const maxRecordedProbes = MaxReplayed / 2
 
 // mayChangeState reports whether the state of the endpoint may change by a result that is stored.
 func (d *Dispatcher) mayChangeState(res *result) bool {
+	return d.cfg.Lifecycle.mayChangeState(res, time.Now(), d.reach.cutOff())
+}
+
+// mayChangeState is that of Dispatcher, at now by the clock of this process.
+func (l Lifecycle) mayChangeState(res *result, now time.Time, cutOff bool) bool {
 	return res.gone || res.task.storedProbe.Load() != nil ||
-		!res.failingSince.IsZero() && time.Since(res.failingSince) >= d.cfg.Lifecycle.DegradedAfter &&
-			!d.reach.cutOff()
+		!res.failingSince.IsZero() && now.Sub(res.failingSince) >= l.DegradedAfter && !cutOff
 }
 
 // changeState changes the state of the endpoint as a result says. If the store fails it is tried
@@ -166,27 +170,13 @@ func (d *Dispatcher) changeHealth(ctx context.Context, res *result, health webho
 	stale := false
 	err := d.updateState(ctx, t.OrganizationID, t.Endpoint, res.revision, t.EventType,
 		func(state *webhook.EndpointState) bool {
-			if state.Health == webhook.Disabled || state.Health == health {
-				return false
+			failingSince := res.failingSince
+			if !failingSince.IsZero() {
+				failingSince = d.clock.fromLocal(failingSince)
 			}
-			// Another process has found it healthy since this one began to see it fail.
-			stale = health == webhook.Degraded && !state.Since.IsZero() &&
-				state.Since.After(d.clock.fromLocal(res.failingSince))
-			if stale {
-				return false
-			}
-			if state.FailingSince.IsZero() {
-				state.FailingSince = at
-				if !res.failingSince.IsZero() {
-					state.FailingSince = d.clock.fromLocal(res.failingSince)
-				}
-			}
-			state.Health, state.Since, state.ChangedBy, state.Cause = health, at, "", causeOf(res)
-			state.NextProbe = time.Time{}
-			if health == webhook.Degraded {
-				state.NextProbe = at.Add(max(d.cfg.Lifecycle.probeWait(0), res.observed.RetryAfter))
-			}
-			return true
+			var changed bool
+			changed, stale = d.cfg.Lifecycle.afterFailure(state, res, health, failingSince, at)
+			return changed
 		})
 	if stale {
 		d.resetEndpoint(ctx, t.Endpoint) // and forget what was seen of it
@@ -195,6 +185,32 @@ func (d *Dispatcher) changeHealth(ctx context.Context, res *result, health webho
 		return nil
 	}
 	return err
+}
+
+// afterFailure makes the state of an endpoint degraded or disabled at a time, because of a result,
+// unless it is already. failingSince is when it began to fail, zero if that is not known. stale says
+// that another process has found it healthy since.
+func (l Lifecycle) afterFailure(
+	state *webhook.EndpointState, res *result, health webhook.Health, failingSince, at time.Time,
+) (changed, stale bool) {
+	switch {
+	case state.Health == webhook.Disabled || state.Health == health:
+		return false, false
+	case health == webhook.Degraded && !state.Since.IsZero() && state.Since.After(failingSince):
+		return false, true
+	}
+	if state.FailingSince.IsZero() {
+		state.FailingSince = failingSince
+		if failingSince.IsZero() {
+			state.FailingSince = at
+		}
+	}
+	state.Health, state.Since, state.ChangedBy, state.Cause = health, at, "", causeOf(res)
+	state.NextProbe = time.Time{}
+	if health == webhook.Degraded {
+		state.NextProbe = at.Add(max(l.probeWait(0), res.observed.RetryAfter))
+	}
+	return true, false
 }
 
 func causeOf(res *result) *webhook.EndpointCause {
@@ -223,19 +239,7 @@ func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
 	if before == nil {
 		return nil
 	}
-	after := *before.Clone()
-	if at := d.now(); res.attempt != nil {
-		if res.observed.Health == breaker.Unhealthy && d.reach.cutOff() {
-			after.NextProbe = at.Add(d.cfg.Lifecycle.FirstProbe) // it says more of this process
-		} else {
-			after = d.cfg.Lifecycle.afterProbe(after, res.observed, at)
-		}
-		if res.observed.Health == breaker.Unhealthy {
-			after.Cause = causeOf(res)
-		}
-	} else {
-		after.NextProbe = at
-	}
+	after := d.cfg.Lifecycle.afterClaimedProbe(before, res, d.now(), d.reach.cutOff())
 	err := d.commitState(ctx, &after, res.revision)
 	switch {
 	case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
@@ -248,6 +252,27 @@ func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
 	d.afterStateChange(ctx, before, &after, t.EventType)
 	d.queue.SignalClaim()
 	return nil
+}
+
+// afterClaimedProbe returns the state of a degraded endpoint after a delivery that was claimed as a
+// probe has come to a result. cutOff says that this process reaches nothing.
+func (l Lifecycle) afterClaimedProbe(
+	before *webhook.EndpointState, res *result, at time.Time, cutOff bool,
+) webhook.EndpointState {
+	after := *before.Clone()
+	if res.attempt == nil {
+		after.NextProbe = at
+		return after
+	}
+	if res.observed.Health == breaker.Unhealthy && cutOff {
+		after.NextProbe = at.Add(l.FirstProbe) // it says more of this process
+	} else {
+		after = l.afterProbe(after, res.observed, at)
+	}
+	if res.observed.Health == breaker.Unhealthy {
+		after.Cause = causeOf(res)
+	}
+	return after
 }
 
 // extendProbes keeps other processes from probing the endpoints of leases that were extended. If it

@@ -115,9 +115,14 @@ func (r *run) resultOfLost(t *task) result {
 	case !errors.Is(err, webhook.ErrNotFound):
 		return requeueForOthers(t, d.cfg.PollInterval) // its own policy is not known now
 	}
+	return resultOfLostAttempt(t, d.cfg.MaxLostAttempts, rules, d.now())
+}
+
+// resultOfLostAttempt is resultOfLost for what is known by then.
+func resultOfLostAttempt(t *task, maxLost int, rules retryRules, at time.Time) result {
 	res := resultOf(t, &webhook.Attempt{
 		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
-	}, decideLost(&t.Task, d.cfg.MaxLostAttempts, rules, d.now()))
+	}, decideLost(&t.Task, maxLost, rules, at))
 	res.settlement.Lost = true
 	return res
 }

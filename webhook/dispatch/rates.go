@@ -52,32 +52,46 @@ func (r *run) permitLoop(ctx context.Context) {
 		d.clock.refresh(r.attemptCtx)
 		at := d.now()
 		granted, err := d.takePermits(r.attemptCtx, at, asked)
-		// The queue has the time of this process.
-		local := func(t time.Time) time.Time { return time.Now().Add(t.Sub(d.now())) }
-		grants := make([]fairqueue.PermitGrant, len(asked))
-		pause := time.Duration(0)
 		if err != nil {
-			pause = failures.Failed(ctx, err)
-		} else {
-			failures.Over(ctx)
+			d.queue.GrantPermits(noPermits(asked, time.Now().Add(failures.Failed(ctx, err))))
+			continue
 		}
-		for i := range asked {
-			grants[i].Endpoint = asked[i].Endpoint
-			switch {
-			case err != nil:
-				grants[i].AskAgain = time.Now().Add(pause)
-			case granted[i].Permits > 0:
-				g := &granted[i]
-				grants[i].Permits, grants[i].First, grants[i].Interval = g.Permits, local(g.First), g.Interval
-				grants[i].Life = webhook.PermitLife
-			case granted[i].AskAgain.IsZero(): // the endpoint is gone, or wants none
-				grants[i].AskAgain = time.Now().Add(d.cfg.PollInterval)
-			default:
-				grants[i].AskAgain = local(granted[i].AskAgain)
-			}
-		}
-		d.queue.GrantPermits(grants)
+		failures.Over(ctx)
+		local := time.Now()
+		d.queue.GrantPermits(grants(asked, granted, local, d.clock.fromLocal(local), d.cfg.PollInterval))
 	}
+}
+
+// noPermits answers requests while the store fails.
+func noPermits(asked []fairqueue.PermitRequest, askAgain time.Time) []fairqueue.PermitGrant {
+	answers := make([]fairqueue.PermitGrant, len(asked))
+	for i := range asked {
+		answers[i] = fairqueue.PermitGrant{Endpoint: asked[i].Endpoint, AskAgain: askAgain}
+	}
+	return answers
+}
+
+// grants turns what the store has granted, at the time at by its clock, into answers for the queue,
+// which has the time of this process.
+func grants(
+	asked []fairqueue.PermitRequest, granted []webhook.PermitGrant, local, at time.Time,
+	poll time.Duration,
+) []fairqueue.PermitGrant {
+	answers := make([]fairqueue.PermitGrant, len(asked))
+	for i := range asked {
+		g := &granted[i]
+		answers[i].Endpoint = asked[i].Endpoint
+		switch {
+		case g.Permits > 0:
+			answers[i].Permits, answers[i].Interval = g.Permits, g.Interval
+			answers[i].First, answers[i].Life = local.Add(g.First.Sub(at)), webhook.PermitLife
+		case g.AskAgain.IsZero(): // the endpoint is gone, or wants none
+			answers[i].AskAgain = local.Add(poll)
+		default:
+			answers[i].AskAgain = local.Add(g.AskAgain.Sub(at))
+		}
+	}
+	return answers
 }
 
 // takePermits asks the store for permits, and tells the hook of endpoints that were throttled.

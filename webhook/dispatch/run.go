@@ -223,7 +223,7 @@ func (r *run) claimLoop(ctx context.Context) {
 	d.claims.beginLoop()
 	defer d.claims.endLoop()
 	failures := outage.NewLog(d.cfg.Logger, "claim deliveries")
-	reclaimWait := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
+	pace := newClaimPace(d.cfg.PollInterval)
 	for {
 		d.claims.beginRound()
 		d.clock.refresh(r.attemptCtx)
@@ -248,13 +248,9 @@ func (r *run) claimLoop(ctx context.Context) {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
 			// it took would wait for the end of its lease.
-			tasks, err := r.claim(r.attemptCtx, at, webhook.ClaimRequest{
-				Until: at.Add(d.cfg.Lease), Limit: b.Limit,
-				PerOrganization: b.PerOrganization, PerEndpoint: b.PerEndpoint,
-				SkipOrganizations: b.SkipOrganizations, Skip: endpoints(b.SkipEndpoints),
-			})
+			tasks, err := r.claim(r.attemptCtx, at, claimRequest(at.Add(d.cfg.Lease), b))
 			if ctx.Err() != nil {
-				for _, t := range d.push(newItems(tasks), d.queue.Push) {
+				for _, t := range d.push(newItems(time.Now(), tasks), d.queue.Push) {
 					r.results <- requeue(t)
 				}
 				return
@@ -264,15 +260,10 @@ func (r *run) claimLoop(ctx context.Context) {
 			} else {
 				failures.Over(ctx)
 				d.claims.recordAnswer()
-				items := newItems(tasks)
+				items := newItems(time.Now(), tasks)
 				d.queue.RecordClaim(items, b)
 				d.push(items, d.queue.Push)
-				switch {
-				case len(tasks) == b.Limit:
-					wait = 0
-				case len(tasks) == 0:
-					wait = reclaimWait
-				}
+				wait = pace.afterClaim(len(tasks), b.Limit)
 				if len(tasks) == 0 && quiet && b.BufferEmpty && d.idle() {
 					r.drainWaiters.release(drains)
 				}
@@ -284,22 +275,9 @@ func (r *run) claimLoop(ctx context.Context) {
 		if !ok {
 			return
 		}
-		switch reclaimWait *= 2; {
-		case signalled:
-			reclaimWait = min(minReclaimWait, d.cfg.PollInterval)
-		case reclaimWait > maxReclaimWait || reclaimWait > d.cfg.PollInterval:
-			reclaimWait = d.cfg.PollInterval
-		}
+		pace.waited(signalled)
 	}
 }
-
-// A claim that was asked for and found nothing is repeated after minReclaimWait, after twice that,
-// and so on up to maxReclaimWait: the delivery may have been stored by a process whose clock is a
-// little ahead, and not be due here yet.
-const (
-	minReclaimWait = 50 * time.Millisecond
-	maxReclaimWait = time.Second
-)
 
 // listenLoop claims when the store hears of deliveries that others enqueued.
 func (r *run) listenLoop(ctx context.Context, listener webhook.Listener) {
@@ -422,11 +400,7 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 		if s.Attempt == nil && s.Status == webhook.StatusPending && r.stopping.Load() {
 			r.requeued.Add(1)
 		}
-		// What is due before the next poll is claimed when it is due, and a retry at
-		// once is claimed at once.
-		wait := s.DueAt.Sub(at)
-		if s.Status == webhook.StatusPending && wait < d.cfg.PollInterval &&
-			(wait > 0 || s.Attempt != nil) {
+		if wait, ok := claimWait(s, at, d.cfg.PollInterval); ok {
 			d.queue.ClaimAt(local.Add(wait))
 		}
 		if d.mayChangeState(&batch[i]) {
@@ -460,8 +434,7 @@ func (r *run) extendLoop(stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		d.leases.capAt(d.now().Add(d.cfg.Lease))
-		err := r.extend(r.storeCtx, d.leases.expiring(d.now().Add(d.cfg.Lease*2/3)))
+		err := r.extend(r.storeCtx, d.leases.toExtend(d.now(), d.cfg.Lease))
 		if err != nil {
 			failures.Failed(r.storeCtx, err)
 			continue
@@ -503,6 +476,15 @@ func pruneEvery(r Retention) time.Duration {
 	return min(max(min(r.Succeeded, r.Dead)/10, maxPruneGap), pruneInterval)
 }
 
+// pruneRequest says what is older than the retention at a time.
+func (r Retention) pruneRequest(at time.Time) webhook.PruneRequest {
+	return webhook.PruneRequest{
+		SucceededBefore: retentionCutoff(at, r.Succeeded),
+		DeadBefore:      retentionCutoff(at, r.Dead),
+		Limit:           pruneBatch,
+	}
+}
+
 // pruneLoop removes what is older than the retention says.
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
@@ -515,13 +497,8 @@ func (r *run) pruneLoop(ctx context.Context) {
 			continue
 		}
 		at := d.now()
-		req := webhook.PruneRequest{
-			SucceededBefore: retentionCutoff(at, d.cfg.Retention.Succeeded),
-			DeadBefore:      retentionCutoff(at, d.cfg.Retention.Dead),
-			Limit:           pruneBatch,
-		}
 		began := time.Now()
-		n, err := d.prune(ctx, at, req)
+		n, err := d.prune(ctx, at, d.cfg.Retention.pruneRequest(at))
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -26,10 +26,9 @@ type task struct {
 	requeueOnly bool
 }
 
-// newItems makes queue items of claimed deliveries. Those of one event, which follow upon each
-// other, share its payload.
-func newItems(tasks []webhook.Task) []*fairqueue.Item[*task] {
-	at := time.Now()
+// newItems makes queue items of deliveries that are held since at, by the clock of this process.
+// Those of one event, which follow upon each other, share its payload.
+func newItems(at time.Time, tasks []webhook.Task) []*fairqueue.Item[*task] {
 	items := make([]*fairqueue.Item[*task], len(tasks))
 	var size *fairqueue.PayloadSize
 	for i := range tasks {
