@@ -96,25 +96,24 @@ func requeueBehind(t *task, res *result, retriesNotBefore time.Time) result {
 // the delivery is no longer this process's.
 func (r *run) prepare(t *task) (entry *cacheEntry, res result, settle bool) {
 	d := r.d
-	if !d.leases.owns(t, d.clock.latest()) {
-		return nil, result{}, false
-	}
-	if res, over := resultBeforeLookup(t, r.attemptCtx.Err() != nil, d.now()); over {
-		return nil, res, true
+	owned := d.leases.owns(t, d.clock.latest())
+	if res, next := turnBeforeLookup(t, owned, r.attemptCtx.Err() != nil, d.now()); next != lookUp {
+		return nil, res, next == settleTurn
 	}
 	since := t.lookupSince(time.Now(), d.cfg.PollInterval)
 	entry, err := d.channels.get(r.attemptCtx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision,
 		since)
-	res, over := resultOfLookup(t, lookup{
-		entry: entry, err: err, stopping: r.attemptCtx.Err() != nil, checkHealth: !since.IsZero(),
+	res, next := turnAfterLookup(t, lookup{
+		entry: entry, err: err, owned: d.leases.owns(t, d.clock.latest()),
+		stopping: r.attemptCtx.Err() != nil, checkHealth: !since.IsZero(),
 	}, d.cfg.PollInterval)
-	if !over {
+	if next == beginAttempt {
 		return entry, result{}, true
 	}
 	if res.leftToOthers {
 		r.logLeftToOthers(t, err)
 	}
-	return nil, res, true
+	return nil, res, next == settleTurn
 }
 
 // logLeftToOthers logs that only another process can make an attempt. err is why its subscription
@@ -136,16 +135,28 @@ func (r *run) logLeftToOthers(t *task, err error) {
 	}
 }
 
-// resultBeforeLookup returns the result of a delivery of which no attempt is to be made at a time,
-// whatever its subscription says. stopping says that attempts are no longer made.
-func resultBeforeLookup(t *task, stopping bool, at time.Time) (res result, over bool) {
+// turn is what follows for a delivery whose turn has come.
+type turn int
+
+const (
+	lookUp       turn = iota // its subscription
+	beginAttempt             // an attempt
+	settleTurn               // there is no attempt, and a result
+	dropTurn                 // nothing: the delivery is no longer this process's
+)
+
+// turnBeforeLookup says what follows, whatever the subscription says, and with which result. owned
+// says that this process has the lease, and stopping that attempts are no longer made.
+func turnBeforeLookup(t *task, owned, stopping bool, at time.Time) (result, turn) {
 	switch {
+	case !owned:
+		return result{}, dropTurn
 	case t.requeueOnly || stopping:
-		return requeue(t), true
+		return requeue(t), settleTurn
 	case expired(&t.Task, at):
-		return resultOfExpired(t, at), true
+		return resultOfExpired(t, at), settleTurn
 	}
-	return result{}, false
+	return result{}, lookUp
 }
 
 // lookupSince returns since when the subscription must have been read, by the clock of this process.
@@ -161,30 +172,33 @@ func (t *task) lookupSince(now time.Time, poll time.Duration) time.Time {
 type lookup struct {
 	entry *cacheEntry
 	err   error
+	// owned says that this process still has the lease: to look up may take longer than that.
+	owned bool
 	// stopping says that attempts are no longer made, and checkHealth that the health of the endpoint
 	// was read too.
 	stopping, checkHealth bool
 }
 
-// resultOfLookup returns the result of a delivery of which no attempt is to be made because of what
-// was found about its subscription.
-func resultOfLookup(t *task, found lookup, poll time.Duration) (res result, over bool) {
+// turnAfterLookup says what follows, and with which result.
+func turnAfterLookup(t *task, found lookup, poll time.Duration) (result, turn) {
 	switch entry := found.entry; {
+	case !found.owned:
+		return result{}, dropTurn
 	case errors.Is(found.err, webhook.ErrNotFound):
-		return requeue(t), true // deleted: the store counts it as cancelled
+		return requeue(t), settleTurn // deleted: the store counts it as cancelled
 	case found.err != nil && found.stopping:
-		return requeue(t), true
+		return requeue(t), settleTurn
 	case found.err != nil:
-		return requeueForOthers(t, poll), true
+		return requeueForOthers(t, poll), settleTurn
 	case entry.paused:
-		return requeue(t), true // held
+		return requeue(t), settleTurn // held
 	case found.checkHealth && entry.waits(t.Endpoint.Channel, t.Probe != nil):
-		return requeue(t), true // its health changed since it was claimed: see cacheEntry
+		return requeue(t), settleTurn // its health changed since it was claimed: see cacheEntry
 	case entry.channels[t.Endpoint.Channel].noDriver:
 		// Leave it to a process that has the channel, and look again in a while.
-		return requeueForOthers(t, breaker.MaxBackoff), true
+		return requeueForOthers(t, breaker.MaxBackoff), settleTurn
 	}
-	return result{}, false
+	return result{}, beginAttempt
 }
 
 // attempt makes one attempt. It returns false when there is nothing to settle.

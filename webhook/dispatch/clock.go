@@ -1,7 +1,9 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -18,7 +20,8 @@ type clock struct {
 
 	mu      sync.Mutex
 	known   storeClock
-	differs bool // that the clocks differed by more than clockTolerance
+	differs bool  // that the clocks differed by more than clockTolerance
+	failure error // of the last question, nil if there was none
 }
 
 // storeClock is what is known of the store's clock: what it said last, and what has passed since by
@@ -80,9 +83,12 @@ func (c *storeClock) stale(local, wall time.Time) bool {
 	return passed > maxClockAge || jump.Abs() > time.Second
 }
 
-// answered notes what the store said to a question that took so long until now.
-func (c *storeClock) answered(said time.Time, took time.Duration, local, wall time.Time) {
-	*c = storeClock{said: said.Add(took / 2), local: local, wall: wall}
+// answered notes what the store said to a question that took so long until now, by either clock. It
+// does nothing if these differ: if the machine slept meanwhile, the answer may be from before.
+func (c *storeClock) answered(said time.Time, took, tookByWall time.Duration, local, wall time.Time) {
+	if (tookByWall - took).Abs() <= time.Second {
+		*c = storeClock{said: said.Add(took / 2), local: local, wall: wall}
+	}
 }
 
 // fromLocal turns a time of this process's clock into one of the store's.
@@ -107,6 +113,18 @@ func (c *clock) stale(local time.Time) bool {
 	return c.known.stale(local, local.Round(0))
 }
 
+// unknown returns an error if the store has not said the time yet. By the clock of this process
+// alone, the leases of others could seem to have ended.
+func (c *clock) unknown() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.known.said.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("the time of the store is not known: %w",
+		cmp.Or(c.failure, webhook.ErrUnavailable))
+}
+
 // refresh asks the store if that was long ago. If it fails, the last answer stays.
 func (c *clock) refresh(ctx context.Context) {
 	before := time.Now()
@@ -119,14 +137,14 @@ func (c *clock) refresh(ctx context.Context) {
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.known.failedAt = time.Now()
+		c.known.failedAt, c.failure = time.Now(), err
 		return
 	}
 	after := time.Now()
 	took := after.Sub(before)
 	ahead := after.Round(0).Sub(said.Add(took / 2))
 	c.mu.Lock()
-	c.known.answered(said, took, after, after.Round(0))
+	c.known.answered(said, took, after.Round(0).Sub(before.Round(0)), after, after.Round(0))
 	changed := (ahead.Abs() > clockTolerance+took) != c.differs
 	if changed {
 		c.differs = !c.differs

@@ -114,6 +114,39 @@ func TestTheStoresClockDecides(t *testing.T) {
 	}
 }
 
+// silentClock is a store that does not tell the time at first.
+type silentClock struct {
+	*clockedStore
+	failures atomic.Int64
+}
+
+func (s *silentClock) Now(ctx context.Context) (time.Time, error) {
+	if s.failures.Add(-1) >= 0 {
+		return time.Time{}, webhook.ErrUnavailable
+	}
+	return s.clockedStore.Now(ctx)
+}
+
+// A process whose clock is wrong claims nothing, and prunes and prefetches nothing, before it knows
+// the store's.
+func TestNothingIsClaimedBeforeTheTimeIsKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &silentClock{clockedStore: &clockedStore{Store: memstore.New()}}
+		store.ahead.Store(int64(-time.Hour))
+		b := benchOn(t, store, dispatch.Config{}, accept)
+		b.subscribe(t, "*")
+		store.failures.Store(2)
+		stop := b.run(t)
+		elapse(time.Minute)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		stop()
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+		assert.Less(t, store.worst, 10*time.Millisecond, "a time was not the store's")
+	})
+}
+
 // What was accepted while the store's clock was ahead does not wait for it.
 func TestAfterAClockThatWasAhead(t *testing.T) {
 	t.Parallel()

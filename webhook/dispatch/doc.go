@@ -231,6 +231,7 @@
 //   - fanout.go: the deliveries of an event for many endpoints, in turns between organizations
 //   - ids.go: which ids and filters a store can hold
 //   - run.go, drain.go: Run and Drain: claims, leases, results, pruning
+//   - claimpace.go: what is claimed, and how soon a claim is repeated
 //   - attempt.go, try.go, task.go: one attempt, and the call of its channel
 //   - decide.go, retry.go: what follows from an attempt; the retry policies
 //   - expiry.go: deliveries whose time to live has ended

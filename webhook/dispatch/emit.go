@@ -195,10 +195,11 @@ func (d *Dispatcher) prefetching(
 	ctx context.Context, store func(time.Time, *webhook.Prefetch) ([]webhook.Task, error),
 ) error {
 	d.clock.refresh(ctx)
-	at := d.now()
+	local := time.Now()
+	at := d.clock.fromLocal(local)
 	defer d.tails.wake()
 	r := d.running.Load()
-	if r == nil {
+	if r == nil || d.clock.unknown() != nil {
 		_, err := store(at, nil)
 		if d.running.Load() != nil { // its first claim may have been too early
 			d.queue.MarkBacklogSomewhere()
@@ -216,7 +217,7 @@ func (d *Dispatcher) prefetching(
 		admission.Cancel()
 		return err
 	}
-	if rejected := d.push(newItems(time.Now(), tasks), admission.Push); len(rejected) > 0 {
+	if rejected := d.push(newItems(local, tasks), admission.Push); len(rejected) > 0 {
 		r.requeueRejected(ctx, rejected)
 	}
 	return nil

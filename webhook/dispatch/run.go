@@ -227,6 +227,12 @@ func (r *run) claimLoop(ctx context.Context) {
 	for {
 		d.claims.beginRound()
 		d.clock.refresh(r.attemptCtx)
+		if err := d.clock.unknown(); err != nil {
+			if _, ok := r.waitToClaim(ctx, failures.Failed(ctx, err), true); !ok {
+				return
+			}
+			continue
+		}
 		d.queue.RescheduleAll()
 		d.logHeldBack(ctx, false)
 		wait := d.cfg.PollInterval
@@ -245,12 +251,13 @@ func (r *run) claimLoop(ctx context.Context) {
 		// Before the claim, which finds what these requeue or emit.
 		quiet := !d.leases.any() && r.nothingPending()
 		if b := d.queue.PlanClaim(); b.Limit > 0 {
-			at := d.now()
+			local := time.Now()
+			at := d.clock.fromLocal(local)
 			// Not with ctx: a claim that is cut off may have been made, and what
 			// it took would wait for the end of its lease.
 			tasks, err := r.claim(r.attemptCtx, at, claimRequest(at.Add(d.cfg.Lease), b))
 			if ctx.Err() != nil {
-				for _, t := range d.push(newItems(time.Now(), tasks), d.queue.Push) {
+				for _, t := range d.push(newItems(local, tasks), d.queue.Push) {
 					r.results <- requeue(t)
 				}
 				return
@@ -260,7 +267,7 @@ func (r *run) claimLoop(ctx context.Context) {
 			} else {
 				failures.Over(ctx)
 				d.claims.recordAnswer()
-				items := newItems(time.Now(), tasks)
+				items := newItems(local, tasks)
 				d.queue.RecordClaim(items, b)
 				d.push(items, d.queue.Push)
 				wait = pace.afterClaim(len(tasks), b.Limit)
@@ -492,6 +499,9 @@ func (r *run) pruneLoop(ctx context.Context) {
 	every := pruneEvery(d.cfg.Retention)
 	wait := min(firstPruneAfter, every)
 	for sleep(ctx, wait) {
+		if d.clock.unknown() != nil {
+			continue // claims ask for it
+		}
 		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
 			wait = max(failures.Failed(ctx, err), pruneInterval)
 			continue

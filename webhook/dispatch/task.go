@@ -26,8 +26,8 @@ type task struct {
 	requeueOnly bool
 }
 
-// newItems makes queue items of deliveries that are held since at, by the clock of this process.
-// Those of one event, which follow upon each other, share its payload.
+// newItems makes queue items of deliveries that are held since at, by the clock of this process: when
+// it called the store. Those of one event, which follow upon each other, share its payload.
 func newItems(at time.Time, tasks []webhook.Task) []*fairqueue.Item[*task] {
 	items := make([]*fairqueue.Item[*task], len(tasks))
 	var size *fairqueue.PayloadSize
