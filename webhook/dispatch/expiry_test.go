@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,9 +25,9 @@ func (b *testBench) emitTTL(t *testing.T, ttl time.Duration) {
 }
 
 // failing is a channel whose attempts fail, which counts them.
-func failing(made *int) func(context.Context, *channel.Message) (channel.Result, error) {
+func failing(made *atomic.Int64) func(context.Context, *channel.Message) (channel.Result, error) {
 	return func(context.Context, *channel.Message) (channel.Result, error) {
-		*made++
+		made.Add(1)
 		return channel.Result{}, status(503)
 	}
 }
@@ -47,7 +48,7 @@ func TestRetriesNeverGoBeyondTheTimeToLive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				made := 0
+				var made atomic.Int64
 				b := newBench(t, dispatch.Config{
 					Retry: dispatch.RetrySchedule{time.Minute, 10 * time.Minute},
 				}, failing(&made))
@@ -59,7 +60,7 @@ func TestRetriesNeverGoBeyondTheTimeToLive(t *testing.T) {
 				assert.Equal(t, test.want > 1, b.only(t).Status == webhook.StatusPending,
 					"it is dead at once, and does not wait for the end")
 				elapse(2 * time.Hour)
-				assert.Equal(t, test.want, made)
+				assert.EqualValues(t, test.want, made.Load())
 				got := b.only(t)
 				assert.Equal(t, webhook.StatusDead, got.Status)
 				require.Len(t, got.Attempts, test.want, "nothing but attempts is in the history")
@@ -78,11 +79,11 @@ func TestRetriesNeverGoBeyondTheTimeToLive(t *testing.T) {
 func TestADeliveryThatWaitsTooLongExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		made := 0
+		var made atomic.Int64
 		b := newBench(t, dispatch.Config{}, func(
 			context.Context, *channel.Message,
 		) (channel.Result, error) {
-			made++
+			made.Add(1)
 			return channel.Result{StatusCode: 200}, nil
 		})
 		sub := b.subscribe(t, "*")
@@ -97,7 +98,7 @@ func TestADeliveryThatWaitsTooLongExpires(t *testing.T) {
 		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 		elapse(2 * time.Second)
 		got := b.only(t)
-		assert.Zero(t, made)
+		assert.Zero(t, made.Load())
 		assert.Equal(t, webhook.StatusDead, got.Status)
 		require.Len(t, got.Attempts, 1)
 		assert.Equal(t, string(dispatch.ClassExpired), got.Attempts[0].Class)
@@ -106,7 +107,7 @@ func TestADeliveryThatWaitsTooLongExpires(t *testing.T) {
 		require.NoError(t, b.Replay(t.Context(), "", got.ID))
 		elapse(2 * time.Second)
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
-		assert.Equal(t, 1, made)
+		assert.EqualValues(t, 1, made.Load())
 	})
 }
 

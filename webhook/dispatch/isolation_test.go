@@ -440,10 +440,10 @@ func TestIsolation(t *testing.T) {
 func TestASlowHook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		called := 0
+		var called atomic.Int64
 		w := newWorld(t, dispatch.Config{Hooks: dispatch.Hooks{Attempted: func(dispatch.Result) {
 			time.Sleep(10 * time.Second)
-			called++
+			called.Add(1)
 		}}, DrainTimeout: time.Hour})
 		w.subscribe(t, "victim", 1, &site{Kind: "victim", HostName: "shop.example", Timed: 10})
 		for range 100 {
@@ -455,6 +455,6 @@ func TestASlowHook(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, deliveries, 100, "stored, though the hook has not even heard of the second")
 		elapse(20 * time.Minute)
-		assert.Equal(t, 100, called, "each is told")
+		assert.EqualValues(t, 100, called.Load(), "each is told")
 	})
 }

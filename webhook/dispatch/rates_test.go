@@ -208,12 +208,13 @@ func TestAThrottledEndpointGetsLess(t *testing.T) {
 		var made timed
 		var second int64
 		n := 0
-		strict := true
+		var strict atomic.Bool
+		strict.Store(true)
 		made.refuse = func() error {
 			if at := time.Now().Unix(); at != second {
 				second, n = at, 0
 			}
-			if n++; strict && n > allowed {
+			if n++; strict.Load() && n > allowed {
 				return &channel.Error{Action: channel.Wait, StatusCode: 429, RetryAfter: time.Second}
 			}
 			return nil
@@ -240,10 +241,12 @@ func TestAThrottledEndpointGetsLess(t *testing.T) {
 		}
 		elapse(2 * time.Minute)
 		requireRate(t, limit, made.begun())
+		mu.Lock()
 		require.NotEmpty(t, lowered)
 		assert.Less(t, lowered[0].PerSecond, limit.PerSecond*0.6)
 		assert.Equal(t, limit, lowered[0].Limit)
 		assert.Equal(t, time.Second, lowered[0].RetryAfter)
+		mu.Unlock()
 		refused := 0
 		for _, d := range a.deliveries(t, webhook.DeliveryQuery{Limit: 1000}) {
 			for _, attempt := range d.Attempts {
@@ -255,7 +258,7 @@ func TestAThrottledEndpointGetsLess(t *testing.T) {
 		assert.Less(t, refused, 150, "it is refused far less often than it would be at the limit")
 		elapse(10 * time.Minute)
 		assert.Equal(t, 400, a.count(t, webhook.StatusSucceeded))
-		strict = false
+		strict.Store(false)
 		before := len(made.begun())
 		for range 100 {
 			a.emit(t, event.ObjectCreated)
