@@ -956,6 +956,9 @@ func TestAPanicIsHarmless(t *testing.T) {
 }
 
 func TestNever(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var a answers

@@ -207,6 +207,9 @@ func TestWhatAChangeCosts(t *testing.T) {
 // Changes of states do not make processes read all routes again, however many they were, and a
 // process that missed them and what was deleted meanwhile is right nevertheless.
 func TestStateChangesDoNotHideOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

@@ -144,6 +144,9 @@ func TestUpgrade(t *testing.T) {
 // TestBlocksOfWhatIsNotStored prunes the only deliveries in a range of ids, before FanOut stores
 // others there.
 func TestBlocksOfWhatIsNotStored(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))

@@ -11,6 +11,9 @@ import (
 )
 
 func TestParking(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s := open(t, path)

@@ -168,6 +168,9 @@ func (s *meddlingSealer) Seal(
 }
 
 func TestResealNamesWhatItCannotOpen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

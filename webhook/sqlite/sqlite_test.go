@@ -67,7 +67,12 @@ func begin(t *testing.T, path string) storetest.CallerTx {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
+	var groups []string // all
+	if testing.Short() {
+		groups = []string{"Enqueue", "Claim", "Settle", "Transactions"}
+	}
 	storetest.Run(t, storetest.Harness{
+		Groups: groups,
 		New: func(t *testing.T) webhook.Store {
 			return open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 		},

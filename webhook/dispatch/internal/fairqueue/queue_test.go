@@ -156,6 +156,9 @@ func TestPrefetchIsBounded(t *testing.T) {
 // An organization has a share of the buffer, and in it those of its endpoints that answer at once,
 // those that are new and those that are slow.
 func TestTheBufferIsShared(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 4096,
 		BufferedPerEndpoint: 128})
