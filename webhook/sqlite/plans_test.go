@@ -298,6 +298,8 @@ func TestPlans(t *testing.T) {
 	}
 	require.Greater(t, len(plans), 40)
 	for statement, plan := range plans {
+		assert.Equal(t, strings.Count(statement, "LIMIT ?"), strings.Count(statement, "LIMIT ? + 0"),
+			"a limit that is a parameter alone has SQLite plan the statement for each value:\n%s", statement)
 		for line := range strings.Lines(plan) {
 			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
 			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests",
@@ -355,10 +357,8 @@ func TestPlans(t *testing.T) {
 	expect("ORDER BY x.id DESC LIMIT 1", "SEARCH x USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("ORDER BY x.id DESC LIMIT 1", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("FROM p_positions WHERE", "SEARCH p_positions USING PRIMARY KEY (organization_id=?")
-	expect("WHERE kept = ? AND kept >= 2 AND kept_at < ?", "p_deliveries_kept (kept=? AND kept_at<?)")
-	for _, statement := range []string{"DELETE FROM p_deliveries WHERE id >= ?",
-		"UPDATE p_deliveries SET kept = CASE"} {
-		expect(statement, "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	for _, kept := range []string{"2", "3"} {
+		expect("WHERE kept = "+kept+" AND kept >= 2", "p_deliveries_kept (kept=? AND kept_at<?)")
 	}
 	expect("DELETE FROM p_events WHERE id >= ?",
 		"SEARCH p_events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
@@ -392,9 +392,9 @@ func TestPlans(t *testing.T) {
 		"FROM p_requests WHERE id = ?"} {
 		expect(statement, "SEARCH p_requests USING PRIMARY KEY (id=?)")
 	}
-	expect("ORDER BY d.endpoint_id LIMIT ?) q",
+	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id>? AND endpoint_id<?)")
-	expect("ORDER BY d.endpoint_id LIMIT ?) q", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("count(CASE WHEN health = 1", "USING INDEX p_endpoints_unhealthy")
 	expect("WHERE d.kept = 3 AND d.endpoint_id > ?",
 		"SEARCH d USING COVERING INDEX p_deliveries_dead (endpoint_id>? AND endpoint_id<?)")

@@ -32,7 +32,7 @@ type pruneStatements struct {
 	// Of a range.
 	remove, removeSome, keep, left, removeEvents, removeEmptied, idle string
 	// Of what is kept.
-	kept, removeKept, removeEventsOf, idleOf, removeIdle string
+	settled, dead, removeKept, removeEventsOf, idleOf, removeIdle string
 }
 
 func newPruneStatements(x expander) pruneStatements {
@@ -42,6 +42,12 @@ func newPruneStatements(x expander) pruneStatements {
 	const empty = `(SELECT d.id FROM {p}deliveries d
 		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id
 			LIMIT 1) IS NULL AND ` + finished
+	// A parameter would have SQLite plan this again for each call, because the state is compared with
+	// the conditions of indexes.
+	kept := func(as int) string {
+		return x.sql(fmt.Sprintf(`SELECT id, event_id FROM {p}deliveries d WHERE kept = %d AND kept >= 2
+			AND kept_at < ? ORDER BY kept_at LIMIT ? {skiplocked}`, as))
+	}
 	const setIdle = `UPDATE {p}events SET last_id = id WHERE `
 	return pruneStatements{
 		eventFrom: x.sql(`SELECT id, created_at FROM {p}events WHERE id >= ? ORDER BY id LIMIT 1`),
@@ -57,9 +63,9 @@ func newPruneStatements(x expander) pruneStatements {
 		removeEvents: x.sql(`DELETE FROM {p}events WHERE ` + inRange + ` AND created_at < ?`),
 		removeEmptied: x.sql(`DELETE FROM {p}events WHERE ` + inRange + ` AND created_at < ?
 			AND ` + empty),
-		idle: x.sql(setIdle + inRange + ` AND last_id > id AND ` + empty),
-		kept: x.sql(`SELECT id, event_id FROM {p}deliveries d WHERE kept = ? AND kept >= 2
-			AND kept_at < ? ORDER BY kept_at LIMIT ? {skiplocked}`),
+		idle:           x.sql(setIdle + inRange + ` AND last_id > id AND ` + empty),
+		settled:        kept(keptSettled),
+		dead:           kept(keptDead),
 		removeKept:     x.sql(`DELETE FROM {p}deliveries WHERE id {in}`),
 		removeEventsOf: x.sql(`DELETE FROM {p}events WHERE created_at < ? AND id {in} AND ` + empty),
 		idleOf:         x.sql(setIdle + `id {in} AND last_id > id AND ` + empty),
@@ -307,10 +313,10 @@ func (s *Store) pruneKept(ctx context.Context, p *pruning) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		p.removed = before
 		for _, old := range []struct {
-			kept   int
+			find   string
 			before int64
-		}{{keptSettled, p.settled}, {keptDead, p.dead}} {
-			if err := s.removeKept(ctx, q, p, old.kept, old.before); err != nil {
+		}{{s.prune.settled, p.settled}, {s.prune.dead, p.dead}} {
+			if err := s.removeKept(ctx, q, p, old.find, old.before); err != nil {
 				return err
 			}
 		}
@@ -323,11 +329,11 @@ func (s *Store) pruneKept(ctx context.Context, p *pruning) error {
 	})
 }
 
-// removeKept removes deliveries that were kept and settled before the time, and their events if
-// they have no other deliveries and are old enough. In each of a few rounds it leaves half of the
-// limit for events.
+// removeKept removes the deliveries that the statement finds, which were kept and settled before the
+// time, and their events if they have no other deliveries and are old enough. In each of a few
+// rounds it leaves half of the limit for events.
 func (s *Store) removeKept(
-	ctx context.Context, q Querier, p *pruning, kept int, before int64,
+	ctx context.Context, q Querier, p *pruning, find string, before int64,
 ) error {
 	for p.remaining() > 0 {
 		var ids, events []int64
@@ -336,7 +342,7 @@ func (s *Store) removeKept(
 			err := rows.Scan(&id, &event)
 			ids, events = append(ids, id), append(events, event)
 			return err
-		}, s.prune.kept, kept, before, (p.remaining()+1)/2)
+		}, find, before, (p.remaining()+1)/2)
 		if err != nil || len(ids) == 0 {
 			return err
 		}

@@ -42,7 +42,10 @@ var sqliteWords = strings.NewReplacer(
 	"{appended}", "d.history || v.attempt",
 	"{int}", "CAST(? AS bigint)",
 	"{blocksbelow}", `(endpoint_id, block) IN (
-		SELECT endpoint_id, block FROM {p}blocks WHERE block < ? LIMIT ?)`,
+		SELECT endpoint_id, block FROM {p}blocks WHERE block < ? LIMIT ? + 0)`,
+	// SQLite plans a statement again for each value of a limit that is a parameter alone, which
+	// costs more than most of these statements.
+	"LIMIT ?", "LIMIT ? + 0",
 )
 
 func (sqliteDialect) expand(statement string) string { return sqliteWords.Replace(statement) }
