@@ -431,6 +431,7 @@ func TestPlans(t *testing.T) {
 	expect("(webhook_id, id) > (?, ?)", "p_endpoints_owner (organization_id=? AND ")
 	expect("webhook_id = ? AND id > ?",
 		"p_endpoints_owner (organization_id=? AND webhook_id=? AND rowid>?)")
+	expect("attempts = 1, history = v.attempt", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
 }
 

@@ -32,6 +32,7 @@ type Dialect interface{ dialect }
 //	               and {fromrows} stands between its SET and its WHERE; no column of v has the
 //	               name of a column that it sets
 //	{appended}     the history of d with the attempt of v at its end, or NULL if one is NULL
+//	{room}         the history of a new delivery: NULL, or as many spaces as its first attempt needs
 //	{int}          a parameter that is an integer, where nothing else in the statement says so
 //	{nextnumber}   a number that no organization has had
 //	{nextid}       an id that no delivery has or is smaller than

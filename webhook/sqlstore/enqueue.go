@@ -41,8 +41,8 @@ func newEnqueueStatements(x expander) enqueueStatements {
 		events:      events(),
 		richEvents:  events(column{"trace", text}, column{"ttl", integer}),
 		deliveries: x.batch(`INSERT INTO {p}deliveries
-				(id, event_id, endpoint_id, state, due_at, token) WITH {v}
-			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
+				(id, event_id, endpoint_id, state, due_at, token, history) WITH {v}
+			SELECT id, event_id, endpoint_id, ?, ?, ?, {room} FROM v`,
 			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
 		// Not ON CONFLICT, which would wait for an open transaction that has

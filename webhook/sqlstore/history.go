@@ -520,7 +520,7 @@ func encodeAttempt(a *webhook.Attempt) string {
 
 func decodeHistory(history []byte) ([]webhook.Attempt, error) {
 	attempts := make([]webhook.Attempt, 0, bytes.Count(history, []byte{'\n'}))
-	for line := range bytes.Lines(history) {
+	for line := range bytes.Lines(bytes.TrimLeft(history, " ")) { // spaces are room: see {room}
 		var a attemptLine
 		if err := json.Unmarshal(line, &a); err != nil {
 			return nil, fmt.Errorf("attempt %d: %w", len(attempts)+1, err)

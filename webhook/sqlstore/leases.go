@@ -258,6 +258,18 @@ func (l *leases) end(now, locked int64) {
 	l.looked, l.began = min(now, locked-1), true
 }
 
+// prefetched reports whether all that succeeded hold the leases with which they were stored.
+func (l *leases) prefetched(settlements []webhook.Settlement) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range settlements {
+		if settlements[i].Status == webhook.StatusSucceeded && l.held[settlements[i].Lease].row == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // known returns the endpoint of each delivery, 0 for those in unknown.
 func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown []int64) {
 	endpointIDs = make([]int64, len(settlements))

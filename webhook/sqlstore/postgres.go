@@ -38,6 +38,7 @@ var postgresWords = strings.NewReplacer(
 	"{update}", "WITH {v} UPDATE",
 	"{fromrows}", "FROM v",
 	"{appended}", "d.history || v.attempt",
+	"{room}", "NULL", // the fillfactor of the table leaves room
 	"{int}", "CAST(? AS bigint)",
 	// A join of the table with itself might read all of it.
 	"{blocksbelow}", "ctid = ANY (ARRAY(SELECT ctid FROM {p}blocks WHERE block < ? LIMIT ?))",

@@ -10,9 +10,9 @@ import (
 )
 
 type settleStatements struct {
-	succeed, settle, extend, start, held *batch
-	endpoint                             string
-	statistics                           statisticsStatements
+	first, succeed, settle, extend, start, held *batch
+	endpoint                                    string
+	statistics                                  statisticsStatements
 }
 
 // live is true of a delivery whose endpoint was not deleted.
@@ -23,6 +23,13 @@ func newSettleStatements(x expander) settleStatements {
 	return settleStatements{
 		statistics: newStatisticsStatements(x),
 		endpoint:   x.sql(`SELECT id, endpoint_id FROM {p}deliveries WHERE id {in}`),
+		// What was prefetched and succeeds has no attempts yet, and its columns due_at and kept are
+		// NULL. If they are not set either, the database need not look at any index.
+		first: x.batch(`{update} {p}deliveries AS d SET
+				state = 2, settled_at = ?, attempts = 1, history = v.attempt
+			{fromrows} WHERE d.id = v.id AND d.token = v.token AND d.state = 1
+				AND d.attempts = 0 AND d.due_at IS NULL AND d.kept IS NULL AND `+live,
+			id, token, column{"attempt", text}),
 		// The usual result needs few values, and every parameter costs time.
 		succeed: x.batch(`{update} {p}deliveries AS d SET
 				state = 2, settled_at = ?, due_at = NULL, `+keepAs("d.")+`,
@@ -82,7 +89,7 @@ func (s *Store) Settle(
 	}()
 	// Nearly always all results are accepted, and then as many rows are changed.
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		if err := s.settleIn(ctx, q, now, settlements); err != nil {
+		if err := s.settleIn(ctx, q, now, settlements, s.leases.prefetched(settlements)); err != nil {
 			return err
 		}
 		return s.removeLeases(ctx, q, ended)
@@ -110,7 +117,7 @@ func (s *Store) Settle(
 				refused = append(refused, lease)
 			}
 		}
-		if err := s.settleIn(ctx, q, now, accepted); err != nil {
+		if err := s.settleIn(ctx, q, now, accepted, false); err != nil {
 			return err
 		}
 		return s.removeLeases(ctx, q, ended)
@@ -127,11 +134,16 @@ var settledStates = map[webhook.Status]int64{
 	webhook.StatusDead:      stateDead,
 }
 
-// settleIn records the results, or returns errRefused.
+// settleIn records the results, or returns errRefused. prefetched says that those that succeeded
+// should have been prefetched; if one is not as it was stored, that is errRefused, too.
 func (s *Store) settleIn(
-	ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement,
+	ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement, prefetched bool,
 ) error {
-	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
+	succeed, rest := s.settle.succeed, []any{micros(now), micros(now)}
+	if prefetched {
+		succeed, rest = s.settle.first, rest[:1]
+	}
+	succeeded := make([]any, 0, len(settlements)*len(succeed.columns))
 	var others []any
 	for i := range settlements {
 		v := &settlements[i]
@@ -153,8 +165,7 @@ func (s *Store) settleIn(
 		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at),
 			flag(v.Lost), flag(v.Probe), attempt, progress)
 	}
-	n, err := s.x.dialect.execBatch(ctx, q, s.settle.succeed, succeeded,
-		[]any{micros(now), micros(now)})
+	n, err := s.x.dialect.execBatch(ctx, q, succeed, succeeded, rest)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,9 @@ var sqliteWords = strings.NewReplacer(
 	"{nextid}", "(SELECT next_id FROM {p}meta)",
 	"{update}", "WITH {v} UPDATE",
 	"{fromrows}", "FROM v",
-	"{appended}", "d.history || v.attempt",
+	"{appended}", "ltrim(d.history) || v.attempt",
+	// A row that grows when it is settled splits its page, which costs more than its update.
+	"{room}", "'"+strings.Repeat(" ", 64)+"'",
 	"{int}", "CAST(? AS bigint)",
 	"{blocksbelow}", `(endpoint_id, block) IN (
 		SELECT endpoint_id, block FROM {p}blocks WHERE block < ? LIMIT ? + 0)`,

@@ -21,6 +21,7 @@ func prefetchedCases() []testCase {
 		{"Repair", prefetchedAreRepaired},
 		{"RepairLimit", prefetchedAreRepairedWithinLimit},
 		{"NotPruned", prefetchedAreNotPruned},
+		{"LateResult", prefetchedLateResult},
 	}
 }
 
@@ -187,6 +188,24 @@ func prefetchedAreNotPruned(f *fixture) {
 		"what is in flight stays, and its lease ends")
 	require.Equal(f.t, 2, f.prune(late.Add(tick), late.Add(tick), late.Add(tick)))
 	f.requireEvent(tasks[3].EventID, true, "the event of what is in flight stays")
+}
+
+// A result that comes after the end of the lease counts if no other process took over.
+func prefetchedLateResult(f *fixture) {
+	f.create(hook())
+	tasks := f.hold(start(), "evt", 3)
+	end := start().Add(lease)
+	taken := f.claimN(end, 1)[0]
+	for _, task := range tasks {
+		if task.DeliveryID != taken.DeliveryID {
+			f.settle(end, succeeded(task, end))
+			d := f.get(task.DeliveryID)
+			require.Equal(f.t, webhook.StatusSucceeded, d.Status)
+			require.Len(f.t, d.Attempts, 1)
+		}
+	}
+	f.requireNothingDue(end.Add(lease-tick), "what succeeded is not due again")
+	require.Equal(f.t, taken.DeliveryID, f.claimOne(end.Add(lease)).DeliveryID)
 }
 
 // takeOverPrefetchedByPeer ends leases of a process that does nothing any more.
