@@ -15,12 +15,13 @@ import (
 
 // asynqEngine is one asynq task for each delivery.
 type asynqEngine struct {
-	queue   string
-	redis   asynq.RedisClientOpt
-	client  *asynq.Client
-	server  *asynq.Server
-	poster  poster
-	started bool
+	deliveries int // of each event
+	queue      string
+	redis      asynq.RedisClientOpt
+	client     *asynq.Client
+	server     *asynq.Server
+	poster     poster
+	started    bool
 }
 
 const asynqTask = "deliver"
@@ -37,7 +38,7 @@ const asynqTask = "deliver"
 // What Redis does not sync to its disk is lost when it dies: without
 // appendonly, all of it; with appendfsync everysec, the last second. Only
 // appendfsync always promises what the other engines do.
-func newAsynqEngine(o options, s *sink) (*asynqEngine, error) {
+func newAsynqEngine(o options, s *sink, deliveries int) (*asynqEngine, error) {
 	parsed, err := asynq.ParseRedisURI(o.redis)
 	if err != nil {
 		return nil, fmt.Errorf("-redis must name a Redis: %w", err)
@@ -50,9 +51,10 @@ func newAsynqEngine(o options, s *sink) (*asynqEngine, error) {
 	// The queue is of this run alone.
 	queue := "bench-" + strings.TrimPrefix(webhook.NewID(), "wh_")
 	return &asynqEngine{
-		queue:  queue,
-		redis:  opt,
-		client: asynq.NewClient(opt),
+		deliveries: deliveries,
+		queue:      queue,
+		redis:      opt,
+		client:     asynq.NewClient(opt),
 		server: asynq.NewServer(opt, asynq.Config{
 			Concurrency:       o.inFlight,
 			Queues:            map[string]int{queue: 1},
@@ -68,8 +70,13 @@ func (e *asynqEngine) emit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.client.EnqueueContext(ctx, asynq.NewTask(asynqTask, payload), asynq.Queue(e.queue))
-	return err
+	for range e.deliveries { // asynq stores one task at a time
+		_, err = e.client.EnqueueContext(ctx, asynq.NewTask(asynqTask, payload), asynq.Queue(e.queue))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *asynqEngine) start(context.Context) error {

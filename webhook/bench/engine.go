@@ -9,7 +9,7 @@ import (
 
 // engine takes events, keeps them, and delivers each of them to the sink.
 type engine interface {
-	// emit returns once the event is kept.
+	// emit returns once the event is kept, or a job for each of its deliveries.
 	emit(ctx context.Context) error
 	// start delivers what is emitted, before it or later, until close.
 	start(ctx context.Context) error
@@ -47,9 +47,9 @@ func openEngine(
 ) (engine, error) {
 	switch name {
 	case "river":
-		return newRiverEngine(ctx, o, s)
+		return newRiverEngine(ctx, o, s, shape.subscriptions)
 	case "asynq":
-		return newAsynqEngine(o, s)
+		return newAsynqEngine(o, s, shape.subscriptions)
 	}
 	return newDispatcherEngine(ctx, o, s, name, shape)
 }

@@ -11,7 +11,8 @@
 // It starts a sink on loopback that answers every POST with 200. In rounds, it posts the same
 // payload with nothing but net/http, or fasthttp, at several concurrencies, and emits and delivers
 // it with each engine: the Dispatcher on a store, or River or asynq with one job for each delivery,
-// which is what a Go team would otherwise write. What was delivered half a second ago is pruned, so
+// which is what a Go team would otherwise write. They know no subscriptions, so the caller is taken
+// to know how many an event has. What was delivered half a second ago is pruned, so
 // that as much goes as comes. Ratios are to the best of the loops on net/http. CPU time and
 // allocations are those of the whole process, so they include the sink's share, which is the same
 // for all, and not that of a database server. What is written is what the process has the kernel
@@ -25,8 +26,8 @@
 //
 //   - main.go: the options, and which measurements run
 //   - engine.go, dispatcher.go, river.go, asynq.go, poster.go: what is measured
-//   - throughput.go, latency.go, backlog.go, growth.go, changes.go, emitalone.go, isolation.go,
-//     hanging.go, wide.go, shapes.go, profile.go: the measurements
+//   - throughput.go, latency.go, backlog.go, beside.go, growth.go, changes.go, emitalone.go,
+//     isolation.go, hanging.go, wide.go, shapes.go, profile.go: the measurements
 //   - hostile.go: the endpoints of tables isolation and hanging
 //   - stores.go, servers.go, sink.go, payload.go: stores, databases, the endpoint, the payload
 //   - usage.go: CPU time and allocations
@@ -72,6 +73,7 @@ var measurements = map[string]measurement{
 	"latency":    latency,
 	"emit":       emitAlone,
 	"backlog":    backlog,
+	"beside":     beside,
 	"growth":     growth,
 	"changes":    changes,
 	"isolation":  isolation,
@@ -81,8 +83,8 @@ var measurements = map[string]measurement{
 }
 
 // measurementNames are in the order in which it makes most sense to print them.
-const measurementNames = "throughput, latency, emit, profile, backlog, growth, changes, isolation, " +
-	"hanging, wide"
+const measurementNames = "throughput, latency, emit, profile, backlog, beside, growth, changes, " +
+	"isolation, hanging, wide"
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -147,7 +149,7 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 	flags.BoolVar(&o.hold, "hold", false,
 		"keep a transaction open in the database meanwhile, in table backlog on PostgreSQL")
 	pending := flags.String("pending", "1000,100000,1000000",
-		"pending deliveries of table backlog, separated by commas")
+		"pending deliveries of tables backlog and beside, separated by commas")
 	flags.IntVar(&o.perRound, "growth-round", 25_000, "deliveries of each round of table growth")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of throughput measurements; medians are printed")

@@ -19,11 +19,12 @@ import (
 
 // riverEngine is one River job for each delivery.
 type riverEngine struct {
-	pool    *pgxpool.Pool
-	schema  string
-	client  *river.Client[pgx.Tx]
-	poster  poster
-	started bool
+	deliveries int // of each event
+	pool       *pgxpool.Pool
+	schema     string
+	client     *river.Client[pgx.Tx]
+	poster     poster
+	started    bool
 }
 
 // deliverArgs are the job's arguments: the event.
@@ -56,9 +57,12 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) e
 //
 // More connections than pgxpool's default of 4 let PostgreSQL commit more
 // inserts at once. Completions are stored in batches, which is River's default.
-// Inserts are not: InsertMany needs the events in one place, and callers that
-// emit one each, at the same time, do not have them there.
-func newRiverEngine(ctx context.Context, o options, s *sink) (*riverEngine, error) {
+// Inserts are not, but for those of one event: InsertMany needs the events in
+// one place, and callers that emit one each, at the same time, do not have them
+// there.
+func newRiverEngine(
+	ctx context.Context, o options, s *sink, deliveries int,
+) (*riverEngine, error) {
 	if o.dsn == "" {
 		return nil, errNoDSN
 	}
@@ -72,9 +76,10 @@ func newRiverEngine(ctx context.Context, o options, s *sink) (*riverEngine, erro
 		return nil, err
 	}
 	e := &riverEngine{
-		pool:   pool,
-		schema: "bench_" + strings.TrimPrefix(webhook.NewID(), "wh_"),
-		poster: newPoster(s, o.inFlight),
+		deliveries: deliveries,
+		pool:       pool,
+		schema:     "bench_" + strings.TrimPrefix(webhook.NewID(), "wh_"),
+		poster:     newPoster(s, o.inFlight),
 	}
 	if err := e.migrate(ctx); err != nil {
 		return nil, errors.Join(err, e.close())
@@ -120,7 +125,16 @@ func (e *riverEngine) emit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.client.Insert(ctx, deliverArgs{Event: payload}, nil)
+	args := deliverArgs{Event: payload}
+	if e.deliveries == 1 {
+		_, err = e.client.Insert(ctx, args, nil)
+		return err
+	}
+	jobs := make([]river.InsertManyParams, e.deliveries)
+	for i := range jobs {
+		jobs[i].Args = args
+	}
+	_, err = e.client.InsertManyFast(ctx, jobs)
 	return err
 }
 

@@ -59,9 +59,6 @@ func throughputOf(ctx context.Context, o options, s *sink, out io.Writer, shape 
 			}
 		}
 		for _, name := range o.engines {
-			if shape.organizations*shape.subscriptions > 1 && !slices.Contains(storeNames, name) {
-				continue // job queues know no subscriptions
-			}
 			if err := measure(engineNames[name], func() (usage, error) {
 				return delivered(ctx, o, s, name, shape)
 			}); err != nil {
