@@ -20,7 +20,7 @@
 //	ratelimit.go            the RateLimit of one subscription, and how processes share it
 //	statistics.go, hourly.go, durations.go, totals.go
 //	                        Statistics of a subscription, and Totals of a store
-//	tail.go                 reading in order what was emitted, and how far readers have come
+//	tail.go                 reading in order what was emitted, and results; how far readers have come
 //	idempotencystore.go     what a store remembers of requests
 //	errors.go               the errors
 //

@@ -12,25 +12,34 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// TailStore is what a Store can do that lets callers read, in order, what was emitted: from any
-// position, by pages, without a gap and without a record twice, whichever processes store and read.
+// TailStore is what a Store can do that lets callers read, in order, what was emitted, and what became
+// of deliveries: from any position, by pages, without a gap and without a record twice, whichever
+// processes store and read.
 //
-// The order is that of the ids of deliveries. A store hands out ids before it commits, so a
-// transaction with small ids can commit after one with larger ids. A page therefore ends before the
+// The order of what was emitted is that of the ids of deliveries. A store hands out ids before it
+// commits, so a transaction with small ids can commit after one with larger ids. A page therefore ends before the
 // first id that may still appear: the records behind it are kept back until it is decided whether
 // that id will exist. The ids of what is left to [Queue.FanOut] may still appear: they keep back the
 // records of their organization. Nothing that a page would have had is ever stored before the
 // position that it has returned.
+//
+// Results have an order and positions of their own, from ResultPosition on. The results of one
+// delivery come in the order in which they were stored. Nothing but a Settle, Replay or Cancel that
+// has not ended yet keeps back results.
 type TailStore interface {
-	// Tail returns the records that fit the query, in the order of their positions. Deliveries and
-	// events are read for as long as they are stored: pruning removes them. It returns an error that
-	// matches ErrPosition if q.After is a position that the store cannot have returned.
+	// Tail returns the records that fit the query, in the order of their positions. Deliveries, events
+	// and results are read for as long as they are stored: pruning removes them. A result can be read
+	// once the call that stored it has returned, unless another one is under way. Tail returns an error
+	// that matches ErrPosition if q.After is a position that the store cannot have returned, or one of
+	// the other kind.
 	Tail(ctx context.Context, q TailQuery) (TailPage, error)
-	// TailEnd returns the position after all that can be read now.
+	// TailEnd returns the position after all events that can be read now, and ResultsEnd the one after
+	// all results.
 	TailEnd(ctx context.Context) (TailEnd, error)
-	// TailNews returns, for all organizations, which subscriptions have records after the position.
-	// Its cost depends on how many records there are, and neither on how many subscriptions the store
-	// has nor on how many readers there are.
+	ResultsEnd(ctx context.Context) (TailEnd, error)
+	// TailNews returns, for all organizations, which subscriptions have records after the position: of
+	// its kind. Its cost depends on how many records there are, and neither on how many subscriptions
+	// the store has nor on how many readers there are.
 	TailNews(ctx context.Context, after Position) (TailNews, error)
 
 	// Positions returns the named positions of a subscription, by name, or ErrNotFound.
@@ -58,6 +67,9 @@ const MaxPositions = 16
 // are their texts. Zero is before the first record. What a position is made of may change; a text
 // that was stored stays valid.
 type Position int64
+
+// ResultPosition is before the first result. Smaller positions are of what was emitted.
+const ResultPosition Position = 1 << 62
 
 // String returns the text of the position, "pos_" and 16 hexadecimal digits.
 func (p Position) String() string { return fmt.Sprintf("pos_%016x", int64(p)) }
@@ -101,6 +113,9 @@ type TailQuery struct {
 	// Without it, an event is one record for each subscription that it went to, whatever the number
 	// of channels, and the attempts are not read.
 	Deliveries bool
+	// Results makes a record of every result instead: of each attempt, each cancellation, and each
+	// replay. After and Since are those of results then, and no payloads are read.
+	Results bool
 	// WithoutPayload leaves TailRecord.Payload nil. The store then does not read the payloads.
 	WithoutPayload bool
 	// Limit is the largest number of records to return. 0 or less means [DefaultPageSize].
@@ -134,7 +149,25 @@ type TailRecord struct {
 	Delivery Delivery
 	// Payload is the envelope's JSON. It must not be modified.
 	Payload []byte
+	// Result is set if the query asks for results. Delivery is then without attempts.
+	Result *TailResult
 }
+
+// TailResult is something that happened to a delivery, and was stored: an attempt was made, or the
+// delivery was replayed, cancelled, or became dead without an attempt. That the subscription of a
+// delivery was deleted is no result, and neither is a requeue.
+type TailResult struct {
+	// Status is what the delivery became: pending, if it will be attempted again, succeeded, dead or
+	// cancelled.
+	Status Status
+	// Attempt is the attempt that was made. Nil if none was: a pending delivery was replayed then.
+	Attempt *Attempt
+	// At is when the result was stored, and for a replay when the delivery was due then.
+	At time.Time
+}
+
+// Replayed reports whether the result is a replay.
+func (r *TailResult) Replayed() bool { return r.Status == StatusPending && r.Attempt == nil }
 
 // TailPage is a page of a tail.
 type TailPage struct {
@@ -179,7 +212,8 @@ type TailNews struct {
 // SubscriptionKey names a subscription of an organization.
 type SubscriptionKey struct{ OrganizationID, SubscriptionID string }
 
-// NamedPosition is how far a reader has read what was emitted to a subscription.
+// NamedPosition is how far a reader has read what was emitted to a subscription, or the results of
+// its deliveries.
 type NamedPosition struct {
 	// Name tells the readers of a subscription apart: see CheckPositionName.
 	Name     string   `json:"name"`

@@ -46,7 +46,7 @@ type Dispatcher struct {
 	unreadable, noDriver outage.Throttle // of messages that a whole backlog would repeat
 	lines                logLines
 	tests                *testGate
-	tails                *tails
+	tails, results       *tails
 }
 
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
@@ -92,7 +92,8 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 	d.states = newStateCommits(d)
 	d.suspects = newSuspects(d)
 	d.lines.init()
-	d.tails = newTails(store, &d.cfg)
+	d.tails = newTails(store, &d.cfg, false)
+	d.results = newTails(store, &d.cfg, true)
 	d.clock = clock{store: store, logger: cfg.Logger}
 	return d, nil
 }
@@ -338,6 +339,7 @@ func (d *Dispatcher) Cancel(
 		return err
 	}
 	d.leases.markLost(id)
+	d.results.wake()
 	return nil
 }
 

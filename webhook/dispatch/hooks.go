@@ -335,6 +335,7 @@ func (d *Dispatcher) settle(
 	n, hooks := len(settlements), &d.cfg.Hooks
 	ctx = hookStart(ctx, d, "SettleStart", hooks.SettleStart, SettleStart{Deliveries: n})
 	refused, err := d.store.Settle(ctx, d.now(), settlements)
+	d.results.wake()
 	hookEnd(ctx, d, "SettleEnd", hooks.SettleEnd,
 		SettleEnd{Deliveries: n, Refused: len(refused), Err: err})
 	return refused, err

@@ -37,6 +37,7 @@ func (d *Dispatcher) Replay(
 		return err
 	}
 	d.queue.SignalClaim()
+	d.results.wake()
 	return nil
 }
 
@@ -116,6 +117,7 @@ func (d *Dispatcher) ReplayAll(
 			progress.Before = deliveries[i].ID
 		}
 		d.queue.SignalClaim()
+		d.results.wake()
 		if len(deliveries) < page {
 			return progress, nil
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// TailLimits bounds the readers of tails in this process. In every field zero means the default,
-// and [NoLimit] means no limit.
+// TailLimits bounds the readers of tails in this process: those of what was emitted, and as many of
+// results. In every field zero means the default, and [NoLimit] means no limit.
 type TailLimits struct {
 	// PerOrganization is how many readers an organization may have. Defaults to 100.
 	PerOrganization int
@@ -32,13 +32,13 @@ func (l TailLimits) validate(p *event.Problems) {
 	settings.AtLeast(p, "Tails.All", l.All, 1)
 }
 
-// Tail returns what was emitted to a subscription, or the deliveries of an organization, in order
-// from q.After on, and then goes on with what comes: it waits, and ends only with ctx, without an
-// error then. Nothing is missed and nothing comes twice, whichever processes emit. To go on after a
+// Tail returns what was emitted to a subscription, the deliveries of an organization, or the results
+// of deliveries (see [webhook.TailResult]), in order from q.After on, and then goes on with what
+// comes: it waits, and ends only with ctx, without an error then. Nothing is missed and nothing comes twice, whichever processes emit. To go on after a
 // break or a restart, set q.After to the Position of the last record.
 //
 // A record comes within Config.PollInterval after it has been committed, and within 50 ms if this
-// process has emitted it, unless another transaction that began to emit earlier is still open: see
+// process has stored it, unless another transaction that began to emit earlier is still open: see
 // [webhook.TailHeld]. While readers wait, the process makes one query each Config.PollInterval,
 // however many they are.
 //
@@ -86,6 +86,9 @@ func (d *Dispatcher) OpenTail(q webhook.TailQuery) (*TailReader, error) {
 	}
 	if err := p.Err(); err != nil {
 		return nil, err
+	}
+	if q.Results {
+		return d.results.open(q)
 	}
 	return d.tails.open(q)
 }

@@ -208,6 +208,61 @@ func TestTailNeitherMissesNorRepeats(t *testing.T) {
 	})
 }
 
+// TestTailOfResults reads what becomes of deliveries while it happens, in the process that makes the
+// attempts and in another one.
+func TestTailOfResults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var attempts atomic.Int64
+		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Minute}},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				if attempts.Add(1) == 1 {
+					return channel.Result{}, &channel.Error{Action: channel.Retry, Class: channel.ClassStatus}
+				}
+				return channel.Result{}, nil
+			})
+		b.subscribe(t, "*")
+		b.run(t)
+		peer, err := dispatch.New(b.store, dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var followers sync.WaitGroup
+		follow := func(d *dispatch.Dispatcher) chan string {
+			got := make(chan string, 100)
+			followers.Go(func() {
+				for r, err := range d.Tail(ctx, webhook.TailQuery{Results: true}) {
+					switch {
+					case err != nil:
+						got <- err.Error()
+						return
+					case r.Result.Attempt != nil:
+						got <- fmt.Sprint(r.Result.Status, r.Result.Attempt.Number)
+					default:
+						got <- fmt.Sprint(r.Result.Status, 0)
+					}
+				}
+			})
+			return got
+		}
+		mine, theirs := follow(b.Dispatcher), follow(peer)
+		defer followers.Wait()
+		defer cancel()
+		time.Sleep(time.Minute + 100*time.Millisecond) // not at the moment of a poll
+		b.emit(t, event.ObjectCreated)
+		time.Sleep(50 * time.Millisecond)
+		require.Equal(t, []string{"pending1"}, taken(mine), "what this process stores comes within 50 ms")
+		require.Empty(t, taken(theirs))
+		time.Sleep(450 * time.Millisecond)
+		require.Equal(t, []string{"pending1"}, taken(theirs), "what others store within PollInterval")
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, []string{"succeeded2"}, taken(mine))
+		require.NoError(t, b.Replay(t.Context(), "", b.only(t).ID))
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"pending0", "succeeded3"}, taken(mine))
+		require.Equal(t, []string{"succeeded2", "pending0", "succeeded3"}, taken(theirs))
+	})
+}
+
 func TestTailCost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

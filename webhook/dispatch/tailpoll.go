@@ -16,24 +16,25 @@ const (
 	// organizations and of one.
 	tailReads      = 8
 	tailReadsOfOne = 2
-	// tailSpacing is the least time between two queries for news. Emits of this process bring the
-	// next one forward up to that.
+	// tailSpacing is the least time between two queries for news. What this process stores brings
+	// the next one forward up to that.
 	tailSpacing = 50 * time.Millisecond
 	// heldLogged is after how long an open transaction that keeps records back is logged, and how
 	// often then.
 	heldLogged = time.Minute
 )
 
-// tails is what the readers of tails share. While there are readers that wait or have waited, one
-// goroutine asks the store for news and tells those that the news is for. It ends with the last of
+// tails is what the readers of one kind of tails share. While there are readers that wait or have
+// waited, one goroutine asks the store for news and tells those that the news is for. It ends with the last of
 // them.
 type tails struct {
 	from     webhook.Store
+	results  bool // those of results, and otherwise of what was emitted
 	limits   TailLimits
 	interval time.Duration
 	logger   *slog.Logger
 	reads    chan struct{}
-	emitted  chan struct{} // this process has stored events
+	stored   chan struct{} // this process has stored something
 
 	mu            sync.Mutex
 	n             int // readers
@@ -54,11 +55,11 @@ type tailedOrganization struct {
 	reads   chan struct{}
 }
 
-func newTails(from webhook.Store, cfg *Config) *tails {
+func newTails(from webhook.Store, cfg *Config, results bool) *tails {
 	return &tails{
-		from: from, limits: cfg.Tails, interval: cfg.PollInterval, logger: cfg.Logger,
-		reads:   make(chan struct{}, tailReads),
-		emitted: make(chan struct{}, 1), organizations: make(map[string]*tailedOrganization),
+		from: from, results: results, limits: cfg.Tails, interval: cfg.PollInterval, logger: cfg.Logger,
+		reads:  make(chan struct{}, tailReads),
+		stored: make(chan struct{}, 1), organizations: make(map[string]*tailedOrganization),
 	}
 }
 
@@ -156,7 +157,7 @@ func (o *tailedOrganization) enter(ctx context.Context, t *tails) (leave func(),
 // wake brings the next query for news forward.
 func (t *tails) wake() {
 	select {
-	case t.emitted <- struct{}{}:
+	case t.stored <- struct{}{}:
 	default:
 	}
 }
@@ -195,20 +196,20 @@ func (p *tailPoll) run(ctx context.Context) {
 	}
 }
 
-// pause waits for the next query. Emits shorten it, unless the store fails.
+// pause waits for the next query. What this process stores shortens it, unless the store fails.
 func (p *tailPoll) pause(ctx context.Context, wait time.Duration, early bool) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	emitted := p.emitted
+	stored := p.stored
 	if !early {
-		emitted = nil
+		stored = nil
 	}
 	select {
 	case <-timer.C:
 		return
 	case <-ctx.Done():
 		return
-	case <-emitted:
+	case <-stored:
 		timer.Reset(min(wait, tailSpacing))
 	}
 	select {
@@ -225,7 +226,7 @@ func (p *tailPoll) ask(ctx context.Context) (more bool, err error) {
 	at, known := p.at, p.known
 	p.mu.Unlock()
 	if !known {
-		end, err := p.store.TailEnd(ctx)
+		end, err := p.end(ctx)
 		if err == nil {
 			p.begin(end)
 		}
@@ -238,6 +239,14 @@ func (p *tailPoll) ask(ctx context.Context) (more bool, err error) {
 		p.forget()
 	}
 	return news.More, err
+}
+
+// end returns the end of what can be read.
+func (p *tailPoll) end(ctx context.Context) (webhook.TailEnd, error) {
+	if p.results {
+		return p.store.ResultsEnd(ctx)
+	}
+	return p.store.TailEnd(ctx)
 }
 
 // begin begins with the end of what can be read. Readers that had read before may have missed

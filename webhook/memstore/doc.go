@@ -34,7 +34,7 @@
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune
 //   - hourly.go, totals.go: figures by hour; what is unfinished or dead
-//   - tail.go: reading in order what was emitted
+//   - tail.go, results.go: reading in order what was emitted, and what became of it
 //   - idempotency.go: idempotency keys
 //   - heap.go: the heap, and the list of deliveries by id
 package memstore

@@ -180,6 +180,7 @@ func (s *Store) Replay(
 	d.queuedAt = micros(due)
 	d.sinceQueued, d.lost, d.startedAt = 0, 0, 0
 	s.put(d, webhook.StatusPending, d.queuedAt)
+	s.results.add(d, webhook.StatusPending, 0, due)
 	return nil
 }
 
@@ -201,6 +202,7 @@ func (s *Store) Cancel(
 	}
 	s.put(d, webhook.StatusCancelled, micros(now))
 	d.endpoint.recorded(now).Cancelled++
+	s.results.add(d, webhook.StatusCancelled, 0, now)
 	return nil
 }
 
@@ -273,6 +275,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	}
 	s.orphans = nil
 	s.pruneStatistics(now.Add(-webhook.StatisticsKept))
+	s.results.prune(r.SucceededBefore)
 
 	n := s.pruneDeliveries(&s.finished, r.SucceededBefore, r.Limit)
 	n += s.pruneDeliveries(&s.dead, r.DeadBefore, r.Limit-n)

@@ -271,12 +271,13 @@ func (s *Store) Settle(
 			continue
 		}
 		d.endpoint.recorded(now).Count(v)
+		number := 0
 		if v.Attempt != nil {
 			attempt := *v.Attempt
 			attempt.Number = len(d.attempts) + 1
 			attempt.StartedAt = moment(micros(attempt.StartedAt))
 			attempt.Duration = attempt.Duration.Truncate(time.Microsecond)
-			d.attempts = append(d.attempts, attempt)
+			d.attempts, number = append(d.attempts, attempt), attempt.Number
 			if !v.Probe {
 				d.sinceQueued++
 			}
@@ -295,6 +296,9 @@ func (s *Store) Settle(
 			at = v.DueAt
 		}
 		s.put(d, v.Status, micros(at))
+		if v.Attempt != nil || v.Status != webhook.StatusPending {
+			s.results.add(d, v.Status, number, now)
+		}
 	}
 	return refused, nil
 }

@@ -26,6 +26,7 @@ type Store struct {
 
 	rotation rotation
 	requests requests
+	results  results
 
 	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and the
 	// endpoints of deleted subscriptions.

@@ -20,6 +20,9 @@ func (s *Store) Tail(ctx context.Context, q webhook.TailQuery) (webhook.TailPage
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if q.Results {
+		return s.tailResults(q)
+	}
 	page := webhook.TailPage{Next: max(q.After, 0)}
 	if err := s.checkPosition(q.After); err != nil {
 		return page, err
@@ -112,6 +115,9 @@ func (s *Store) TailNews(
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if after >= webhook.ResultPosition {
+		return s.resultNews(after)
+	}
 	if err := s.checkPosition(after); err != nil {
 		return webhook.TailNews{}, err
 	}
@@ -160,7 +166,9 @@ func (s *Store) SetPosition(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub, err := s.subscription(organizationID, subscriptionID)
-	if err == nil {
+	if err == nil && p.Position >= webhook.ResultPosition {
+		_, err = s.results.after(p.Position)
+	} else if err == nil {
 		err = s.checkPosition(p.Position)
 	}
 	if err != nil {

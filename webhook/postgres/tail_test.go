@@ -242,3 +242,56 @@ func TestTailWhileTransactionsCommitInAnyOrder(t *testing.T) {
 	close(done)
 	readers.Wait()
 }
+
+// TestResultsWaitForThoseBeforeThem reads results while a transaction is open that has taken an
+// earlier place among them, and while one is open that has only emitted.
+func TestResultsWaitForThoseBeforeThem(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dsn := tablesDSN(t)
+	s := open(t, dsn)
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
+	enqueue(t, s, "evt_1", "evt_2", "evt_3")
+	now := time.Now().Add(time.Second)
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 3,
+		PerEndpoint: 3})
+	require.NoError(t, err)
+	require.Len(t, tasks, 3)
+	settle := func(task webhook.Task) {
+		refused, err := s.Settle(ctx, now, []webhook.Settlement{{Lease: task.Lease,
+			Status: webhook.StatusDead}})
+		require.NoError(t, err)
+		require.Empty(t, refused)
+	}
+	read := func() (n int, held time.Time) {
+		page, err := s.Capabilities().Tail.Tail(ctx, webhook.TailQuery{Results: true})
+		require.NoError(t, err)
+		return len(page.Records), page.HeldSince
+	}
+	emitting, err := connect(t, dsn).Begin(ctx)
+	require.NoError(t, err)
+	enqueueTx(t, s, emitting, "evt_4")
+	settle(tasks[0])
+	n, held := read()
+	require.Equal(t, 1, n, "a transaction that only emits keeps back no results")
+	require.Zero(t, held)
+
+	// As a process does that stops before it commits. The time of a transaction is that of its begin.
+	began := time.Now().Add(-time.Second)
+	stopped, err := connect(t, dsn).Begin(ctx)
+	require.NoError(t, err)
+	_, err = stopped.Exec(ctx, `WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(
+			'webhooks_result_ids'::regclass::oid::int, (last_value + 1)::int) FROM webhooks_result_ids)
+		SELECT nextval('webhooks_result_ids') FROM held`)
+	require.NoError(t, err)
+	settle(tasks[1])
+	n, held = read()
+	require.Equal(t, 1, n, "what may still be stored keeps back what is after it")
+	require.WithinRange(t, held, began, time.Now().Add(time.Second))
+	require.NoError(t, stopped.Rollback(ctx))
+	settle(tasks[2])
+	n, held = read()
+	require.Equal(t, 3, n)
+	require.Zero(t, held)
+	require.NoError(t, emitting.Rollback(ctx))
+}

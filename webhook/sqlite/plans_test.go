@@ -339,7 +339,7 @@ func TestPlans(t *testing.T) {
 	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("SELECT id, endpoint_id FROM p_deliveries",
+	expect("SELECT id, endpoint_id, attempts FROM p_deliveries",
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("state = 1, due_at = ?, token = token + 1",
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")

@@ -121,6 +121,11 @@ type dialect interface {
 	// larger than any of them, and when the transaction began; 0 is unknown. It is empty if ids are
 	// given out in the order of the commits. Both run on their own, open after given.
 	tailSQL() (given, open string)
+	// addResultsSQL adds a row to the table results, which has a larger id than all before: its
+	// parameters are at and entries. resultsSQL is tailSQL for these ids: given selects the largest
+	// one that was given out, and 0 before the first.
+	addResultsSQL() string
+	resultsSQL() (given, open string)
 	// notifySQL tells other processes, once the transaction has committed, that a
 	// delivery is due. It is empty if the database cannot.
 	notifySQL() string

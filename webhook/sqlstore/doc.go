@@ -89,5 +89,6 @@
 //   - prune.go, housekeeping.go: Prune: deliveries and events, and all else
 //   - repair.go: Repair
 //   - tail.go, positions.go: reading in order what was emitted; how far readers have come
+//   - results.go: reading in order what became of deliveries
 //   - idempotency.go: idempotency keys
 package sqlstore

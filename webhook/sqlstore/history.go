@@ -195,7 +195,11 @@ func (s *Store) Replay(
 		}
 		b := blockOf(d.endpointID, int64(id))
 		_, err = s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, []any{b.endpointID, b.number}, nil)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.addResults(ctx, q, micros(due),
+			[]result{{delivery: int64(id), endpoint: d.endpointID, state: statePending}})
 	})
 }
 
@@ -214,7 +218,11 @@ func (s *Store) Cancel(
 		if _, err := q.Exec(ctx, s.history.cancel, micros(now), micros(now), int64(id)); err != nil {
 			return err
 		}
-		return s.addStatistics(ctx, q, now, tally{d.endpointID: {Cancelled: 1}})
+		if err := s.addStatistics(ctx, q, now, tally{d.endpointID: {Cancelled: 1}}); err != nil {
+			return err
+		}
+		return s.addResults(ctx, q, micros(now),
+			[]result{{delivery: int64(id), endpoint: d.endpointID, state: stateCancelled}})
 	})
 }
 

@@ -148,11 +148,13 @@ type leases struct {
 	began  bool
 }
 
-// holding has the endpoint of a delivery, so that Settle need not query it: a delivery keeps its
-// endpoint while its lease is valid.
+// holding is what Settle would otherwise have to query of a delivery, which keeps it while its lease
+// is valid.
 type holding struct {
 	endpointID int64
-	row        *leaseRow // nil if the delivery has a lease of its own
+	// number is that of the attempt which is made under the lease.
+	number int64
+	row    *leaseRow // nil if the delivery has a lease of its own
 }
 
 const (
@@ -178,7 +180,7 @@ func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64, rows []*lea
 		l.held = make(map[webhook.Lease]holding, len(tasks))
 	}
 	for i := range tasks {
-		h := holding{endpointID: endpointIDs[i]}
+		h := holding{endpointID: endpointIDs[i], number: int64(tasks[i].Attempts) + 1}
 		if rows != nil {
 			h.row = rows[i]
 			l.looked = min(l.looked, h.row.until-1)
@@ -211,7 +213,8 @@ func (l *leases) detach(leases []webhook.Lease) {
 	for _, lease := range leases {
 		if h := l.held[lease]; h.row != nil {
 			l.release(h.row)
-			l.held[lease] = holding{endpointID: h.endpointID}
+			h.row = nil
+			l.held[lease] = h
 		}
 	}
 }
@@ -270,9 +273,9 @@ func (l *leases) prefetched(settlements []webhook.Settlement) bool {
 	return true
 }
 
-// known returns the endpoint of each delivery, 0 for those in unknown.
-func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown []int64) {
-	endpointIDs = make([]int64, len(settlements))
+// known returns what is known of each delivery, with an endpoint of 0 for those in unknown.
+func (l *leases) known(settlements []webhook.Settlement) (held []holding, unknown []int64) {
+	held = make([]holding, len(settlements))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range settlements {
@@ -280,7 +283,7 @@ func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown [
 		if !ok {
 			unknown = append(unknown, int64(settlements[i].DeliveryID))
 		}
-		endpointIDs[i] = h.endpointID
+		held[i] = h
 	}
-	return endpointIDs, unknown
+	return held, unknown
 }

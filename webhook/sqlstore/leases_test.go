@@ -17,15 +17,17 @@ func lease(id int, token int64) webhook.Lease {
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	var l leases
-	l.remember([]webhook.Task{{Lease: lease(1, 1)}, {Lease: lease(2, 1)}}, []int64{10, 20}, nil)
+	l.remember([]webhook.Task{{Lease: lease(1, 1)}, {Lease: lease(2, 1), Attempts: 4}},
+		[]int64{10, 20}, nil)
 	settlements := []webhook.Settlement{{Lease: lease(2, 1)}, {Lease: lease(1, 2)},
 		{Lease: lease(1, 1)}}
-	endpointIDs, unknown := l.known(settlements)
-	assert.Equal(t, []int64{20, 0, 10}, endpointIDs, "a lease is a delivery and a token")
+	held, unknown := l.known(settlements)
+	first := holding{endpointID: 10, number: 1}
+	assert.Equal(t, []holding{{endpointID: 20, number: 5}, {}, first}, held, "a lease is a delivery and a token")
 	assert.Equal(t, []int64{1}, unknown)
 	l.forget(settlements[:1])
-	endpointIDs, unknown = l.known(settlements)
-	assert.Equal(t, []int64{0, 0, 10}, endpointIDs)
+	held, unknown = l.known(settlements)
+	assert.Equal(t, []holding{{}, {}, first}, held)
 	assert.Equal(t, []int64{2, 1}, unknown)
 }
 
@@ -63,8 +65,8 @@ func TestLeaseRows(t *testing.T) {
 	assert.Empty(t, l.takeEnded(), "what is settled twice counts once")
 	l.detach([]webhook.Lease{lease(2, 1), lease(2, 1), lease(9, 1)})
 	assert.Empty(t, l.takeEnded(), "what is extended twice counts once")
-	endpointIDs, _ := l.known(settled(2))
-	assert.Equal(t, []int64{20}, endpointIDs, "what has a lease of its own is still held")
+	held, _ := l.known(settled(2))
+	assert.Equal(t, []holding{{endpointID: 20, number: 1}}, held, "what has a lease of its own is still held")
 	l.forget(settled(2, 3))
 	assert.Equal(t, []*leaseRow{row}, l.takeEnded())
 	assert.Empty(t, l.takeEnded(), "a row is removed once")

@@ -26,6 +26,8 @@ func (portable) returning() bool                     { return false }
 func (portable) claimSQL() string                    { return "" }
 func (portable) newestSQL(string) string             { return "" }
 func (portable) tailSQL() (given, open string)       { return "", "" }
+func (portable) addResultsSQL() string               { return "" }
+func (portable) resultsSQL() (given, open string)    { return "", "" }
 func (portable) reserveSQL(bool) (take, read string) { return "", "" }
 
 // recorder keeps the statements that it runs. Each query has one row.

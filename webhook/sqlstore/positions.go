@@ -55,7 +55,11 @@ func (s *Store) SetPosition(
 	ctx context.Context, now time.Time, organizationID, subscriptionID string,
 	p webhook.NamedPosition,
 ) (stored webhook.NamedPosition, err error) {
-	if _, err := s.tailEnd(ctx, p.Position); err != nil {
+	end := s.tailEnd
+	if p.Position >= webhook.ResultPosition {
+		end = s.resultsEnd
+	}
+	if _, err := end(ctx, p.Position); err != nil {
 		return stored, err
 	}
 	key := []any{organizationID, subscriptionID, p.Name}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -272,14 +273,34 @@ func (postgresDialect) reserveSQL(callers bool) (take, read string) {
 // lock, the transaction has ended, and a query that follows sees what it stored.
 func (postgresDialect) tailSQL() (given, open string) {
 	return `SELECT last_value + CASE WHEN is_called THEN 64 ELSE 0 END FROM {p}ids`,
-		`SELECT n.last_value + 64 * ((l.objid::bigint - (n.last_value / 64) % 2147483648 + 3221225472) % 2147483648
-				- 1073741824),
+		openSQL(`{p}ids`, 64)
+}
+
+// openSQL selects the first id of each transaction that holds the lock of a span of a sequence.
+func openSQL(sequence string, span int) string {
+	return fmt.Sprintf(`SELECT n.last_value + %[2]d * ((l.objid::bigint
+				- (n.last_value / %[2]d) %% 2147483648 + 3221225472) %% 2147483648 - 1073741824),
 			coalesce((SELECT extract(epoch FROM a.xact_start) * 1000000
 				FROM pg_stat_get_activity(l.pid) a), 0)::bigint
-		FROM {p}ids n, pg_locks l
+		FROM %[1]s n, pg_locks l
 		WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
-			AND l.classid = '{p}ids'::regclass::oid
-			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+			AND l.classid = '%[1]s'::regclass::oid
+			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+		sequence, span)
+}
+
+// As in reserveSQL, the lock is one of the next id, taken before the id.
+func (postgresDialect) addResultsSQL() string {
+	return `WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(
+			'{p}result_ids'::regclass::oid::int,
+			((last_value + CASE WHEN is_called THEN 1 ELSE 0 END) % 2147483648)::int) FROM {p}result_ids)
+		INSERT INTO {p}results (id, at, entries)
+		SELECT nextval('{p}result_ids'), CAST(? AS bigint), CAST(? AS bytea) FROM held`
+}
+
+func (postgresDialect) resultsSQL() (given, open string) {
+	return `SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {p}result_ids`,
+		openSQL(`{p}result_ids`, 1)
 }
 
 func (postgresDialect) reserveSpan(n int) (parameter, span int) {

@@ -112,6 +112,9 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.removeBlocks(ctx, r.Limit); err != nil {
 		return 0, err
 	}
+	if err := s.pruneResults(ctx, p.settled); err != nil {
+		return 0, err
+	}
 	return p.removed, nil
 }
 

@@ -11,7 +11,7 @@ import (
 
 type settleStatements struct {
 	first, succeed, settle, extend, start, held *batch
-	endpoint                                    string
+	holding                                     string
 	statistics                                  statisticsStatements
 }
 
@@ -22,7 +22,7 @@ func newSettleStatements(x expander) settleStatements {
 	id, token := column{"id", integer}, column{"token", integer}
 	return settleStatements{
 		statistics: newStatisticsStatements(x),
-		endpoint:   x.sql(`SELECT id, endpoint_id FROM {p}deliveries WHERE id {in}`),
+		holding:    x.sql(`SELECT id, endpoint_id, attempts FROM {p}deliveries WHERE id {in}`),
 		// What was prefetched and succeeds has no attempts yet, and its columns due_at and kept are
 		// NULL. If they are not set either, the database need not look at any index.
 		first: x.batch(`{update} {p}deliveries AS d SET
@@ -176,11 +176,18 @@ func (s *Store) settleIn(
 	if n+m != int64(len(settlements)) {
 		return errRefused
 	}
-	counted, err := s.tallyResults(ctx, q, settlements)
+	held, err := s.holdings(ctx, q, settlements)
 	if err != nil {
 		return err
 	}
-	return s.addStatistics(ctx, q, now, counted)
+	counted := make(tally)
+	for i := range settlements {
+		counted.of(held[i].endpointID).Count(&settlements[i])
+	}
+	if err := s.addStatistics(ctx, q, now, counted); err != nil {
+		return err
+	}
+	return s.addResults(ctx, q, micros(now), resultsOf(settlements, held))
 }
 
 // Extend implements [webhook.Queue].
@@ -266,32 +273,27 @@ func (s *Store) heldOf(
 	return held, err
 }
 
-// tallyResults counts accepted results by endpoint. It queries the endpoints of leases from other
-// stores.
-func (s *Store) tallyResults(
+// holdings returns the endpoint of each delivery, and the number of its attempt. It queries them for
+// leases from other stores, after the attempt was added.
+func (s *Store) holdings(
 	ctx context.Context, q Querier, settlements []webhook.Settlement,
-) (tally, error) {
-	endpointIDs, unknown := s.leases.known(settlements)
-	found := make(map[webhook.DeliveryID]int64, len(unknown))
-	if len(unknown) > 0 {
-		err := collect(ctx, q, func(row scanner) error {
-			var id, endpointID int64
-			err := row.Scan(&id, &endpointID)
-			found[webhook.DeliveryID(id)] = endpointID
-			return err
-		}, s.settle.endpoint, s.x.dialect.ints(unknown))
-		if err != nil {
-			return nil, err
+) ([]holding, error) {
+	held, unknown := s.leases.known(settlements)
+	if len(unknown) == 0 {
+		return held, nil
+	}
+	found := make(map[webhook.DeliveryID]holding, len(unknown))
+	err := collect(ctx, q, func(row scanner) error {
+		var id int64
+		var h holding
+		err := row.Scan(&id, &h.endpointID, &h.number)
+		found[webhook.DeliveryID(id)] = h
+		return err
+	}, s.settle.holding, s.x.dialect.ints(unknown))
+	for i := range held {
+		if held[i].endpointID == 0 {
+			held[i] = found[settlements[i].DeliveryID]
 		}
 	}
-	counted := make(tally)
-	for i := range settlements {
-		v := &settlements[i]
-		id := endpointIDs[i]
-		if id == 0 {
-			id = found[v.DeliveryID]
-		}
-		counted.of(id).Count(v)
-	}
-	return counted, nil
+	return held, err
 }

@@ -124,6 +124,16 @@ func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }
 // The transaction that takes ids holds the write lock until the commit.
 func (sqliteDialect) tailSQL() (given, open string) { return `SELECT next_id FROM {p}meta`, "" }
 
+// The last row always stays, so no id is used twice.
+func (sqliteDialect) addResultsSQL() string {
+	return `INSERT INTO {p}results (id, at, entries)
+		VALUES ((SELECT coalesce(max(id), 0) + 1 FROM {p}results), ?, ?)`
+}
+
+func (sqliteDialect) resultsSQL() (given, open string) {
+	return `SELECT coalesce(max(id), 0) FROM {p}results`, ""
+}
+
 func (sqliteDialect) notifySQL() string { return "" }
 
 // The IN keeps the limit for each endpoint, but returns the deliveries in the

@@ -75,6 +75,7 @@ type Store struct {
 	repair        repairStatements
 	totals        totalsStatements
 	tail          tailStatements
+	results       resultStatements
 	positions     positionStatements
 
 	routes  routeCache
@@ -84,6 +85,7 @@ type Store struct {
 	skipped skippedIDs
 
 	pruneProgress pruneProgress
+	resultsPruned atomic.Int64 // the first id of results that Prune has not removed
 
 	// tailed is the largest id that readers could read up to. What was safe once stays so.
 	tailed atomic.Int64
@@ -137,6 +139,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		repair:        newRepairStatements(x),
 		totals:        newTotalsStatements(x),
 		tail:          newTailStatements(x),
+		results:       newResultStatements(x),
 		positions:     newPositionStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),

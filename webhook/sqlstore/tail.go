@@ -147,6 +147,9 @@ func (s *Store) TailEnd(ctx context.Context) (webhook.TailEnd, error) {
 func (s *Store) TailNews(
 	ctx context.Context, after webhook.Position,
 ) (news webhook.TailNews, err error) {
+	if after >= webhook.ResultPosition {
+		return s.resultNews(ctx, after)
+	}
 	decided, err := s.tailEnd(ctx, after)
 	if err != nil {
 		return news, err
@@ -163,18 +166,26 @@ func (s *Store) TailNews(
 	if err != nil {
 		return news, s.mapped(err)
 	}
-	for page := range slices.Chunk(ids, endpointsPage) {
+	news.Subscriptions, err = s.ownersOf(ctx, ids)
+	return news, s.mapped(err)
+}
+
+// ownersOf returns the subscriptions of the endpoints.
+func (s *Store) ownersOf(
+	ctx context.Context, endpointIDs []int64,
+) (keys []webhook.SubscriptionKey, err error) {
+	for page := range slices.Chunk(endpointIDs, endpointsPage) {
 		err := collect(ctx, s.read, func(row scanner) error {
 			var key webhook.SubscriptionKey
 			err := row.Scan(&key.OrganizationID, &key.SubscriptionID)
-			news.Subscriptions = append(news.Subscriptions, key)
+			keys = append(keys, key)
 			return err
 		}, s.tail.owners, s.x.dialect.ints(page))
 		if err != nil {
-			return news, s.mapped(err)
+			return nil, err
 		}
 	}
-	return news, nil
+	return keys, nil
 }
 
 // tailing is one call of Tail.
@@ -191,6 +202,9 @@ type tailing struct {
 // Tail implements [webhook.TailStore]. A page ends early, with More, after 1 MiB, and after it has
 // visited 16 ranges of 16384 ids in which the subscription or organization has deliveries.
 func (s *Store) Tail(ctx context.Context, q webhook.TailQuery) (webhook.TailPage, error) {
+	if q.Results {
+		return s.tailResults(ctx, q)
+	}
 	end, err := s.tailEnd(ctx, q.After)
 	if err == nil {
 		end, err = s.beforeFanOuts(ctx, end, &q.OrganizationID)

@@ -31,7 +31,7 @@
 //   - prune.go: Prune
 //   - statistics.go, hourly.go, totals.go: Statistics, and the totals of deliveries
 //   - capabilities.go: transactions, notifications, idempotency keys
-//   - tail.go: reading in order what was emitted, and named positions
+//   - tail.go, results.go: reading in order what was emitted and what became of it; named positions
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines
 //   - processes.go: several processes on the same data, and a process that starts again

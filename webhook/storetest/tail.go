@@ -42,6 +42,16 @@ func tailCases(h Harness) []testCase {
 		{"PositionsAreBounded", with(tailPositionsAreBounded)},
 		{"PositionsStay", with(func(f *fixture, s webhook.TailStore) { tailPositionsStay(f, s, h) })},
 		{"Tenants", with(tailTenants)},
+		{"Results", with(tailResults)},
+		{"ResultsByPages", with(tailResultsByPages)},
+		{"ResultsOfOthers", with(tailResultsOfOthers)},
+		{"ResultsPruned", with(func(f *fixture, s webhook.TailStore) { tailResultsPruned(f, s, h) })},
+		{"ResultsBeyond", with(tailResultsBeyond)},
+		{"ResultsNews", with(tailResultsNews)},
+		{"ResultsOpen", with(func(f *fixture, s webhook.TailStore) { tailResultsOpen(f, s, h) })},
+		{"ResultsWhileSettling", with(func(f *fixture, s webhook.TailStore) {
+			tailResultsWhileSettling(f, s, h)
+		})},
 	}
 }
 
