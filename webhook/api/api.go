@@ -242,6 +242,7 @@ func (a *API) routes() []route {
 		{method: "GET", path: "/events", handle: a.tailEvents},
 		{method: "GET", path: "/{identifier}/events", handle: a.tailSubscriptionEvents},
 		{method: "GET", path: "/deliveries/tail", handle: a.tailDeliveries},
+		{method: "GET", path: "/deliveries/results", handle: a.tailResults},
 		{method: "GET", path: "/{identifier}/positions", handle: a.listPositions},
 		{method: "PUT", path: "/{identifier}/positions/{name}", handle: a.setPosition},
 		{method: "DELETE", path: "/{identifier}/positions/{name}", handle: a.deletePosition},

@@ -567,6 +567,7 @@ func TestForeignIDs(t *testing.T) {
 			"DELETE /{identifier}":                  http.StatusNoContent,
 			"GET /events":                           http.StatusOK,
 			"GET /deliveries/tail":                  http.StatusOK,
+			"GET /deliveries/results":               http.StatusOK,
 			"GET /totals":                           http.StatusOK,
 			"DELETE /{identifier}/positions/{name}": http.StatusNoContent,
 		}

@@ -87,8 +87,8 @@
 //
 // With ?wait= a request waits for results. With Accept: text/event-stream the answer is a stream of
 // server-sent events, which goes on with what comes; a client that connects again sends the
-// Last-Event-ID, and misses nothing. GET /deliveries/tail does the same with deliveries and their
-// attempts, for those who watch. Streams end when their [http.Server] shuts down.
+// Last-Event-ID, and misses nothing. GET /deliveries/tail does the same with deliveries, and GET
+// /deliveries/results with what becomes of them: attempts, replays and cancellations. Streams end when their [http.Server] shuts down.
 //
 // # Endpoints that fail
 //
@@ -189,7 +189,7 @@
 //	rotate.go       signing secrets
 //	endpoints.go    endpoints that fail, enabling and disabling them
 //	deliveries.go   deliveries, replays and statistics
-//	tail.go         events and deliveries from a position on; named positions
+//	tail.go         events, deliveries and results from a position on; named positions
 //	stream.go       server-sent events, and requests that wait
 //	totals.go       figures across all webhooks
 //	preview.go      previews of templates and tests of webhooks

@@ -165,6 +165,8 @@ func statusCases(id, signer string) map[string][]statusCase {
 			{404, missing + "/events", "", nil}, {422, hook + "/events?wait=31", "", nil}},
 		"GET /deliveries/tail": {{200, "/deliveries/tail", "", nil},
 			{422, "/deliveries/tail?after=pos_0000ffffffffffff", "", nil}},
+		"GET /deliveries/results": {{200, "/deliveries/results", "", nil},
+			{422, "/deliveries/results?after=pos_0000000000000001", "", nil}},
 		"GET /{identifier}/positions": {{200, hook + "/positions", "", nil},
 			{404, missing + "/positions", "", nil}},
 		"PUT /{identifier}/positions/{name}": {

@@ -134,9 +134,12 @@ func (s *tailStream) ended(ctx context.Context, err error) {
 func (s *tailStream) appendRecord(b *bytes.Buffer, record *webhook.TailRecord) error {
 	var data []byte
 	var err error
-	if s.query.Deliveries {
+	switch {
+	case s.query.Results:
+		data, err = encodeExactly(newTailResult(record))
+	case s.query.Deliveries:
 		data, err = encodeExactly(newTailDelivery(record))
-	} else {
+	default:
 		data, err = encodeExactly(newTailEvent(record))
 	}
 	if err != nil {

@@ -190,6 +190,53 @@ func TestStreamOfDeliveries(t *testing.T) {
 	})
 }
 
+// TestStreamOfResults reads what becomes of deliveries by pages, as a stream, and with the client.
+func TestStreamOfResults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		f.run()
+		c := f.client(orgA)
+		sub, err := c.Create(t.Context(), sinkSubscription("w", `{}`, `{"fail": "status"}`))
+		require.NoError(t, err)
+		f.emit(orgA, 1)
+		page := f.do("GET", prefix+"/deliveries/results?webhook_id="+sub.ID, "").want(http.StatusOK)
+		require.Len(t, page["results"], 2)
+		require.Empty(t, f.do("GET", prefix+"/deliveries/results?webhook_id=wh_other", "").
+			want(http.StatusOK)["results"])
+		f.do("GET", prefix+"/deliveries/tail?after="+page["next"].(string), "").
+			want(http.StatusUnprocessableEntity)
+
+		s := f.start(orgA, "/deliveries/results?event_type=object.*", asStream()...)
+		first := s.take()
+		require.Equal(t, 2, strings.Count(first, `data: {"position":"pos_4`))
+		require.Contains(t, first, `"status":"succeeded","attempt":{"number":1`)
+		require.Contains(t, first, `"status":"dead","attempt":{"number":1`)
+		var results []*api.TailResult
+		var replayed bool
+		for r, err := range c.TailResults(t.Context(), sub.ID, client.TailQuery{}) {
+			require.NoError(t, err)
+			results = append(results, r)
+			if !replayed {
+				require.Equal(t, sub.ID, r.SubscriptionID)
+				replayed = true
+				time.Sleep(time.Second)
+				_, err := c.Replay(t.Context(), sub.ID, r.DeliveryID)
+				require.NoError(t, err)
+			}
+			if len(results) == 4 {
+				break
+			}
+		}
+		require.True(t, results[2].Replayed())
+		require.Nil(t, results[2].Attempt)
+		require.Equal(t, results[0].DeliveryID, results[3].DeliveryID)
+		require.Equal(t, 2, results[3].Attempt.Number)
+		time.Sleep(time.Second)
+		require.Equal(t, 2, strings.Count(s.take(), "data: "), "a stream goes on with what comes")
+	})
+}
+
 func TestLongPoll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -31,8 +31,33 @@ type TailDelivery struct {
 	Delivery webhook.Delivery `json:"delivery"`
 }
 
-// TailPage is a page of events or deliveries, the oldest first.
-type TailPage[T TailEvent | TailDelivery] struct {
+// TailResult is something that happened to a delivery: an attempt, a replay or a cancellation.
+type TailResult struct {
+	Position   webhook.Position   `json:"position"`
+	DeliveryID webhook.DeliveryID `json:"delivery_id"`
+	EventID    string             `json:"event_id"`
+	EventType  string             `json:"event_type"`
+	webhook.Endpoint
+	// Status is what the delivery became: pending, succeeded, dead or cancelled.
+	Status webhook.Status `json:"status"`
+	// Attempt is null if there was none: a delivery that is pending then was replayed.
+	Attempt *webhook.Attempt `json:"attempt"`
+	// At is when it happened, and for a replay when the delivery was due then.
+	At time.Time `json:"at"`
+}
+
+// Replayed reports whether the result is a replay.
+func (r *TailResult) Replayed() bool {
+	return r.Status == webhook.StatusPending && r.Attempt == nil
+}
+
+// tailed is what a page of a tail has.
+type tailed interface {
+	TailEvent | TailDelivery | TailResult
+}
+
+// TailPage is a page of events, deliveries or results, the oldest first.
+type TailPage[T tailed] struct {
 	Results []T `json:"results"`
 	// Next is the position for ?after= of the next request. It moves on although there are no
 	// results, past what the filters do not select.
@@ -63,6 +88,11 @@ func (a *API) tailEvents(r *request) (*response, error) { return a.tail(r, webho
 // tailDeliveries reads the deliveries of all webhooks, or of one.
 func (a *API) tailDeliveries(r *request) (*response, error) {
 	return a.tail(r, webhook.TailQuery{Deliveries: true, WithoutPayload: true})
+}
+
+// tailResults reads what becomes of the deliveries of all webhooks, or of one.
+func (a *API) tailResults(r *request) (*response, error) {
+	return a.tail(r, webhook.TailQuery{Results: true, WithoutPayload: true})
 }
 
 // tailSubscriptionEvents reads what was emitted to one webhook, which may be deleted.
@@ -187,9 +217,12 @@ func wantsStream(r *http.Request) bool {
 func (s *tailStream) answer() (*response, error) {
 	var body []byte
 	var err error
-	if s.query.Deliveries {
+	switch {
+	case s.query.Results:
+		body, err = pageOf(&s.page, newTailResult)
+	case s.query.Deliveries:
 		body, err = pageOf(&s.page, newTailDelivery)
-	} else {
+	default:
 		body, err = pageOf(&s.page, newTailEvent)
 	}
 	if err != nil {
@@ -199,7 +232,7 @@ func (s *tailStream) answer() (*response, error) {
 		header: map[string]string{"Vary": "Accept"}}, nil
 }
 
-func pageOf[T TailEvent | TailDelivery](
+func pageOf[T tailed](
 	page *webhook.TailPage, record func(*webhook.TailRecord) T,
 ) ([]byte, error) {
 	out := TailPage[T]{Results: make([]T, len(page.Records)), Next: page.Next, More: page.More}
@@ -221,6 +254,14 @@ func newTailEvent(r *webhook.TailRecord) TailEvent {
 
 func newTailDelivery(r *webhook.TailRecord) TailDelivery {
 	return TailDelivery{Position: r.Position, Delivery: presentable(r.Delivery)}
+}
+
+func newTailResult(r *webhook.TailRecord) TailResult {
+	d := &r.Delivery
+	return TailResult{
+		Position: r.Position, DeliveryID: d.ID, EventID: d.EventID, EventType: d.EventType,
+		Endpoint: d.Endpoint, Status: r.Result.Status, Attempt: r.Result.Attempt, At: r.Result.At,
+	}
 }
 
 // encodeExactly returns JSON in one line that has envelopes as they are: json.Marshal would escape

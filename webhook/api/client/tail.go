@@ -24,9 +24,9 @@ type TailQuery struct {
 	// After is the Position of the last record that was read.
 	After webhook.Position
 	// Name is that of a named position of the webhook: the tail begins after it, or as without it if
-	// it is not stored. Not for TailDeliveries, and not for all webhooks.
+	// it is not stored. Only for Tail and Events, and not for all webhooks.
 	Name string
-	// Since selects what was emitted at that time or later.
+	// Since selects what was emitted, or for TailResults has happened, at that time or later.
 	Since time.Time
 	// EventType selects the types that the pattern matches.
 	EventType event.Pattern
@@ -72,6 +72,18 @@ func (c *Client) TailDeliveries(
 		values.Set("webhook_id", subscriptionID)
 	}
 	return tail[api.TailDelivery](ctx, c, "/deliveries/tail", values)
+}
+
+// TailResults is Tail for what becomes of the deliveries of a webhook, or of all: each attempt, replay
+// and cancellation. The positions of results are others than those of what was emitted.
+func (c *Client) TailResults(
+	ctx context.Context, subscriptionID string, q TailQuery,
+) iter.Seq2[*api.TailResult, error] {
+	values := q.values()
+	if subscriptionID != "" {
+		values.Set("webhook_id", subscriptionID)
+	}
+	return tail[api.TailResult](ctx, c, "/deliveries/results", values)
 }
 
 // Events returns one page of what was emitted to a webhook, or to all if the id is empty. If there

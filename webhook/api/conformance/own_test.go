@@ -40,6 +40,7 @@ func TestOwnDocument(t *testing.T) {
 	want(200, "GET", one+"/events?limit=1&event_type=object.*", "")
 	want(200, "GET", "/events", "")
 	want(200, "GET", "/deliveries/tail", "")
+	want(200, "GET", "/deliveries/results", "")
 	want(200, "PUT", one+"/positions/cache", `{"position": "pos_0000000000000001"}`)
 	want(200, "GET", one+"/positions", "")
 	want(204, "DELETE", one+"/positions/cache", "")

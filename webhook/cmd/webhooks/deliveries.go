@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 	"strconv"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -44,13 +45,17 @@ var deliveriesTailCommand = command{
 	name: "deliveries tail", args: "[WEBHOOK]", short: "Show deliveries as they are emitted",
 	long: `
 Shows each delivery once, as it is when it is read, and goes on until ctrl-C. It
-begins with what is emitted from now on; --since begins earlier.`,
-	example: `webhooks deliveries tail --since 10m wh_0123456789`,
+begins with what is emitted from now on; --since begins earlier. With --results,
+shows what becomes of deliveries: each attempt, replay and cancellation.`,
+	example: `
+webhooks deliveries tail --since 10m wh_0123456789
+webhooks deliveries tail --results`,
 	setup: func(s *flagSet) action {
 		var o tailOptions
 		o.declare(s)
+		results := s.Bool("results", false, "show attempts, replays and cancellations instead")
 		return func(ctx context.Context, a *app, args []string) error {
-			return a.tailDeliveries(ctx, o, first(args))
+			return a.tailDeliveries(ctx, o, first(args), *results)
 		}
 	},
 }
@@ -154,7 +159,9 @@ func lastAnswer(d *webhook.Delivery) string {
 	return last.Class
 }
 
-func (a *app) tailDeliveries(ctx context.Context, o tailOptions, webhookID string) error {
+func (a *app) tailDeliveries(
+	ctx context.Context, o tailOptions, webhookID string, results bool,
+) error {
 	c, dates, err := o.tailClient(a)
 	if err != nil {
 		return err
@@ -166,15 +173,42 @@ func (a *app) tailDeliveries(ctx context.Context, o tailOptions, webhookID strin
 	if err != nil {
 		return err
 	}
-	for t, err := range c.TailDeliveries(ctx, webhookID, q) {
-		if err != nil {
-			return err
+	if results {
+		return printAll(ctx, c.TailResults(ctx, webhookID, q), a.printResult)
+	}
+	return printAll(ctx, c.TailDeliveries(ctx, webhookID, q), a.printTailed)
+}
+
+// printAll prints what comes, until ctx ends.
+func printAll[T any](ctx context.Context, all iter.Seq2[*T, error], print func(*T) error) error {
+	for t, err := range all {
+		if err == nil {
+			err = print(t)
 		}
-		if err := a.printTailed(t); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+func (a *app) printResult(r *api.TailResult) error {
+	if a.json {
+		if err := a.object(r); err != nil {
+			return err
+		}
+		return a.flush()
+	}
+	what := string(r.Status)
+	switch t := r.Attempt; {
+	case r.Replayed():
+		what = "replayed"
+	case t != nil:
+		what = "attempt " + strconv.Itoa(t.Number) + " " + what + answerOf(t.StatusCode, t.Error)
+	}
+	a.printf("%s  %s  %s %s  %s  %s  %s\n", stamp(r.At), r.DeliveryID, visible(r.SubscriptionID),
+		visible(r.Channel), visible(r.EventID), visible(r.EventType), visible(what))
+	return a.flush()
 }
 
 func (a *app) printTailed(t *api.TailDelivery) error {

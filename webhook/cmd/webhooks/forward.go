@@ -23,6 +23,7 @@ import (
 type forwarder struct {
 	channel        channel.Channel
 	subscriptionID string
+	channelKey     string
 }
 
 // forwardOptions say which channel is opened, and with which secrets.
@@ -75,7 +76,11 @@ func (a *app) newForwarder(
 			return nil, err
 		}
 	}
-	return openForwarder(webhookID, configs)
+	f, err := openForwarder(webhookID, configs)
+	if err == nil {
+		f.channelKey = sub.ChannelKeys()[index]
+	}
+	return f, err
 }
 
 func openForwarder(webhookID string, configs map[string]any) (*forwarder, error) {
@@ -95,7 +100,7 @@ func openForwarder(webhookID string, configs map[string]any) (*forwarder, error)
 	if err != nil {
 		return nil, usagef("the webhook's channel: %v", err)
 	}
-	return &forwarder{opened, webhookID}, nil
+	return &forwarder{channel: opened, subscriptionID: webhookID}, nil
 }
 
 // httpChannel returns the index of the channel with the key, or of the first that posts to a URL.
@@ -170,7 +175,8 @@ func masked(v any, path string) (paths []string) {
 
 // forwarded is an event that was forwarded, and a line of the answer of "listen" as JSON.
 type forwarded struct {
-	Position   webhook.Position `json:"position"`
+	Position   webhook.Position `json:"position,omitzero"` // zero for a replay
+	Replayed   bool             `json:"replayed,omitempty"`
 	EventID    string           `json:"event_id"`
 	EventType  string           `json:"event_type"`
 	Succeeded  bool             `json:"succeeded"`
@@ -180,12 +186,11 @@ type forwarded struct {
 }
 
 // forward makes one request.
-func (f *forwarder) forward(
-	ctx context.Context, position webhook.Position, eventID, eventType string, payload []byte,
-) forwarded {
-	out := forwarded{Position: position, EventID: eventID, EventType: eventType}
-	m := &channel.Message{EventID: eventID, EventType: eventType, SubscriptionID: f.subscriptionID,
-		Attempt: 1, Payload: payload}
+func (f *forwarder) forward(ctx context.Context, e *api.TailEvent) forwarded {
+	out := forwarded{Position: e.Position, Replayed: e.Position == 0, EventID: e.EventID,
+		EventType: e.EventType}
+	m := &channel.Message{EventID: e.EventID, EventType: e.EventType, SubscriptionID: f.subscriptionID,
+		Attempt: 1, Payload: e.Event}
 	result, err := f.channel.Send(ctx, m)
 	out.Succeeded = err == nil
 	out.StatusCode, out.Response = result.StatusCode, result.Response

@@ -56,6 +56,14 @@ func (s *service) emitOne() (id string) {
 	return e.ID
 }
 
+// replayOne replays the newest delivery.
+func (s *service) replayOne() {
+	s.t.Helper()
+	all, err := s.d.Deliveries(s.t.Context(), webhook.DeliveryQuery{OrganizationID: "org"})
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.d.Replay(s.t.Context(), "org", all[0].ID))
+}
+
 // listens runs "listen" until n events have arrived.
 func (s *service) listens(n int, arrivals chan arrival, args ...string) (got []arrival, out call) {
 	s.t.Helper()
@@ -94,6 +102,40 @@ func TestDeliveriesTail(t *testing.T) {
 	}
 	cancel()
 	assert.Equal(t, exitInterrupted, <-ended)
+}
+
+func TestDeliveriesTailOfResults(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.deliver(1, http.StatusBadRequest)
+	s.replayOne()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"deliveries", "tail", "--results", "--since", "1h", webhookID},
+			strings.NewReader(""), w, io.Discard, func(name string) string { return s.env[name] })
+	}()
+	lines := bufio.NewScanner(r)
+	for _, what := range []string{"attempt 1 dead.* with 400.*", "replayed"} {
+		require.True(t, lines.Scan())
+		assert.Regexp(t, ` dlv_\d+  `+webhookID+` webhook  evt_\S+  object\.created  `+what+`$`, lines.Text())
+	}
+	cancel()
+	assert.Equal(t, exitInterrupted, <-ended)
+}
+
+// A replay comes to the one who listens, with the same bytes.
+func TestListenForwardsReplays(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.deliver(1, http.StatusBadRequest)
+	s.replayOne()
+	local, arrivals := newEndpoint(t)
+	got, out := s.listens(2, arrivals, "--json", "--since", "1h", webhookID, local)
+	require.Len(t, got, 2)
+	assert.Equal(t, got[0].body, got[1].body)
+	assert.Contains(t, out.stdout, `"replayed":true`)
 }
 
 // What is forwarded is what is delivered: the bytes, the headers and a right signature.

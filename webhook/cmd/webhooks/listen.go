@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"net/url"
+	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
 )
 
@@ -18,8 +23,10 @@ go on. The webhook may be paused.
 
 It begins with what is emitted from now on; --since begins earlier, and --after
 goes on where an earlier call ended. An event is posted once, whatever the
-answer. Secrets come from the API, if the key may reveal them, unless they are
-given: the receiver needs the same ones.`,
+answer, and once more each time that its delivery is replayed.
+
+Secrets come from the API, if the key may reveal them, unless they are given:
+the receiver needs the same ones.`,
 	example: `
 webhooks listen wh_0123456789 http://127.0.0.1:8081/webhooks
 webhooks listen --since 1h --event-type 'object.*' wh_0123456789 \
@@ -61,21 +68,21 @@ func (a *app) listen(ctx context.Context, o listenOptions, webhookID, target str
 	return a.forwardAll(ctx, c, f, q, o)
 }
 
-// forwardAll forwards what the tail has, until ctx ends.
+// forwardAll forwards what the tail has, and what is replayed, until ctx ends.
 func (a *app) forwardAll(
 	ctx context.Context, c *client.Client, f *forwarder, q client.TailQuery, o listenOptions,
 ) error {
 	a.notef("Forwarding what is emitted to %s to %s. Ctrl-C ends it.\n", visible(f.subscriptionID),
 		visible(o.target))
 	n, failed := 0, 0
-	for e, err := range c.Tail(ctx, f.subscriptionID, q) {
+	for e, err := range f.events(ctx, c, q) {
 		if err != nil {
 			return err
 		}
 		began := time.Now()
 		// Ctrl-C lets a request end, so that --after says exactly what has arrived.
-		r := f.forward(context.WithoutCancel(ctx), e.Position, e.EventID, e.EventType, e.Event)
-		q.After = e.Position
+		r := f.forward(context.WithoutCancel(ctx), e)
+		q.After = max(q.After, e.Position)
 		if n++; !r.Succeeded {
 			failed++
 		}
@@ -87,10 +94,83 @@ func (a *app) forwardAll(
 		}
 	}
 	a.notef("%s forwarded, %d failed.\n", counted(n, "event", "events"), failed)
-	if n > 0 {
+	if q.After > 0 {
 		a.notef("To go on from here: --after %s\n", q.After)
 	}
 	return ctx.Err()
+}
+
+// events returns what is emitted and, without a position, what is replayed. One goroutine reads each
+// of the two, and hands over an event when the one before has been forwarded.
+func (f *forwarder) events(
+	ctx context.Context, c *client.Client, q client.TailQuery,
+) iter.Seq2[*api.TailEvent, error] {
+	return func(yield func(*api.TailEvent, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		type item struct {
+			event *api.TailEvent
+			err   error
+		}
+		items := make(chan item)
+		var readers sync.WaitGroup
+		read := func(from iter.Seq2[*api.TailEvent, error]) {
+			readers.Go(func() {
+				for e, err := range from {
+					select {
+					case items <- item{e, err}:
+					case <-ctx.Done():
+						return
+					}
+				}
+			})
+		}
+		read(c.Tail(ctx, f.subscriptionID, q))
+		read(f.replays(ctx, c, client.TailQuery{Since: q.Since, EventType: q.EventType}))
+		go func() {
+			readers.Wait()
+			close(items)
+		}()
+		for i := range items {
+			if !yield(i.event, i.err) {
+				return
+			}
+		}
+	}
+}
+
+// replays returns the events of deliveries of the channel that are replayed. A service whose store
+// does not tell of them has none.
+func (f *forwarder) replays(
+	ctx context.Context, c *client.Client, q client.TailQuery,
+) iter.Seq2[*api.TailEvent, error] {
+	return func(yield func(*api.TailEvent, error) bool) {
+		if q.Since.IsZero() {
+			q.Since = time.Now()
+		}
+		for r, err := range c.TailResults(ctx, f.subscriptionID, q) {
+			switch {
+			case errors.Is(err, webhook.ErrNotFound):
+				return
+			case err != nil:
+				yield(nil, err)
+				return
+			case !r.Replayed() || r.Channel != f.channelKey:
+				continue
+			}
+			var payload []byte
+			e, err := c.Event(ctx, f.subscriptionID, r.DeliveryID)
+			if err == nil {
+				payload, err = e.MarshalJSON()
+			}
+			switch {
+			case errors.Is(err, webhook.ErrNotFound): // removed in the meantime
+			case !yield(&api.TailEvent{SubscriptionID: r.SubscriptionID, EventID: r.EventID,
+				EventType: r.EventType, Event: payload}, err):
+				return
+			}
+		}
+	}
 }
 
 func (a *app) printForwarded(r forwarded, took time.Duration) error {

@@ -20,7 +20,7 @@ type tailOptions struct {
 func (o *tailOptions) declare(s *flagSet) {
 	o.connection.declare(s)
 	s.StringVar(&o.eventType, "event-type", "", "`type` of event, or a pattern such as object.*")
-	s.Var(&o.since, "since", "`time` from which on events were emitted, such as 1h (default now)")
+	s.Var(&o.since, "since", "`time` from which on to read, such as 1h (default now)")
 	s.StringVar(&o.after, "after", "", "`position` after which to begin")
 }
 
