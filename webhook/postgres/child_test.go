@@ -27,6 +27,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
@@ -34,10 +35,11 @@ import (
 const childEnv = "WEBHOOKS_POSTGRES_CHILD"
 
 type childConfig struct {
-	Mode  string // "dispatch" or "outbox"
+	Mode  string // "dispatch", "outbox" or "read"
 	DSN   string
 	Lease time.Duration
-	SQL   bool // whether the outbox writes with database/sql instead of pgx
+	SQL   bool   // whether the outbox writes with database/sql instead of pgx
+	Read  string // the subscription whose tails are read
 }
 
 func TestMain(m *testing.M) {
@@ -51,9 +53,13 @@ func TestMain(m *testing.M) {
 	}()
 	var cfg childConfig
 	err := json.Unmarshal([]byte(text), &cfg)
-	if err == nil && cfg.Mode == "outbox" {
+	switch {
+	case err != nil:
+	case cfg.Mode == "outbox":
 		err = writeOutbox(cfg)
-	} else if err == nil {
+	case cfg.Mode == "read":
+		err = readTails(cfg, true, say)
+	default:
 		err = serve(cfg)
 	}
 	if err != nil {
@@ -118,6 +124,16 @@ func serve(cfg childConfig) error {
 		return err
 	}
 	return store.Close()
+}
+
+// readTails reads the tails of a subscription.
+func readTails(cfg childConfig, live bool, say func(what, id string)) error {
+	ctx := context.Background()
+	d, store, err := childDispatcher(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(sqltest.ReadTails(ctx, d, cfg.Read, live, say), store.Close())
 }
 
 func newChildEvent() *event.Event {

@@ -18,6 +18,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 )
 
 // service is a number of processes on one database, and what they said about the events that they
@@ -231,6 +232,48 @@ func TestEightProcesses(t *testing.T) {
 		assert.Positive(t, s.kills)
 		assert.Positive(t, s.pauses)
 	}
+}
+
+// TestKilledReadersMissNothing kills, pauses and replaces processes that emit and deliver, and at the
+// same time kills the one that reads both tails of a subscription from named positions on.
+func TestKilledReadersMissNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	s := newService(t, time.Second, true)
+	var subscriptionID string
+	for id := range s.hooks {
+		subscriptionID = id
+	}
+	until := time.Now().Add(*outageDuration)
+	var slots sync.WaitGroup
+	for range 3 {
+		slots.Go(func() { s.disturb(until) })
+	}
+	var readings sqltest.Readings
+	cfg := childConfig{Mode: "read", DSN: s.dsn, Lease: s.lease, Read: subscriptionID}
+	kills := 0
+	for ; time.Now().Before(until); kills++ {
+		c := startChild(t, cfg, func(what, id string) { readings.Heard(what, id) })
+		c.await(t, "event")
+		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
+		c.kill(t)
+	}
+	slots.Wait()
+	s.drain()
+	s.account()
+	require.NoError(t, readTails(cfg, false, func(what, id string) { readings.Heard(what, id) }))
+	d, store, err := childDispatcher(t.Context(), cfg)
+	require.NoError(t, err)
+	all, err := d.Deliveries(t.Context(),
+		webhook.DeliveryQuery{SubscriptionID: subscriptionID, Limit: 1_000_000})
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	t.Logf("%d readers were killed", kills)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	readings.Require(t, s.accepted, all)
 }
 
 // TestRollingRestart replaces processes one after the other while they emit and deliver.

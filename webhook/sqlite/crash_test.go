@@ -28,13 +28,14 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
 // The crash test runs this test binary again as a child process that emits and
 // delivers, and kills it with SIGKILL at random moments.
 const (
-	crashModeEnv = "WEBHOOKS_CRASH_MODE" // "emit", "drain", "poison" or "limited"
+	crashModeEnv = "WEBHOOKS_CRASH_MODE" // "emit", "read", "drain", "poison" or "limited"
 	crashPathEnv = "WEBHOOKS_CRASH_DB"
 	crashURLEnv  = "WEBHOOKS_CRASH_URL"
 	crashKills   = 60
@@ -94,8 +95,13 @@ func crashChild(mode, path, url string) error {
 			return err
 		}
 	}
-	if mode == "drain" {
+	switch mode {
+	case "drain":
 		return drain(ctx, d, store)
+	case "read":
+		return sqltest.ReadTails(ctx, d, hooks[0].ID, true, func(what, id string) {
+			_, _ = os.Stdout.WriteString(what + " " + id + "\n")
+		})
 	}
 	for range 4 {
 		go func() {
@@ -219,4 +225,81 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		crashKills, len(accepted), len(sink.arrived), duplicates)
 	assert.Zero(t, lost, "events that Emit accepted must arrive")
 	assert.Greater(t, len(accepted), crashKills)
+}
+
+// TestKilledReadersMissNothing kills processes that emit and deliver, and at the same time those that
+// read both tails of a subscription from named positions on.
+func TestKilledReadersMissNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	server := httptest.NewServer(&endpoint{arrived: make(map[string]int)})
+	t.Cleanup(server.Close)
+	path := filepath.Join(t.TempDir(), "crash.db")
+	var mu sync.Mutex
+	accepted := make(map[string]bool)
+	var readings sqltest.Readings
+	// live runs a process, and kills it some milliseconds after its first line.
+	live := func(mode string, heard func(line string)) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), crashModeEnv+"="+mode, crashPathEnv+"="+path,
+			crashURLEnv+"="+server.URL)
+		cmd.Stderr = os.Stderr
+		stdout, err := cmd.StdoutPipe()
+		if !assert.NoError(t, err) || !assert.NoError(t, cmd.Start()) {
+			return
+		}
+		lines := bufio.NewScanner(stdout)
+		for n := 0; lines.Scan(); n++ {
+			if heard(lines.Text()); n == 0 {
+				killer := time.AfterFunc(time.Duration(rand.IntN(300))*time.Millisecond,
+					func() { _ = cmd.Process.Kill() })
+				defer killer.Stop()
+			}
+		}
+		var exit *exec.ExitError
+		if assert.ErrorAs(t, cmd.Wait(), &exit) {
+			assert.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), mode)
+		}
+	}
+	emit := func() {
+		live("emit", func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			accepted[line] = true
+		})
+	}
+	emit() // makes the subscription
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for range 6 {
+			live("read", func(line string) {
+				what, id, _ := strings.Cut(line, " ")
+				readings.Heard(what, id)
+			})
+		}
+	}()
+	for done := false; !done; {
+		select {
+		case <-stopped:
+			done = true
+		default:
+			emit()
+		}
+	}
+	ctx := t.Context()
+	store, err := sqlite.Open(ctx, path, sqlite.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	d, err := dispatch.New(store, dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	hooks, err := d.Subscriptions(ctx, webhook.SubscriptionQuery{})
+	require.NoError(t, err)
+	require.NoError(t, sqltest.ReadTails(ctx, d, hooks[0].ID, false,
+		func(what, id string) { readings.Heard(what, id) }))
+	all, err := d.Deliveries(ctx, webhook.DeliveryQuery{Limit: 1_000_000})
+	require.NoError(t, err)
+	readings.Require(t, accepted, all)
 }
