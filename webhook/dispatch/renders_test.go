@@ -17,6 +17,8 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/internal/isolation"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 // TestRendersAtOnceAreBounded sends through 20 channels whose renders take a second each, by
@@ -95,11 +97,11 @@ func TestWaitingToRenderIsNoTimeOfTheEndpoint(t *testing.T) {
 				}
 				return channel.Result{StatusCode: 200}, nil
 			})))
-		w := newWorld(t, dispatch.Config{Renders: gate, Channels: registry,
+		w := isolation.New(t, memstore.New(), dispatch.Config{Renders: gate, Channels: registry,
 			AttemptTimeout: 5 * time.Second,
 			Retry: dispatch.ExponentialRetry{MaxInterval: 5 * time.Second,
 				Jitter: dispatch.NoJitter}})
-		w.subscribe(t, "a", 1, &site{Kind: "any"})
+		w.Subscribe(t, "a", 1, &isolation.Site{Kind: "any"})
 		go func() {
 			assert.NoError(t, template.Pass(gate.Context(t.Context()), func(context.Context) error {
 				time.Sleep(2 * time.Minute)
@@ -108,7 +110,7 @@ func TestWaitingToRenderIsNoTimeOfTheEndpoint(t *testing.T) {
 		}()
 		synctest.Wait()
 		for range 8 {
-			w.emit(t, "a", "any")
+			w.EmitKind(t, "a", "any")
 		}
 		time.Sleep(2*time.Minute - time.Second)
 		assert.Greater(t, calls.Load(), int64(24),

@@ -14,37 +14,39 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/internal/isolation"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 // limited is a site whose host takes only two requests at a time.
-type limited struct{ *site }
+type limited struct{ *isolation.Site }
 
 func (l limited) Capabilities() channel.Capabilities {
-	c := l.site.Capabilities()
+	c := l.Site.Capabilities()
 	c.MaxInFlight = 2
 	return c
 }
 
-func (w *world) registerLimited(t *testing.T, registry *channel.Registry) {
+func registerLimited(t *testing.T, w *isolation.World, registry *channel.Registry) {
 	t.Helper()
 	require.NoError(t, registry.Register("limited",
 		channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-			s := &site{world: w}
-			return limited{s}, json.Unmarshal(config, s)
+			s, err := w.Open(config)
+			return limited{s}, err
 		})))
 }
 
 func TestMaxAttemptTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, dispatch.Config{MaxAttemptTimeout: 5 * time.Second,
+		w := isolation.New(t, memstore.New(), dispatch.Config{MaxAttemptTimeout: 5 * time.Second,
 			Retry: dispatch.ExponentialRetry{MaxAttempts: 1}})
-		w.registerLimited(t, w.Channels())
-		s := &site{Kind: "silent", HostName: "a.example", Timed: 60}
+		registerLimited(t, w, w.Channels())
+		s := &isolation.Site{Kind: "silent", HostName: "a.example", Timed: 60}
 		require.NoError(t, w.CreateSubscription(t.Context(),
 			&webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
 				Channels: []webhook.ChannelConfig{via("webhook", s), via("limited", s)}}))
-		w.emit(t, "a", "silent")
+		w.EmitKind(t, "a", "silent")
 		elapse(2 * time.Minute)
 		took := make(map[string]time.Duration)
 		deliveries, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "a"})
@@ -63,22 +65,22 @@ func TestMaxAttemptTimeout(t *testing.T) {
 func TestALimitedHost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, dispatch.Config{})
-		w.registerLimited(t, w.Channels())
+		w := isolation.New(t, memstore.New(), dispatch.Config{})
+		registerLimited(t, w, w.Channels())
 		for range 5 {
 			require.NoError(t, w.CreateSubscription(t.Context(),
 				&webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
 					Channels: []webhook.ChannelConfig{via("limited",
-						&site{Kind: "under", HostName: "mail.example", Timed: 60})}}))
+						&isolation.Site{Kind: "under", HostName: "mail.example", Timed: 60})}}))
 		}
 		for range 4 {
-			w.emit(t, "a", "under")
+			w.EmitKind(t, "a", "under")
 		}
 		began := time.Now()
 		most := int64(0)
 		for range 40 { // 20 attempts of 290 ms, two at a time
 			elapse(100 * time.Millisecond)
-			most = max(most, w.hanging.Load())
+			most = max(most, w.Hanging.Load())
 		}
 		assert.EqualValues(t, 2, most, "as many as the channel says")
 		deliveries, err := w.Deliveries(t.Context(),
@@ -105,23 +107,23 @@ func later(a, b time.Time) time.Time {
 func TestANewEndpointIsAskedByFewAtFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, dispatch.Config{})
-		w.subscribe(t, "a", 1, &site{Kind: "silent", HostName: "a.example", Timed: 10})
+		w := isolation.New(t, memstore.New(), dispatch.Config{})
+		w.Subscribe(t, "a", 1, &isolation.Site{Kind: "silent", HostName: "a.example", Timed: 10})
 		for range 100 {
-			w.emit(t, "a", "silent")
+			w.EmitKind(t, "a", "silent")
 		}
 		elapse(9 * time.Second)
-		assert.EqualValues(t, 2, w.hanging.Load())
+		assert.EqualValues(t, 2, w.Hanging.Load())
 		elapse(10 * time.Minute)
 		stats, err := w.Statistics(t.Context(),
-			webhook.StatisticsQuery{OrganizationID: "a", SubscriptionID: w.only(t, "a")})
+			webhook.StatisticsQuery{OrganizationID: "a", SubscriptionID: only(t, w, "a")})
 		require.NoError(t, err)
 		assert.Less(t, stats.Failed, int64(20),
 			"two full timeouts are enough to leave it alone for longer and longer")
 	})
 }
 
-func (w *world) only(t *testing.T, organization string) string {
+func only(t *testing.T, w *isolation.World, organization string) string {
 	t.Helper()
 	all, err := w.Subscriptions(context.Background(),
 		webhook.SubscriptionQuery{OrganizationID: organization})
