@@ -73,7 +73,7 @@ type Capabilities struct {
 	// AttemptBurst how many at once after a pause, because the service that the channel sends to
 	// allows no more. The caller lets deliveries wait accordingly. A subscription may have a limit of
 	// its own instead. Zero AttemptsPerSecond means no limit; zero AttemptBurst means the attempts of
-	// one second, and at least one.
+	// one second, and at least one. Above 10,000, each counts as 10,000.
 	AttemptsPerSecond float64
 	AttemptBurst      int
 

@@ -11,12 +11,19 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 )
 
+// maxRate bounds the limit of a channel as that of a subscription is bounded: stores count on it.
+const maxRate = 10_000
+
 // rateOf returns the rate limit of an endpoint: that of its subscription or, if it has none, the
 // channel's own.
 func rateOf(own *webhook.RateLimit, can channel.Capabilities) fairqueue.Rate {
-	limit := webhook.RateLimit{PerSecond: can.AttemptsPerSecond, Burst: can.AttemptBurst}
-	if own != nil {
+	var limit webhook.RateLimit
+	switch {
+	case own != nil:
 		limit = *own
+	case can.AttemptsPerSecond > 0: // it may be NaN
+		limit.PerSecond = min(can.AttemptsPerSecond, maxRate)
+		limit.Burst = min(can.AttemptBurst, maxRate)
 	}
 	return fairqueue.Rate(limit.WithDefaults())
 }
