@@ -112,29 +112,33 @@ type TailReader struct {
 	closed bool
 }
 
+// maxEmptyReads is how many pages without records a call of Next reads that does not wait.
+const maxEmptyReads = 8
+
 // Position returns where the reader is: the After for another reader that goes on from here. It
 // moves on when others' records pass, too.
 func (r *TailReader) Position() webhook.Position { return r.query.After }
 
 // Next returns the next records. If there are none, it waits for up to that time, or without end if
-// it is Forever, and may then return a page without records. An error after the end of ctx is that
-// of ctx. After an error, Next can be called again.
+// it is Forever, and may then return a page without records. So may a page whose More is set: there
+// is much that the filter does not select, and the next call goes on from the page's Next. An error
+// after the end of ctx is that of ctx. After an error, Next can be called again.
 func (r *TailReader) Next(ctx context.Context, wait time.Duration) (webhook.TailPage, error) {
 	var timeout <-chan time.Time
-	if wait != Forever {
+	if wait > 0 && wait != Forever {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		timeout = timer.C
 	}
-	for {
+	for reads := 1; ; reads++ {
 		page, err := r.read(ctx)
 		if err != nil || len(page.Records) > 0 {
 			return page, err
 		}
-		if r.caughtUp {
-			if wait <= 0 {
-				return page, nil
-			}
+		switch {
+		case wait <= 0 && (r.caughtUp || reads == maxEmptyReads):
+			return page, nil
+		case r.caughtUp:
 			r.tails.startPolling(r.store)
 			select {
 			case <-r.news:
@@ -144,6 +148,12 @@ func (r *TailReader) Next(ctx context.Context, wait time.Duration) (webhook.Tail
 				return page, nil
 			case <-ctx.Done():
 				return page, ctx.Err()
+			}
+		default:
+			select {
+			case <-timeout:
+				return page, nil
+			default:
 			}
 		}
 		if err := ctx.Err(); err != nil {

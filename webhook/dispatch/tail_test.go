@@ -26,6 +26,7 @@ type tailStore struct {
 	tails, news atomic.Int64
 	failing     atomic.Bool
 	held        atomic.Int64 // since when, in microseconds
+	emptyTakes  time.Duration // of a page without records, of which there is no end; 0 is none such
 	endTakes    time.Duration
 	setTakes    time.Duration // of SetPosition
 }
@@ -43,6 +44,10 @@ func (s *tailStore) Capabilities() webhook.Capabilities {
 
 func (s *tailStore) Tail(ctx context.Context, q webhook.TailQuery) (webhook.TailPage, error) {
 	s.tails.Add(1)
+	if s.emptyTakes > 0 {
+		time.Sleep(s.emptyTakes)
+		return webhook.TailPage{Next: q.After + 1, More: true}, nil
+	}
 	return s.TailStore.Tail(ctx, q)
 }
 
@@ -364,6 +369,28 @@ func TestTailBeginsSlowly(t *testing.T) {
 		id := f.emit(f.process(dispatch.Config{Logger: slog.New(slog.DiscardHandler)}), "org_a")
 		time.Sleep(2 * time.Second)
 		require.Equal(t, []string{id}, taken(ids))
+	})
+}
+
+// TestTailThatSelectsNothing has a filter select nothing of all that is stored.
+func TestTailThatSelectsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newTailFixture(t, dispatch.Config{})
+		f.store.emptyTakes = 100 * time.Millisecond
+		r, err := f.d.OpenTail(webhook.TailQuery{OrganizationID: "org_a"})
+		require.NoError(t, err)
+		defer r.Close()
+		start := time.Now()
+		page, err := r.Next(t.Context(), 0)
+		require.NoError(t, err)
+		require.Equal(t, webhook.TailPage{Next: 8, More: true}, page, "the caller goes on from there")
+		require.Equal(t, 800*time.Millisecond, time.Since(start))
+		page, err = r.Next(t.Context(), 2*time.Second)
+		require.NoError(t, err)
+		require.True(t, page.More)
+		require.GreaterOrEqual(t, time.Since(start), 2800*time.Millisecond, "it waits for that time")
+		require.Less(t, time.Since(start), 3*time.Second)
 	})
 }
 

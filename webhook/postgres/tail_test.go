@@ -295,3 +295,20 @@ func TestResultsWaitForThoseBeforeThem(t *testing.T) {
 	require.Zero(t, held)
 	require.NoError(t, emitting.Rollback(ctx))
 }
+
+// TestTailAfterARestore reads on with a store that knew more of the database than was restored.
+func TestTailAfterARestore(t *testing.T) {
+	t.Parallel()
+	s := open(t, tablesDSN(t))
+	require.NoError(t, s.CreateSubscription(t.Context(), sqltest.NewSubscription(), webhook.Quota{}))
+	enqueue(t, s, "evt_1")
+	_, early, _ := tailed(t, s, 0)
+	enqueue(t, s, "evt_2", "evt_3")
+	_, late, _ := tailed(t, s, early)
+	require.Greater(t, late, early)
+	execAt(t, s.dsn, "TRUNCATE webhooks_events, webhooks_deliveries",
+		fmt.Sprintf("SELECT setval('webhooks_ids', %d)", early))
+	got, next, _ := tailed(t, s, 0)
+	require.Empty(t, got)
+	require.Less(t, next, late, "what is emitted from now on has ids after it")
+}

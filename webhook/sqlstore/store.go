@@ -87,7 +87,8 @@ type Store struct {
 	pruneProgress pruneProgress
 	resultsPruned atomic.Int64 // the first id of results that Prune has not removed
 
-	// tailed is the largest id that readers could read up to. What was safe once stays so.
+	// tailed is the largest id that readers could read up to. What was safe once stays so, until an
+	// older state of the database is restored.
 	tailed atomic.Int64
 
 	leases leases

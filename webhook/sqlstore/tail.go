@@ -91,7 +91,7 @@ func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEn
 			return end, s.mapped(err)
 		}
 	}
-	for known := s.tailed.Load(); known < end.last; known = s.tailed.Load() {
+	for known := s.tailed.Load(); known < end.last || known >= given; known = s.tailed.Load() {
 		if s.tailed.CompareAndSwap(known, end.last) {
 			return end, nil
 		}
@@ -136,11 +136,13 @@ func (s *Store) beforeFanOuts(
 
 // TailEnd implements [webhook.TailStore].
 func (s *Store) TailEnd(ctx context.Context) (webhook.TailEnd, error) {
-	end, err := s.tailEnd(ctx, 0)
+	decided, err := s.tailEnd(ctx, 0)
+	end := decided
 	if err == nil {
-		end, err = s.beforeFanOuts(ctx, end, nil)
+		end, err = s.beforeFanOuts(ctx, decided, nil)
 	}
-	return webhook.TailEnd{Position: webhook.Position(end.last), TailHeld: end.held}, err
+	// What is left to FanOut keeps back its own organization, whose readers learn of it from Tail.
+	return webhook.TailEnd{Position: webhook.Position(end.last), TailHeld: decided.held}, err
 }
 
 // TailNews implements [webhook.TailStore]. It reads the range of the ids, whatever they belong to.
@@ -161,7 +163,7 @@ func (s *Store) TailNews(
 	// Those who are not kept back hear of what is after the end, again and again.
 	last := min(decided.last, int64(after)+maxNewsIDs)
 	news.Next, news.More = max(after, webhook.Position(min(last, end.last))), last < end.last
-	news.TailHeld = end.held
+	news.TailHeld = decided.held // as in TailEnd
 	ids, err := collectIDs(ctx, s.read, s.tail.news, int64(after), last)
 	if err != nil {
 		return news, s.mapped(err)
