@@ -53,6 +53,19 @@ func FuzzParseDeliveryID(f *testing.F) {
 	})
 }
 
+func FuzzParsePosition(f *testing.F) {
+	for _, s := range []string{"pos_0000000000000001", "pos_7fffffffffffffff", "pos_8000000000000000",
+		"pos_000000000000000A", "pos_+000000000000001", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if p, err := webhook.ParsePosition(s); err == nil {
+			require.Equal(t, s, p.String())
+			require.GreaterOrEqual(t, p, webhook.Position(0))
+		}
+	})
+}
+
 func TestSubscriptionJSON(t *testing.T) {
 	t.Parallel()
 	const contract = `{"webhook_id":"wh_1234567890abcdef","webhook_name":"Production Monitoring","event_types":["object.*"],` +

@@ -46,10 +46,14 @@ type Error struct {
 	Problems []api.ValidationProblem
 }
 
+// maxRetryAfter is the largest Error.RetryAfter in seconds, a year. A time.Duration cannot hold every
+// number.
+const maxRetryAfter = 365 * 24 * 60 * 60
+
 func newError(status int, header http.Header, body []byte) error {
 	e := &Error{StatusCode: status, Message: http.StatusText(status)}
 	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.RetryAfter = time.Duration(seconds) * time.Second
+		e.RetryAfter = time.Duration(min(seconds, maxRetryAfter)) * time.Second
 	}
 	var invalid api.ValidationResponse
 	if json.Unmarshal(body, &invalid) == nil && len(invalid.Detail) > 0 {

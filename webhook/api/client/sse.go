@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // maxEvent is how many bytes an event of a stream may have. An envelope has 1 MiB at most.
@@ -43,8 +45,8 @@ func (s *streamReader) parse(from io.Reader, handle func(data []byte) error) err
 				}
 			}
 			s.lastID, data, hasData = id, data[:0], false
-		case string(name) == "id":
-			id = string(value)
+		case string(name) == "id" && httpguts.ValidHeaderFieldValue(string(value)):
+			id = string(value) // a header of the next request
 		case string(name) == "data":
 			if hasData {
 				data = append(data, '\n')
