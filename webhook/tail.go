@@ -184,8 +184,9 @@ type TailPage struct {
 type TailHeld struct {
 	// HeldSince is when the transaction began that keeps back the records after a page: it has taken
 	// ids and is still open. Or it is when the event was emitted that keeps them back, because it has
-	// deliveries that are left to [Queue.FanOut]: of a page, an event of the organization's own, unless
-	// there are very many; TailEnd and TailNews, which are for all organizations, do not tell that. Zero if nothing is kept back. A caller that calls EmitTx and does not commit
+	// deliveries that are left to [Queue.FanOut]: of a page, an event of the organization's own,
+	// unless there are very many. TailEnd and TailNews, which are for all organizations, do not tell
+	// of such events. Zero if nothing is kept back. A caller that calls EmitTx and does not commit
 	// keeps back the records of all readers until it ends; nothing is lost.
 	HeldSince time.Time
 }

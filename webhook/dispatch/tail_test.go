@@ -25,7 +25,7 @@ type tailStore struct {
 	webhook.TailStore
 	tails, news atomic.Int64
 	failing     atomic.Bool
-	held        atomic.Int64 // since when, in microseconds
+	held        atomic.Int64  // since when, in microseconds
 	emptyTakes  time.Duration // of a page without records, of which there is no end; 0 is none such
 	endTakes    time.Duration
 	setTakes    time.Duration // of SetPosition

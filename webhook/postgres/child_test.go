@@ -35,11 +35,12 @@ import (
 const childEnv = "WEBHOOKS_POSTGRES_CHILD"
 
 type childConfig struct {
-	Mode  string // "dispatch", "outbox" or "read"
-	DSN   string
-	Lease time.Duration
-	SQL   bool   // whether the outbox writes with database/sql instead of pgx
-	Read  string // the subscription whose tails are read
+	Mode   string // "dispatch", "outbox", "read" or "everything"
+	DSN    string
+	Lease  time.Duration
+	SQL    bool   // whether the outbox writes with database/sql instead of pgx
+	Read   string // the subscription whose tails are read
+	Steady bool   // whether the process says what it uses
 }
 
 func TestMain(m *testing.M) {
@@ -53,14 +54,12 @@ func TestMain(m *testing.M) {
 	}()
 	var cfg childConfig
 	err := json.Unmarshal([]byte(text), &cfg)
-	switch {
-	case err != nil:
-	case cfg.Mode == "outbox":
-		err = writeOutbox(cfg)
-	case cfg.Mode == "read":
-		err = readTails(cfg, true, say)
-	default:
-		err = serve(cfg)
+	if err == nil {
+		run := map[string]func(childConfig) error{
+			"dispatch": serve, "outbox": writeOutbox, "everything": doEverything,
+			"read": func(cfg childConfig) error { return readTails(cfg, true, say) },
+		}[cfg.Mode]
+		err = run(cfg)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "child:", err)
@@ -157,8 +156,13 @@ func childDispatcher(
 	if err != nil {
 		return nil, nil, err
 	}
+	var retention dispatch.Retention
+	if cfg.Mode == "everything" {
+		retention = everythingRetention
+	}
 	d, err := dispatch.New(store, dispatch.Config{
-		Channels: channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
+		Retention: retention,
+		Channels:  channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
 		Retry: dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond,
 			MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),

@@ -34,10 +34,18 @@ func queryAt[T any](t testing.TB, dsn, query string, args ...any) T {
 	return value
 }
 
+// patience is how long eventually waits.
+const patience = 2 * time.Minute
+
 // eventually waits until the condition is true, and fails with the message after two minutes.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+	eventuallyWithin(t, patience, what, is)
+}
+
+func eventuallyWithin(t testing.TB, limit time.Duration, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			require.Fail(t, what)
 		}

@@ -41,6 +41,22 @@ type service struct {
 // deliveries.
 func newService(t testing.TB, lease time.Duration, moody bool) *service {
 	t.Helper()
+	return newServiceWith(t, lease, moody, []string{
+		`CREATE TABLE overwritten (id bigint, was integer, became integer, was_token bigint,
+			became_token bigint)`,
+		`CREATE FUNCTION note_overwritten() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF OLD.state >= 2 OR NEW.token < OLD.token THEN
+				INSERT INTO overwritten VALUES (OLD.id, OLD.state, NEW.state, OLD.token, NEW.token);
+			END IF;
+			RETURN NEW;
+		END $$`,
+		`CREATE TRIGGER overwritten BEFORE UPDATE ON webhooks_deliveries FOR EACH ROW
+			EXECUTE FUNCTION note_overwritten()`})
+}
+
+// newServiceWith makes the tables, two subscriptions, and triggers.
+func newServiceWith(t testing.TB, lease time.Duration, moody bool, triggers []string) *service {
+	t.Helper()
 	s := &service{
 		t: t, dsn: schemaDSN(t), endpoint: newEndpoint(t, moody), lease: lease,
 		hooks: make(map[string]string), tried: make(map[string]bool), accepted: make(map[string]bool),
@@ -57,17 +73,7 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 		s.hooks[sub.ID] = path
 	}
 	require.NoError(t, store.Close())
-	execAt(t, s.dsn,
-		`CREATE TABLE overwritten (id bigint, was integer, became integer, was_token bigint,
-			became_token bigint)`,
-		`CREATE FUNCTION note_overwritten() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			IF OLD.state >= 2 OR NEW.token < OLD.token THEN
-				INSERT INTO overwritten VALUES (OLD.id, OLD.state, NEW.state, OLD.token, NEW.token);
-			END IF;
-			RETURN NEW;
-		END $$`,
-		`CREATE TRIGGER overwritten BEFORE UPDATE ON webhooks_deliveries FOR EACH ROW
-			EXECUTE FUNCTION note_overwritten()`)
+	execAt(t, s.dsn, triggers...)
 	return s
 }
 
@@ -75,29 +81,32 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 func (s *service) start() *child {
 	s.t.Helper()
 	c := startChild(s.t, childConfig{Mode: "dispatch", DSN: s.dsn, Lease: s.lease},
-		func(what, id string) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if what == "accepted" {
-				s.accepted[id] = true
-			} else {
-				s.tried[id] = true
-			}
-		})
+		s.heard)
 	c.await(s.t, "accepted")
 	return c
 }
 
+// heard notes what a process says.
+func (s *service) heard(what, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if what == "accepted" {
+		s.accepted[id] = true
+	} else {
+		s.tried[id] = true
+	}
+}
+
 // disturb kills, pauses or replaces one process again and again until the time.
-func (s *service) disturb(until time.Time) {
-	c := s.start()
+func (s *service) disturb(until time.Time, start func() *child) {
+	c := start()
 	for time.Now().Before(until) {
 		time.Sleep(time.Duration(200+rand.IntN(1000)) * time.Millisecond)
 		switch n := rand.IntN(10); {
 		case n < 5:
 			c.kill(s.t)
 			s.ended(c, &s.kills)
-			c = s.start()
+			c = start()
 		case n < 9:
 			c.signal(s.t, syscall.SIGSTOP)
 			time.Sleep(s.lease + time.Duration(200+rand.IntN(1000))*time.Millisecond)
@@ -106,7 +115,7 @@ func (s *service) disturb(until time.Time) {
 		default:
 			c.terminate(s.t)
 			s.ended(c, &s.terminations)
-			c = s.start()
+			c = start()
 		}
 	}
 	c.terminate(s.t)
@@ -129,13 +138,18 @@ func (s *service) ended(c *child, counter *int) {
 // refused the doomed ones, and no others were left, its breaker would pause it for minutes.
 func (s *service) drain() {
 	s.t.Helper()
+	s.drainWithin(patience)
+}
+
+func (s *service) drainWithin(limit time.Duration) {
+	s.t.Helper()
 	s.endpoint.moody.Store(false)
 	d, store, err := childDispatcher(s.t.Context(), childConfig{DSN: s.dsn, Lease: s.lease})
 	require.NoError(s.t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
-	eventually(s.t, "all deliveries must be settled", func() bool {
+	eventuallyWithin(s.t, limit, "all deliveries must be settled", func() bool {
 		return queryAt[int](s.t, s.dsn, "SELECT count(*) FROM webhooks_deliveries WHERE state < 2") == 0
 	})
 	stop()
@@ -221,7 +235,7 @@ func TestEightProcesses(t *testing.T) {
 	until := time.Now().Add(*outageDuration)
 	var slots sync.WaitGroup
 	for range 8 {
-		slots.Go(func() { s.disturb(until) })
+		slots.Go(func() { s.disturb(until, s.start) })
 	}
 	slots.Wait()
 	s.drain()
@@ -249,7 +263,7 @@ func TestKilledReadersMissNothing(t *testing.T) {
 	until := time.Now().Add(*outageDuration)
 	var slots sync.WaitGroup
 	for range 3 {
-		slots.Go(func() { s.disturb(until) })
+		slots.Go(func() { s.disturb(until, s.start) })
 	}
 	var readings sqltest.Readings
 	cfg := childConfig{Mode: "read", DSN: s.dsn, Lease: s.lease, Read: subscriptionID}
