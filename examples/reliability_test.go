@@ -17,7 +17,7 @@ func TestReliability(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../webhook/RELIABILITY.md")
 	require.NoError(t, err)
-	named := regexp.MustCompile("`([a-z0-9/]+) (Test[A-Za-z0-9]+)((?:/[A-Za-z]+)*)`")
+	named := regexp.MustCompile("`([a-z0-9/]+) ((?:Test|Fuzz)[A-Za-z0-9]+)((?:/[A-Za-z]+)*)`")
 	sources := make(map[string]string)
 	source := func(folder, pattern string) string {
 		if sources[folder] == "" {
