@@ -21,6 +21,7 @@
 //	statistics.go, hourly.go, durations.go, totals.go
 //	                        Statistics of a subscription, and Totals of a store
 //	tail.go                 reading in order what was emitted, and results; how far readers have come
+//	replaystore.go          replays of many deliveries
 //	idempotencystore.go     what a store remembers of requests
 //	errors.go               the errors
 //

@@ -64,6 +64,8 @@ type Capabilities struct {
 	Idempotency IdempotencyStore
 	// Tail reads in order what was emitted, from any position.
 	Tail TailStore
+	// Replays keeps replays of many deliveries, which go on in the background.
+	Replays ReplayStore
 }
 
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is

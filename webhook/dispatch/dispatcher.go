@@ -37,8 +37,10 @@ type Dispatcher struct {
 	reach    reach
 	clock    clock
 	claims   claimRecord
-	running  atomic.Pointer[run] // nil if Run is not running
-	retry    RetryPolicy         // Config.Retry, guarded
+	// replayStarted tells the loop of replays that there is a new one.
+	replayStarted chan struct{}
+	running       atomic.Pointer[run] // nil if Run is not running
+	retry         RetryPolicy         // Config.Retry, guarded
 	// maxRetryWait is how far ahead the next attempt can lie: as the retry policy
 	// says, or as the endpoint may ask for.
 	maxRetryWait time.Duration
@@ -94,6 +96,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 	d.lines.init()
 	d.tails = newTails(store, &d.cfg, false)
 	d.results = newTails(store, &d.cfg, true)
+	d.replayStarted = make(chan struct{}, 1)
 	d.clock = clock{store: store, logger: cfg.Logger}
 	return d, nil
 }

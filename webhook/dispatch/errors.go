@@ -15,6 +15,9 @@ var ErrNoTx = errors.New("webhook: the store cannot take part in a transaction")
 // ErrNoTail means that the store cannot be read as a tail: see [webhook.Capabilities].
 var ErrNoTail = errors.New("webhook: the store cannot be read as a tail")
 
+// ErrNoReplays means that the store does not keep replays: see [webhook.Capabilities].
+var ErrNoReplays = errors.New("webhook: the store does not keep replays")
+
 // UnfinishedError says that [Dispatcher.Run] or [Dispatcher.Drain] could not store the results of
 // some attempts. Those deliveries stay claimed until their lease ends. Then this process or another
 // attempts them again, although the endpoint may have accepted them.

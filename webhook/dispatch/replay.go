@@ -74,16 +74,27 @@ type ReplayProgress struct {
 // when it is settled.
 //
 // ReplayAll works in small steps, and can be continued after an error or the end of ctx: call it
-// again with q.Before set to the Before of the progress.
+// again with q.Before set to the Before of the progress. [Dispatcher.StartReplay] has the
+// Dispatchers do that.
 func (d *Dispatcher) ReplayAll(
 	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions,
 ) (ReplayProgress, error) {
+	if !(options.PerSecond >= minReplayRate) {
+		return ReplayProgress{Before: q.Before},
+			errors.New("webhook: ReplayAll: the rate must be at least one an hour")
+	}
+	return d.replayFrom(ctx, q, options, time.Time{})
+}
+
+// minReplayRate is the lowest rate of replays of many deliveries, each second.
+const minReplayRate = 1.0 / 3600
+
+// replayFrom is ReplayAll with the time at which the first delivery becomes due; zero is now.
+func (d *Dispatcher) replayFrom(
+	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions, start time.Time,
+) (ReplayProgress, error) {
 	const page = 100
 	progress := ReplayProgress{Before: q.Before}
-	if !(options.PerSecond >= 1.0/3600) {
-		return progress, errors.New("webhook: ReplayAll: the rate must be at least one an hour")
-	}
-	var start time.Time
 	limit := q.Limit
 	q.WithoutAttempts = true
 	if q.AttemptsBelow <= 0 || q.AttemptsBelow > MaxReplayed {

@@ -121,6 +121,9 @@ func (r *run) run(ctx context.Context) error {
 	loops.Go(func() { r.permitLoop(ctx) })
 	if !r.forDrain {
 		loops.Go(func() { d.logStart(ctx) })
+		if replays := d.store.Capabilities().Replays; replays != nil {
+			loops.Go(func() { r.replayLoop(ctx, replays) })
+		}
 	}
 	if listener := d.store.Capabilities().Notifications; listener != nil {
 		loops.Go(func() { r.listenLoop(ctx, listener) })

@@ -35,6 +35,7 @@
 //   - history.go: queries, Replay, Cancel, statistics, Prune
 //   - hourly.go, totals.go: figures by hour; what is unfinished or dead
 //   - tail.go, results.go: reading in order what was emitted, and what became of it
+//   - replays.go: replays of many deliveries
 //   - idempotency.go: idempotency keys
 //   - heap.go: the heap, and the list of deliveries by id
 package memstore

@@ -27,6 +27,7 @@ type Store struct {
 	rotation rotation
 	requests requests
 	results  results
+	replays  replays
 
 	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and the
 	// endpoints of deleted subscriptions.
@@ -55,7 +56,7 @@ func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s}
 }
 
 // organization is what belongs to one tenant.

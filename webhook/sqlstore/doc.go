@@ -90,5 +90,6 @@
 //   - repair.go: Repair
 //   - tail.go, positions.go: reading in order what was emitted; how far readers have come
 //   - results.go: reading in order what became of deliveries
+//   - replays.go: replays of many deliveries
 //   - idempotency.go: idempotency keys
 package sqlstore

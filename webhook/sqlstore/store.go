@@ -77,6 +77,7 @@ type Store struct {
 	tail          tailStatements
 	results       resultStatements
 	positions     positionStatements
+	replays       replayStatements
 
 	routes  routeCache
 	parking parking
@@ -142,6 +143,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		tail:          newTailStatements(x),
 		results:       newResultStatements(x),
 		positions:     newPositionStatements(x),
+		replays:       newReplayStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),
 		clock:         x.sql(x.dialect.clockSQL()),
@@ -174,7 +176,7 @@ func (s *Store) Close() error { return s.mapped(s.writer.close()) }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s}
 }
 
 // Ping implements [webhook.Store]. It reads the version of the tables.

@@ -32,6 +32,7 @@
 //   - statistics.go, hourly.go, totals.go: Statistics, and the totals of deliveries
 //   - capabilities.go: transactions, notifications, idempotency keys
 //   - tail.go, results.go: reading in order what was emitted and what became of it; named positions
+//   - replays.go: replays of many deliveries
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines
 //   - processes.go: several processes on the same data, and a process that starts again

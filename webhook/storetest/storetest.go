@@ -83,6 +83,7 @@ func Run(t *testing.T, h Harness) {
 		{"Totals", totalsCases()},
 		{"Requests", requestCases(h)},
 		{"Tail", tailCases(h)},
+		{"BulkReplays", bulkReplayCases(h)},
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},
 		{"Wrapped", wrapped(slices.Concat(

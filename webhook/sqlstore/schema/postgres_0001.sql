@@ -175,6 +175,18 @@ CREATE TABLE {p}requests (
 );
 CREATE INDEX {p}requests_began ON {p}requests (began_at);
 
+-- Replays of many deliveries.
+CREATE TABLE {p}replays (
+    organization_id text   NOT NULL,
+    id              text   NOT NULL,
+    created_at      bigint NOT NULL,
+    until           bigint, -- when a process may go on with it; NULL once it has ended
+    revision        bigint NOT NULL,
+    details         text   NOT NULL, -- JSON
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX {p}replays_until ON {p}replays (until) WHERE until IS NOT NULL;
+
 -- The views are for people: TABLES.md describes them. Their names and columns stay.
 CREATE VIEW {p}deliveries_view AS
     SELECT d.id, 'dlv_' || d.id AS delivery_id, e.organization_id, e.event_id, e.type AS event_type,

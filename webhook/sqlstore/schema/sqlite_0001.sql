@@ -174,6 +174,18 @@ CREATE TABLE {p}requests (
 ) WITHOUT ROWID;
 CREATE INDEX {p}requests_began ON {p}requests (began_at);
 
+-- Replays of many deliveries.
+CREATE TABLE {p}replays (
+    organization_id TEXT    NOT NULL,
+    id              TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    until           INTEGER, -- when a process may go on with it; NULL once it has ended
+    revision        INTEGER NOT NULL,
+    details         TEXT    NOT NULL, -- JSON
+    PRIMARY KEY (organization_id, id)
+) WITHOUT ROWID;
+CREATE INDEX {p}replays_until ON {p}replays (until) WHERE until IS NOT NULL;
+
 -- The views are for people: TABLES.md describes them. Their names and columns stay.
 CREATE VIEW {p}deliveries_view AS
     SELECT d.id, 'dlv_' || d.id AS delivery_id, e.organization_id, e.event_id, e.type AS event_type,

@@ -1,0 +1,238 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
+)
+
+// The bounds of a step of a replay. A process makes one step for each claim of the replay, so that
+// those of all organizations take turns.
+const (
+	// replayStep is how many deliveries a step replays at most.
+	replayStep = 200
+	// replayAhead is how far ahead of the present they become due at most. So a replay that is stopped
+	// comes to its end soon.
+	replayAhead = 30 * time.Second
+	// replayLease is how long a step is left to its process, and replayStepTime how long it takes at
+	// most. The rest is for storing how far it came.
+	replayLease    = time.Minute
+	replayStepTime = 30 * time.Second
+	// replayRetry is when a step is tried again that failed.
+	replayRetry = 5 * time.Second
+	// replayChanges is how often a change is tried that collides with those of others.
+	replayChanges = 20
+)
+
+// StartReplay begins to replay the settled deliveries that fit the query, as
+// [Dispatcher.ReplayAll] does, and returns at once: the Run of this process or of another one goes
+// on with it, also after a restart, until all are replayed or [Dispatcher.StopReplay] ends it.
+// Deliveries become due at the rate of the options, and are replayed half a minute before that at
+// most. Those that are settled after the call are left alone. by says who began it; it may be empty.
+//
+// StartReplay returns an [*event.ValidationError] if q.Status is not a settled one or empty, or the
+// rate is below one an hour; a [*webhook.LimitError] if the organization has [webhook.MaxReplays]
+// under way; and [ErrNoReplays] if the store does not keep them.
+func (d *Dispatcher) StartReplay(
+	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions, by string,
+) (*webhook.Replay, error) {
+	store := d.store.Capabilities().Replays
+	if store == nil {
+		return nil, ErrNoReplays
+	}
+	var p event.Problems
+	if q.Status != "" && !q.Status.Settled() {
+		p.Add("Status", "must be succeeded, dead or cancelled, or empty")
+	}
+	if !(options.PerSecond >= minReplayRate) || math.IsInf(options.PerSecond, 0) {
+		p.Add("PerSecond", "must be at least one an hour")
+	}
+	if !storable(q.OrganizationID, q.EventID, q.EventType, q.SubscriptionID, by) {
+		p.Add("Query", "must be valid UTF-8 without NUL")
+	}
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	d.clock.refresh(ctx)
+	now := d.now()
+	q.AttemptsBelow, q.WithoutAttempts = 0, false
+	r := &webhook.Replay{ID: webhook.NewReplayID(), OrganizationID: q.OrganizationID, Query: q,
+		PerSecond: options.PerSecond, SettledBefore: options.SettledBefore, CreatedAt: now,
+		CreatedBy: by, Until: now}
+	if r.SettledBefore.IsZero() || r.SettledBefore.After(now) {
+		r.SettledBefore = now
+	}
+	if err := store.CreateReplay(ctx, r); err != nil {
+		return nil, err
+	}
+	select {
+	case d.replayStarted <- struct{}{}:
+	default: // the loop has not seen the last one yet
+	}
+	return r, nil
+}
+
+// FindReplay returns a replay that [Dispatcher.StartReplay] began, with how far it is. It returns
+// ErrNotFound if the organization has no such replay.
+func (d *Dispatcher) FindReplay(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Replay, error) {
+	store := d.store.Capabilities().Replays
+	if store == nil {
+		return nil, ErrNoReplays
+	}
+	if !storable(organizationID, id) {
+		return nil, webhook.ErrNotFound
+	}
+	return store.FindReplay(ctx, organizationID, id)
+}
+
+// Replays returns the replays of the organization, the newest first: those that are under way, and
+// the last ones that have ended. They are 61 at most.
+func (d *Dispatcher) Replays(
+	ctx context.Context, organizationID string,
+) ([]*webhook.Replay, error) {
+	store := d.store.Capabilities().Replays
+	if store == nil {
+		return nil, ErrNoReplays
+	}
+	if !storable(organizationID) {
+		return nil, nil
+	}
+	return store.Replays(ctx, organizationID)
+}
+
+// StopReplay ends a replay. What it has replayed goes out: deliveries of half a minute at most. by
+// says who stopped it, and may be empty. A replay that has ended stays as it is.
+func (d *Dispatcher) StopReplay(
+	ctx context.Context, organizationID, id, by string,
+) (*webhook.Replay, error) {
+	if by == "" {
+		by = "a person"
+	}
+	for n := 1; ; n++ {
+		r, err := d.FindReplay(ctx, organizationID, id)
+		if err != nil || r.Ended() {
+			return r, err
+		}
+		d.clock.refresh(ctx)
+		r.EndedAt, r.StoppedBy = d.now(), by
+		err = d.store.Capabilities().Replays.UpdateReplay(ctx, r)
+		switch {
+		case err == nil:
+			return r, nil
+		case !errors.Is(err, webhook.ErrConflict) || n == replayChanges:
+			return nil, err
+		}
+	}
+}
+
+// replayLoop goes on with replays, whichever process began them.
+func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
+	d := r.d
+	failures := outage.NewLog(d.cfg.Logger, "replay deliveries")
+	for {
+		d.clock.refresh(ctx)
+		now := d.now()
+		claimed, err := store.ClaimReplay(ctx, now, now.Add(replayLease))
+		if err == nil && claimed != nil {
+			err = d.replayStep(ctx, store, claimed)
+		}
+		wait := d.cfg.PollInterval
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			wait = failures.Failed(ctx, err)
+		default:
+			failures.Over(ctx)
+			if claimed != nil {
+				continue
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-d.replayStarted:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// replayStep replays the next deliveries, and stores how far the replay is.
+func (d *Dispatcher) replayStep(
+	ctx context.Context, store webhook.ReplayStore, r *webhook.Replay,
+) error {
+	interval := time.Duration(float64(time.Second) / r.PerSecond)
+	now := d.now()
+	due := now
+	if next := r.LastDue.Add(interval); !r.LastDue.IsZero() && next.After(now) {
+		due = next
+	}
+	q := r.Query
+	ahead := now.Add(replayAhead).Sub(due).Seconds() * r.PerSecond
+	q.Limit = 1 + int(min(max(ahead, 0), replayStep-1))
+	if r.Query.Limit > 0 {
+		q.Limit = min(q.Limit, r.Query.Limit-int(r.Replayed))
+	}
+	bounded, cancel := context.WithTimeout(ctx, replayStepTime)
+	defer cancel()
+	progress, err := d.replayFrom(bounded, q, ReplayOptions{PerSecond: r.PerSecond,
+		SettledBefore: r.SettledBefore}, due)
+	cutOff := err != nil && bounded.Err() != nil
+	from := r.Query.Before
+	r.Query.Before = progress.Before
+	if n := progress.Replayed; n > 0 {
+		r.Replayed += int64(n)
+		r.LastDue = due.Add(time.Duration(float64(n-1) / r.PerSecond * float64(time.Second)))
+	}
+	d.clock.refresh(ctx)
+	switch now := d.now(); {
+	case cutOff:
+		r.Until, err = now, nil
+	case err != nil:
+		r.Until = now.Add(replayRetry)
+	case progress.Replayed < q.Limit, r.Query.Limit > 0 && r.Replayed >= int64(r.Query.Limit):
+		r.EndedAt = now
+	default:
+		r.Until = now
+		if next := r.LastDue.Add(interval - replayAhead); next.After(now) {
+			r.Until = next
+		}
+	}
+	// Also if the run ends: what was replayed is then counted.
+	storing, cancelStoring := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancelStoring()
+	return errors.Join(err, saveReplay(storing, store, r, from))
+}
+
+// saveReplay stores what a step has done to a replay that had come to from before. If a person has
+// stopped it meanwhile, it stays stopped.
+func saveReplay(
+	ctx context.Context, store webhook.ReplayStore, r *webhook.Replay, from webhook.DeliveryID,
+) error {
+	for n := 1; ; n++ {
+		err := store.UpdateReplay(ctx, r)
+		if !errors.Is(err, webhook.ErrConflict) || n == replayChanges {
+			return err
+		}
+		stored, err := store.FindReplay(ctx, r.OrganizationID, r.ID)
+		switch {
+		case errors.Is(err, webhook.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case !stored.Ended() || stored.Query.Before != from:
+			return nil // the lease has ended, and another process goes on with it
+		}
+		r.EndedAt, r.StoppedBy, r.Revision = stored.EndedAt, stored.StoppedBy, stored.Revision
+	}
+}

@@ -1,0 +1,264 @@
+package dispatch_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// replayBench has n dead deliveries, and an endpoint that accepts them now.
+func replayBench(t *testing.T, store webhook.Store, n int) (*dispatch.Dispatcher, *arrivals) {
+	t.Helper()
+	seen := &arrivals{by: map[string]int{}}
+	d := seen.process(t, store)
+	require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{Name: "a",
+		EventTypes: []event.Pattern{"*"},
+		Channels:   []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{}`)}}}))
+	for range n {
+		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+		e.Namespace = "acme"
+		_, err := d.Emit(t.Context(), e)
+		require.NoError(t, err)
+	}
+	require.NoError(t, d.Drain(t.Context()))
+	time.Sleep(time.Second) // a replay leaves alone what is settled when it begins
+	seen.watched.Store(true)
+	seen.accepts.Store(true)
+	return d, seen
+}
+
+// arrivals count the attempts by event id, once they are watched.
+type arrivals struct {
+	watched, accepts atomic.Bool
+	mu               sync.Mutex
+	by               map[string]int
+}
+
+// process returns a Dispatcher on the store, as another process has one.
+func (a *arrivals) process(t *testing.T, store webhook.Store) *dispatch.Dispatcher {
+	t.Helper()
+	channels := channel.NewRegistry()
+	require.NoError(t, channels.Register("webhook",
+		channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			if a.watched.Load() {
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				a.by[m.EventID]++
+			}
+			if !a.accepts.Load() {
+				return channel.Result{}, &channel.Error{Action: channel.Permanent,
+					Class: channel.ClassRejected}
+			}
+			return channel.Result{}, nil
+		})))
+	d, err := dispatch.New(store, dispatch.Config{Channels: channels})
+	require.NoError(t, err)
+	return d
+}
+
+// count returns how many events arrived, and fails if one did twice.
+func (a *arrivals) count(t *testing.T) int {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, n := range a.by {
+		assert.Equal(t, 1, n, id)
+	}
+	return len(a.by)
+}
+
+// start runs d until the returned function is called.
+func start(t *testing.T, d *dispatch.Dispatcher) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	return func() {
+		cancel()
+		require.NoError(t, <-ended)
+	}
+}
+
+var deadOnes = webhook.DeliveryQuery{Status: webhook.StatusDead}
+
+// A replay goes on when the process that began it ends, and replays each delivery once.
+func TestReplayGoesOnInAnotherProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		first, seen := replayBench(t, store, 500)
+		r, err := first.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 5}, "ada")
+		require.NoError(t, err)
+		stop := start(t, first)
+		time.Sleep(30500 * time.Millisecond)
+		stop()
+		assert.InDelta(t, 152, seen.count(t), 10, "five a second")
+		r, err = first.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.InDelta(t, 302, r.Replayed, 10, "half a minute ahead")
+		assert.False(t, r.Ended())
+
+		second := seen.process(t, store)
+		defer start(t, second)()
+		time.Sleep(2 * time.Minute)
+		assert.Equal(t, 500, seen.count(t))
+		r, err = second.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.EqualValues(t, 500, r.Replayed)
+		assert.True(t, r.Ended())
+		assert.Equal(t, "ada", r.CreatedBy)
+		assert.Empty(t, r.StoppedBy)
+	})
+}
+
+// dyingStore stores no progress of replays, as though the process died each time before it could.
+type dyingStore struct {
+	*memstore.Store
+	dead atomic.Bool
+}
+
+func (s *dyingStore) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Replays = s
+	return c
+}
+
+func (s *dyingStore) UpdateReplay(ctx context.Context, r *webhook.Replay) error {
+	if s.dead.Load() {
+		return fmt.Errorf("%w: dead", webhook.ErrUnavailable)
+	}
+	return s.Store.UpdateReplay(ctx, r)
+}
+
+// What a process has replayed before it died, without storing that, is not replayed again, although
+// it died again.
+func TestReplayStepOfADeadProcessIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &dyingStore{Store: memstore.New()}
+		first, seen := replayBench(t, store, 300)
+		seen.accepts.Store(false)
+		r, err := first.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 1000}, "")
+		require.NoError(t, err)
+		store.dead.Store(true)
+		stop := start(t, first)
+		time.Sleep(3 * time.Second)
+		stop()
+		assert.Equal(t, 200, seen.count(t), "one step")
+		store.dead.Store(false)
+		defer start(t, seen.process(t, store))()
+		time.Sleep(50 * time.Second)
+		assert.Equal(t, 200, seen.count(t), "the lease of the dead process has not ended")
+		time.Sleep(20 * time.Second)
+		assert.Equal(t, 300, seen.count(t))
+		r, err = first.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.True(t, r.Ended())
+		assert.EqualValues(t, 100, r.Replayed, "the count leaves out the step that was not stored")
+	})
+}
+
+func TestStopReplay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, seen := replayBench(t, memstore.New(), 500)
+		defer start(t, d)()
+		r, err := d.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 2}, "ada")
+		require.NoError(t, err)
+		time.Sleep(10500 * time.Millisecond)
+		r, err = d.StopReplay(t.Context(), "", r.ID, "bob")
+		require.NoError(t, err)
+		assert.Equal(t, "bob", r.StoppedBy)
+		time.Sleep(10 * time.Minute)
+		assert.InDelta(t, 81, seen.count(t), 3, "what was replayed before goes out")
+		again, err := d.StopReplay(t.Context(), "", r.ID, "eve")
+		require.NoError(t, err)
+		assert.Equal(t, "bob", again.StoppedBy, "it has ended")
+		assert.Equal(t, r.EndedAt, again.EndedAt)
+		_, err = d.StopReplay(t.Context(), "org_other", r.ID, "eve")
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+
+		limited := deadOnes
+		limited.Limit = 7
+		_, err = d.StartReplay(t.Context(), limited, dispatch.ReplayOptions{PerSecond: 100}, "")
+		require.NoError(t, err)
+		before := seen.count(t)
+		time.Sleep(time.Minute)
+		assert.Equal(t, before+7, seen.count(t))
+		list, err := d.Replays(t.Context(), "")
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		assert.EqualValues(t, 7, list[0].Replayed)
+	})
+}
+
+// lateStop is a store in which a person stops each replay between a step and storing it.
+type lateStop struct{ *memstore.Store }
+
+func (s *lateStop) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Replays = s
+	return c
+}
+
+func (s *lateStop) UpdateReplay(ctx context.Context, r *webhook.Replay) error {
+	if stored, err := s.FindReplay(ctx, r.OrganizationID, r.ID); err == nil && !stored.Ended() {
+		stored.EndedAt, stored.StoppedBy = time.Now(), "ada"
+		if err := s.Store.UpdateReplay(ctx, stored); err != nil {
+			return err
+		}
+	}
+	return s.Store.UpdateReplay(ctx, r)
+}
+
+func TestStopDuringAStepOfAReplay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, seen := replayBench(t, &lateStop{memstore.New()}, 300)
+		defer start(t, d)()
+		r, err := d.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 1000}, "")
+		require.NoError(t, err)
+		time.Sleep(10 * time.Minute)
+		r, err = d.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.Equal(t, "ada", r.StoppedBy)
+		assert.EqualValues(t, 200, r.Replayed, "the step counts")
+		assert.Equal(t, 200, seen.count(t))
+	})
+}
+
+func TestStartReplayIsRefused(t *testing.T) {
+	t.Parallel()
+	d := new(arrivals).process(t, memstore.New())
+	for range webhook.MaxReplays {
+		_, err := d.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 1}, "")
+		require.NoError(t, err)
+	}
+	_, err := d.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 1}, "")
+	require.ErrorIs(t, err, webhook.ErrLimit)
+	_, err = d.StartReplay(t.Context(), webhook.DeliveryQuery{Status: webhook.StatusPending},
+		dispatch.ReplayOptions{}, "")
+	var invalid *event.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	require.ErrorContains(t, err, "Status")
+	require.ErrorContains(t, err, "PerSecond")
+	without, err := dispatch.New(withoutTail{memstore.New()}, dispatch.Config{})
+	require.NoError(t, err)
+	_, err = without.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 1}, "")
+	require.ErrorIs(t, err, dispatch.ErrNoReplays)
+	_, err = without.Replays(t.Context(), "")
+	require.ErrorIs(t, err, dispatch.ErrNoReplays)
+}
