@@ -65,7 +65,8 @@ type Change struct {
 	// Identity is who did it.
 	Identity Identity
 	// Action is what was done: "create", "update", "delete", "pause", "resume", "enable", "disable",
-	// "rotate", "drop_previous", "reveal", "test", "replay", "replay_many" or "cancel".
+	// "rotate", "drop_previous", "reveal", "test", "replay", "replay_many", "stop_replay" or
+	// "cancel".
 	Action string
 	// OrganizationID and SubscriptionID say of what. SubscriptionID is empty if a delivery was
 	// named, or a filter of no subscription.
@@ -74,8 +75,8 @@ type Change struct {
 	Channel string
 	// DeliveryID is the delivery that was replayed or cancelled.
 	DeliveryID webhook.DeliveryID
-	// Count is how many deliveries "replay_many" replayed.
-	Count int
+	// ReplayID is the replay that "replay_many" began, or "stop_replay" stopped.
+	ReplayID string
 	// Err is why it failed. Nil if it was done.
 	Err error
 }

@@ -40,11 +40,11 @@
 //   - console.go, config.go: New, the routes, and the way of each request
 //   - identity.go: who may do what
 //   - page.go: links, layout, and what pages have in common; templates: their HTML
-//   - overview.go, chart.go: the first page, and charts as SVG
+//   - overview.go, chart.go, curves.go: the first page, and charts as SVG
 //   - subscriptions.go, subscription.go: the list, and one of them
 //   - edit.go, fields.go: the forms to create and change one
 //   - deliveries.go, delivery.go, curl.go: the list, and one of them
-//   - dead.go: dead letters, and replays of many
+//   - dead.go, replays.go: dead letters, and replays of many
 //   - catalogue.go, testsend.go, preview.go: event types, tests, and the template editor
 //   - static: style sheet, script and icon
 //   - testdata/browser: what walks all of it in Chromium; it takes the pictures in docs, too

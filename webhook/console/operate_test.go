@@ -16,6 +16,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/console"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -187,41 +188,49 @@ func TestReplayOfDeadLetters(t *testing.T) {
 	form.Set("rate", "100")
 	a = f.do(f.form("/dead/replay-all", form))
 	require.Equal(t, http.StatusSeeOther, a.Status, a.Body)
-	assert.Zero(t, dead())
-	page = f.page(strings.TrimPrefix(a.Header.Get("Location"), "/console"))
-	assert.Contains(t, page, "Done.")
-	last := f.changes[len(f.changes)-1]
-	assert.Equal(t, "replay_many", last.Action)
-	assert.Equal(t, 2, last.Count)
+	assert.Equal(t, 2, dead(), "it waits for a process that delivers")
+	path := strings.TrimPrefix(a.Header.Get("Location"), "/console")
+	page = f.page(path)
+	assert.Contains(t, page, "under way")
+	assert.Contains(t, page, "begun")
+	assert.Contains(t, f.page("/dead"), path, "it is found again")
+	change := f.changes[len(f.changes)-1]
+	assert.Equal(t, "replay_many", change.Action)
+	assert.True(t, strings.HasSuffix(path, change.ReplayID))
+	f.identity.Role = console.Read
+	assert.NotContains(t, f.page(path), "Stop")
+	assert.Equal(t, http.StatusForbidden, f.post(path+"/stop").Status)
+	f.identity.Role = console.Administer
+	require.Equal(t, http.StatusSeeOther, f.post(path+"/stop").Status)
+	assert.Contains(t, f.page(path), "stopped by ada@example.com")
+	assert.Equal(t, "stop_replay", f.changes[len(f.changes)-1].Action)
+	assert.Equal(t, 2, dead())
+
+	path = f.replay()
+	assert.Contains(t, f.page(path), `<dt>Replayed</dt><dd>2</dd>`)
+	assert.Contains(t, f.page("/replays"), path)
+	f.identity.Organizations = []string{theirs}
+	assert.Equal(t, http.StatusNotFound, f.get(path).Status)
+	assert.Equal(t, http.StatusNotFound, f.post(path+"/stop").Status)
+	assert.NotContains(t, f.page("/replays"), path)
 }
 
-// A replay of many goes on where its page says, and does not replay what has died again since.
-func TestReplayGoesOn(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes CPU time")
-	}
-	store := memstore.New()
-	f := newFixtureOn(t, store)
-	sub := f.subscribe(mine, "Mine", "/status/410")
-	f.fill(sub, 1200, webhook.StatusDead)
-	path := "/dead/replay-all"
-	steps := 0
-	for {
-		page := f.page(path)
-		if strings.Contains(page, "Done.") {
-			break
-		}
-		form := inputs(t, page, "rate")
-		form.Set("rate", "1000")
-		a := f.do(f.form("/dead/replay-all", form))
-		require.Equal(t, http.StatusSeeOther, a.Status, a.Body)
-		path = strings.TrimPrefix(a.Header.Get("Location"), "/console")
-		steps++
-		require.Less(t, steps, 10)
-	}
-	assert.Equal(t, 3, steps)
-	assert.Contains(t, path, "replayed=1200")
+// replay replays all dead letters, and returns the path of the page when it is done.
+func (f *fixture) replay() string {
+	f.t.Helper()
+	form := inputs(f.t, f.page("/dead/replay-all"), "rate")
+	form.Set("rate", "1000")
+	a := f.do(f.form("/dead/replay-all", form))
+	require.Equal(f.t, http.StatusSeeOther, a.Status, a.Body)
+	path := strings.TrimPrefix(a.Header.Get("Location"), "/console")
+	ctx, cancel := context.WithCancel(f.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.dispatcher.Run(ctx) }()
+	require.Eventually(f.t, func() bool { return strings.Contains(f.get(path).Body, ">done<") },
+		time.Minute, 10*time.Millisecond)
+	cancel()
+	require.NoError(f.t, <-ended)
+	return path
 }
 
 // fill stores deliveries of the subscription that have ended.
@@ -419,7 +428,5 @@ func TestReplaySkipsWhatIsGone(t *testing.T) {
 	sub, d := f.die(mine, "Mine")
 	require.NoError(t, f.dispatcher.DeleteSubscription(t.Context(), mine, sub.ID, 0))
 	assert.Contains(t, f.post("/dead/replay", "id", d.ID.String()).Body, "1 could not be replayed")
-	a := f.do(f.form("/dead/replay-all", inputs(t, f.page("/dead/replay-all"), "rate")))
-	page := f.page(strings.TrimPrefix(a.Header.Get("Location"), "/console"))
-	assert.Contains(t, page, "Done.")
+	assert.Contains(t, f.page(f.replay()), `<dt>Replayed</dt><dd>0</dd>`)
 }

@@ -23,6 +23,8 @@ const (
 	worstAtMost = 8
 	// organizationsAtMost is how many organizations an operator chooses from.
 	organizationsAtMost = 1_000
+	// delaysAtMost is of how many of the latest deliveries the delay to the first attempt is told.
+	delaysAtMost = 100
 )
 
 // overview is the first page: that of an organization, or of an operator.
@@ -36,6 +38,7 @@ func (c *Console) overview(q *request) error {
 		Series    series
 		Totals    webhook.Totals
 		OldestAge time.Duration
+		Delays    delays
 		Worst     []worst
 		Unhealthy []endpointRow
 		More      bool // there are more subscriptions than were read
@@ -83,6 +86,12 @@ func (c *Console) overview(q *request) error {
 	if !body.Totals.OldestDue.IsZero() {
 		body.OldestAge = max(0, now.Sub(body.Totals.OldestDue))
 	}
+	latest, err := c.dispatcher.Deliveries(q.Context(), webhook.DeliveryQuery{
+		OrganizationID: q.organizationID, Since: body.Series.since(), Limit: delaysAtMost})
+	if err != nil {
+		return err
+	}
+	body.Delays = delaysOf(latest)
 	states, err := c.dispatcher.EndpointStates(q.Context(), webhook.EndpointQuery{
 		OrganizationID: q.organizationID, Limit: worstAtMost})
 	if err != nil {
@@ -157,10 +166,12 @@ func (c *Console) nameOf(q *request, known map[string]string, id string) (string
 
 // operatorOverview has the figures of the store and the process.
 func (c *Console) operatorOverview(q *request) error {
+	asked := time.Now()
 	now, err := c.dispatcher.Now(q.Context())
 	if err != nil {
 		return err
 	}
+	took := time.Since(asked)
 	stats := dispatch.Stats{At: now, Process: c.dispatcher.Process(q.Context())}
 	if stats.Stored, err = c.dispatcher.Totals(q.Context(), webhook.TotalsQuery{
 		AllOrganizations: true, Limit: countAtMost}); err != nil {
@@ -171,7 +182,14 @@ func (c *Console) operatorOverview(q *request) error {
 		OldestDueAge, OldestHeldAge time.Duration
 		Organizations               []string
 		More, Listed                bool
-	}{Stats: stats, OldestDueAge: stats.OldestDueAge(), OldestHeldAge: stats.OldestHeldAge()}
+		// Took is how long the store took to tell the time, and Skew how far its clock is ahead of
+		// that of this machine.
+		Took, Skew time.Duration
+		// Elsewhere is how many deliveries other processes have under lease.
+		Elsewhere int64
+	}{Stats: stats, OldestDueAge: stats.OldestDueAge(), OldestHeldAge: stats.OldestHeldAge(),
+		Took: took, Skew: now.Sub(asked.Add(took / 2)).Round(time.Millisecond),
+		Elsewhere: max(0, stats.Stored.InFlight-int64(stats.Process.Held))}
 	if c.cfg.Organizations != nil {
 		if body.Organizations, err = c.cfg.Organizations(q.Context()); err != nil {
 			return err

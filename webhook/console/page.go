@@ -81,6 +81,7 @@ var notices = map[string]string{
 	"disabled":  "The endpoint is disabled. Its deliveries wait.",
 	"replayed":  "The delivery goes out again.",
 	"cancelled": "The delivery is cancelled.",
+	"stopped":   "The replay is stopped. What it has replayed goes out.",
 	"dropped":   "Only the newest signing secret is in use now.",
 }
 
@@ -172,6 +173,8 @@ func (p *page) MayReveal() bool { return p.q.identity.has(toReveal) }
 // functions are what all templates can use.
 var functions = template.FuncMap{
 	"number":   number,
+	"bytes":    func(n int) string { return compact(int64(n)) + "B" },
+	"rate":     func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) },
 	"percent":  percent,
 	"ago":      func(t time.Time) string { return ago(time.Since(t)) },
 	"until":    func(t time.Time) string { return ago(time.Until(t)) },

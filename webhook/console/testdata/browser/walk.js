@@ -155,9 +155,12 @@ await press("Replay all that fit", "replay all");
 await page.locator("input[name=rate]").fill("nothing");
 await press(/^Replay/, "replay with a problem");
 await page.locator("input[name=rate]").fill("1000");
-await press(/^Replay/, "replay done");
-assert.match(await page.locator("main").textContent(), /Done/);
-await open("/dead", "no dead letters");
+await press(/^Replay/, "replay under way");
+assert.match(await page.locator("main").textContent(), /under way/);
+await press("Stop", "replay stopped");
+await notice("is stopped");
+await open("/replays", "replays");
+await open("/dead", "dead letters and replays");
 
 // The rest.
 await open("/events", "event types");

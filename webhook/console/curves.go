@@ -1,0 +1,172 @@
+package console
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// curves is a chart of one or two lines over the buckets of a series.
+type curves struct {
+	Width, Height float64
+	Lines         []gridLine
+	Curves        []curve
+	Hits          []hit
+	Ticks         []hit
+	Summary       string
+	Empty         bool
+}
+
+// curve is a line. Its Path has a gap where a bucket has no value.
+type curve struct {
+	Class, Path string
+	Dots        []dot
+}
+
+type dot struct{ X, Y float64 }
+
+// hit is an area with a text, or a text at X.
+type hit struct {
+	X, Width float64
+	Label    string
+}
+
+const curvesWidth = 480.0
+
+// newCurves has the ticks and the areas that say the values of each bucket.
+func (s *series) newCurves(label func(b *bucket) string) *curves {
+	c := &curves{Width: curvesWidth, Height: chartHeight, Empty: true}
+	step := (curvesWidth - chartLeft) / float64(len(s.Buckets))
+	every := max(1, len(s.Buckets)/4)
+	for i := range s.Buckets {
+		b := &s.Buckets[i]
+		x := chartLeft + step*float64(i)
+		if text := label(b); text != "" {
+			c.Hits = append(c.Hits, hit{round(x), round(step), s.name(b.At) + ": " + text})
+			c.Empty = false
+		}
+		if (len(s.Buckets)-1-i)%every == 0 {
+			c.Ticks = append(c.Ticks, hit{X: round(x + step/2), Label: s.tick(b.At)})
+		}
+	}
+	return c
+}
+
+// add adds the line of a value of each bucket, from 0 at the bottom to 1 at the top. NaN is none.
+func (c *curves) add(class string, s *series, value func(b *bucket) float64) {
+	plot := chartHeight - chartBottom - chartTop
+	step := (curvesWidth - chartLeft) / float64(len(s.Buckets))
+	line := curve{Class: class}
+	var path strings.Builder
+	command := "M"
+	for i := range s.Buckets {
+		v := value(&s.Buckets[i])
+		if math.IsNaN(v) {
+			command = "M"
+			continue
+		}
+		at := dot{round(chartLeft + step*(float64(i)+0.5)), round(chartTop + plot*(1-min(max(v, 0), 1)))}
+		path.WriteString(command + strconv.FormatFloat(at.X, 'f', -1, 64) + " " +
+			strconv.FormatFloat(at.Y, 'f', -1, 64))
+		line.Dots = append(line.Dots, at)
+		command = "L"
+	}
+	line.Path = path.String()
+	c.Curves = append(c.Curves, line)
+}
+
+// grid draws the lines of the bottom, the middle and the top.
+func (c *curves) grid(labels ...string) {
+	plot := chartHeight - chartBottom - chartTop
+	for i, label := range labels {
+		c.Lines = append(c.Lines,
+			gridLine{round(chartTop + plot*(1-float64(i)/float64(len(labels)-1))), label})
+	}
+}
+
+// RateChart returns the success rate as a line. It does not begin at 0 % if all is well, so that a
+// small dip is seen.
+func (s *series) RateChart() *curves {
+	c := s.newCurves(func(b *bucket) string {
+		if b.NoRate() {
+			return ""
+		}
+		return percent(b.Rate()) + " of " + number(b.Succeeded+b.Dead)
+	})
+	lowest := 1.0
+	for i := range s.Buckets {
+		if !s.Buckets[i].NoRate() {
+			lowest = min(lowest, s.Buckets[i].Rate())
+		}
+	}
+	bottom := 0.0
+	for _, from := range []float64{0.5, 0.8, 0.9, 0.98} {
+		if lowest > from {
+			bottom = from
+		}
+	}
+	label := func(share float64) string { return strconv.FormatFloat(share*100, 'f', -1, 64) + "\u202f%" }
+	c.grid(label(bottom), label(math.Round((bottom+1)*500)/1000), label(1))
+	c.add("good", s, func(b *bucket) float64 {
+		return (b.Rate() - bottom) / (1 - bottom)
+	})
+	t := s.Total()
+	c.Summary = "Success rate: " + percent(t.Rate()) + ", at worst " + percent(lowest)
+	return c
+}
+
+// DurationChart returns how long half of the attempts took, and 95 % of them.
+func (s *series) DurationChart() *curves {
+	c := s.newCurves(func(b *bucket) string {
+		if b.attempts() == 0 {
+			return ""
+		}
+		return duration(b.P50()) + ", 95 % within " + duration(b.P95())
+	})
+	var longest time.Duration
+	for i := range s.Buckets {
+		longest = max(longest, s.Buckets[i].P95())
+	}
+	top := time.Duration(niceTop(max(1, longest.Milliseconds()))) * time.Millisecond
+	c.grid("0", duration(top/2), duration(top))
+	of := func(d func(b *bucket) time.Duration) func(b *bucket) float64 {
+		return func(b *bucket) float64 {
+			if b.attempts() == 0 {
+				return math.NaN()
+			}
+			return float64(d(b)) / float64(top)
+		}
+	}
+	c.add("muted", s, of(func(b *bucket) time.Duration { return b.P95() }))
+	c.add("accent", s, of(func(b *bucket) time.Duration { return b.P50() }))
+	t := s.Total()
+	c.Summary = fmt.Sprintf("Time of an attempt: half within %s, 95 %% within %s", duration(t.P50()),
+		duration(t.P95()))
+	return c
+}
+
+// delays says how long the latest deliveries waited for their first attempt.
+type delays struct {
+	Count    int
+	P50, P95 time.Duration
+}
+
+// delaysOf leaves out deliveries that were not attempted yet.
+func delaysOf(latest []webhook.Delivery) (d delays) {
+	var all []time.Duration
+	for i := range latest {
+		if a := latest[i].Attempts; len(a) > 0 {
+			all = append(all, max(0, a[0].StartedAt.Sub(latest[i].CreatedAt)))
+		}
+	}
+	if d.Count = len(all); d.Count > 0 {
+		slices.Sort(all)
+		d.P50, d.P95 = all[(len(all)-1)/2], all[(len(all)-1)*95/100]
+	}
+	return d
+}
