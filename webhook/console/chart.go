@@ -111,7 +111,7 @@ type gridLine struct {
 }
 
 const (
-	chartWidth, chartHeight = 720.0, 180.0
+	chartWidth, chartHeight = 880.0, 180.0
 	chartLeft, chartBottom  = 44.0, 22.0
 	chartTop                = 8.0
 )

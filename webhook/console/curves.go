@@ -166,7 +166,7 @@ func delaysOf(latest []webhook.Delivery) (d delays) {
 	}
 	if d.Count = len(all); d.Count > 0 {
 		slices.Sort(all)
-		d.P50, d.P95 = all[(len(all)-1)/2], all[(len(all)-1)*95/100]
+		d.P50, d.P95 = all[(d.Count+1)/2-1], all[(d.Count*95+99)/100-1]
 	}
 	return d
 }
