@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +49,8 @@ func ConsolePages(t *testing.T, s webhook.Store, exec func(statement string)) {
 		`INSERT INTO webhooks_blocks SELECT DISTINCT endpoint_id, id / 16384 FROM webhooks_deliveries
 			WHERE {all} > (SELECT min(i) FROM n)`,
 	} {
-		fill = strings.NewReplacer("{now}", fmt.Sprint(now.UnixMicro()),
-			"{all}", fmt.Sprint(deliveries)).Replace(fill)
+		fill = strings.NewReplacer("{now}", strconv.FormatInt(now.UnixMicro(), 10),
+			"{all}", strconv.Itoa(deliveries)).Replace(fill)
 		exec(fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) `,
 			deliveries) + fill)
 	}
