@@ -23,6 +23,7 @@
 //	tail.go                 reading in order what was emitted, and results; how far readers have come
 //	replaystore.go          replays of many deliveries
 //	idempotencystore.go     what a store remembers of requests
+//	apikeystore.go          API keys, and what they allow
 //	errors.go               the errors
 //
 // The packages below this one:
@@ -37,6 +38,7 @@
 //	webhooktest         helps to test code that publishes
 //	monitor             emits events when endpoints fail, deliveries die, or the backlog grows
 //	idempotency         runs a request once, even if the client repeats it
+//	apikey              makes, checks and revokes API keys
 //	api, api/client     the management API as an http.Handler, and a client of it
 //
 // This package and the stores import no package of the library but event and those below it: a

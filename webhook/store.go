@@ -66,6 +66,8 @@ type Capabilities struct {
 	Tail TailStore
 	// Replays keeps replays of many deliveries, which go on in the background.
 	Replays ReplayStore
+	// APIKeys keeps the API keys of the management API.
+	APIKeys APIKeyStore
 }
 
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is

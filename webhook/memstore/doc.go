@@ -37,5 +37,6 @@
 //   - tail.go, results.go: reading in order what was emitted, and what became of it
 //   - replays.go: replays of many deliveries
 //   - idempotency.go: idempotency keys
+//   - apikeys.go: API keys
 //   - heap.go: the heap, and the list of deliveries by id
 package memstore

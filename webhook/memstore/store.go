@@ -28,6 +28,7 @@ type Store struct {
 	requests requests
 	results  results
 	replays  replays
+	apiKeys  apiKeys
 
 	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and the
 	// endpoints of deleted subscriptions.
@@ -56,7 +57,7 @@ func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s}
 }
 
 // organization is what belongs to one tenant.

@@ -147,6 +147,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		require.NoError(t, err)
 	}
 	useTail(t, s, sub)
+	useAPIKeys(t, s)
 	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now,
 		Until: now.Add(time.Minute)}
 	for range 2 { // the second time the request is in progress
@@ -188,6 +189,23 @@ func useTail(t *testing.T, s *sqlstore.Store, sub *webhook.Subscription) {
 	require.NoError(t, err)
 	require.NoError(t, s.DeletePosition(ctx, "", sub.ID, "cache"))
 	require.NoError(t, s.DeleteSubscription(ctx, "", second.ID, 0))
+}
+
+// useAPIKeys creates, uses and revokes an API key, and makes room for another one.
+func useAPIKeys(t *testing.T, s *sqlstore.Store) {
+	t.Helper()
+	ctx, now := t.Context(), time.Now()
+	for n := range byte(2) {
+		key := webhook.APIKey{ID: fmt.Sprint("key_", n), CreatedAt: now}
+		require.NoError(t, s.CreateAPIKey(ctx, key, webhook.APIKeyHash{n}, 1))
+		_, err := s.APIKey(ctx, webhook.APIKeyHash{n})
+		require.NoError(t, err)
+		require.NoError(t, s.UseAPIKey(ctx, webhook.APIKeyHash{n}, now))
+		_, err = s.RevokeAPIKey(ctx, now, "", key.ID, "ann")
+		require.NoError(t, err)
+	}
+	_, err := s.APIKeys(ctx, webhook.APIKeyQuery{})
+	require.NoError(t, err)
 }
 
 // useStates makes an endpoint degraded, probes it, and enables it again.
@@ -302,7 +320,7 @@ func TestPlans(t *testing.T) {
 			"a limit that is a parameter alone has SQLite plan the statement for each value:\n%s", statement)
 		for line := range strings.Lines(plan) {
 			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
-			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests",
+			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests", "p_api_keys",
 				"p_webhooks", "p_routes", "p_organizations", "p_endpoints", "p_blocks", " d\n", " p\n", " b\n",
 				" e\n", " s\n"} {
 				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s",
@@ -323,7 +341,7 @@ func TestPlans(t *testing.T) {
 		}
 		assert.True(t, found, "no statement has %q", statement)
 	}
-	expect("(created_at, id) > (?, ?)",
+	expect("paused <= ? AND (created_at, id) > (?, ?)",
 		"p_webhooks_listed (organization_id=? AND (created_at,id)>(?,?))")
 	expect("SELECT count(*) FROM p_webhooks",
 		"SEARCH p_webhooks USING COVERING INDEX p_webhooks_listed (organization_id=?)")
@@ -392,6 +410,17 @@ func TestPlans(t *testing.T) {
 		"FROM p_requests WHERE id = ?"} {
 		expect(statement, "SEARCH p_requests USING PRIMARY KEY (id=?)")
 	}
+	for _, statement := range []string{"FROM p_api_keys WHERE hash = ?",
+		"UPDATE p_api_keys SET last_used_at"} {
+		expect(statement, "SEARCH p_api_keys USING PRIMARY KEY (hash=?)")
+	}
+	expect("FROM p_api_keys WHERE id = ?", "SEARCH p_api_keys USING INDEX p_api_keys_id (id=?)")
+	expect("UPDATE p_api_keys SET revoked_at", "SEARCH p_api_keys USING INDEX p_api_keys_id (id=?)")
+	expect("SELECT count(*) FROM p_api_keys", "COVERING INDEX p_api_keys_listed (organization_id=?)")
+	expect("FROM p_api_keys WHERE organization_id = ? AND (created_at, id) >",
+		"p_api_keys_listed (organization_id=? AND (created_at,id)>(?,?))")
+	expect("DELETE FROM p_api_keys", "p_api_keys_listed (organization_id=?)")
+	expect("DELETE FROM p_api_keys", "p_api_keys_id (id=?)")
 	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id>? AND endpoint_id<?)")
 	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")

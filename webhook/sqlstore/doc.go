@@ -24,6 +24,7 @@
 //	statistics     figures of each endpoint and hour
 //	positions      how far the readers of a subscription have read
 //	requests       idempotency keys of the last day
+//	api_keys       API keys: their hashes, and what they allow
 //	migrations     the versions of this schema that were applied
 //
 // The views deliveries_view, attempts_view and subscriptions_view are for people who look with SQL.

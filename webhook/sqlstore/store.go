@@ -78,6 +78,7 @@ type Store struct {
 	results       resultStatements
 	positions     positionStatements
 	replays       replayStatements
+	apiKeys       apiKeyStatements
 
 	routes  routeCache
 	parking parking
@@ -144,6 +145,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		results:       newResultStatements(x),
 		positions:     newPositionStatements(x),
 		replays:       newReplayStatements(x),
+		apiKeys:       newAPIKeyStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),
 		clock:         x.sql(x.dialect.clockSQL()),
@@ -176,7 +178,7 @@ func (s *Store) Close() error { return s.mapped(s.writer.close()) }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s}
 }
 
 // Ping implements [webhook.Store]. It reads the version of the tables.

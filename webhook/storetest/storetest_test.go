@@ -56,6 +56,8 @@ func broken() map[string]struct {
 		"has pages of hours":         {pagesOfHours{memstore.New()}, "Statistics/HourlyPages"},
 		"counts what is stored":      {countsStored{memstore.New()}, "Statistics/OutlivePruning"},
 		"prunes too early":           {prunesEarly{memstore.New()}, "Prune/Strictly"},
+		"revokes again":              {revokesAgain{memstore.New()}, "APIKeys/Revoke"},
+		"removes any API key":        {removesAnyAPIKey{memstore.New()}, "APIKeys/RoomIsMade"},
 		"totals of all":              {totalsOfAll{memstore.New()}, "Totals/Organizations"},
 		"hides that it stopped":      {hidesMore{memstore.New()}, "Totals/Limit"},
 	}
@@ -427,4 +429,40 @@ func (s hidesMore) Totals(
 	t, err := s.Store.Totals(ctx, now, q)
 	t.MoreUnfinished = false
 	return t, err
+}
+
+type revokesAgain struct{ webhook.Store }
+
+func (s revokesAgain) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.APIKeys = revokingAgain{c.APIKeys}
+	return c
+}
+
+type revokingAgain struct{ webhook.APIKeyStore }
+
+func (s revokingAgain) RevokeAPIKey(
+	ctx context.Context, now time.Time, organizationID, id, by string,
+) (webhook.APIKey, error) {
+	key, err := s.APIKeyStore.RevokeAPIKey(ctx, now, organizationID, id, by)
+	key.RevokedAt, key.RevokedBy = now, by
+	return key, err
+}
+
+type removesAnyAPIKey struct{ webhook.Store }
+
+func (s removesAnyAPIKey) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.APIKeys = removingAny{c.APIKeys}
+	return c
+}
+
+// removingAny judges by a time in a year which API keys have ended.
+type removingAny struct{ webhook.APIKeyStore }
+
+func (s removingAny) CreateAPIKey(
+	ctx context.Context, key webhook.APIKey, hash webhook.APIKeyHash, most int,
+) error {
+	key.CreatedAt = key.CreatedAt.AddDate(1, 0, 0)
+	return s.APIKeyStore.CreateAPIKey(ctx, key, hash, most)
 }

@@ -187,6 +187,25 @@ CREATE TABLE {p}replays (
 );
 CREATE INDEX {p}replays_until ON {p}replays (until) WHERE until IS NOT NULL;
 
+-- API keys. The rows of an organization are bounded, those of keys that have ended included.
+CREATE TABLE {p}api_keys (
+    hash            bytea   NOT NULL PRIMARY KEY, -- SHA-256 of the API key
+    id              text    NOT NULL,
+    organization_id text    NOT NULL,
+    name            text    NOT NULL,
+    role            integer NOT NULL, -- 0 read, 1 operate, 2 administer
+    may_reveal      integer NOT NULL,
+    of_operator     integer NOT NULL,
+    created_at      bigint  NOT NULL,
+    created_by      text    NOT NULL,
+    expires_at      bigint,           -- NULL is never
+    revoked_at      bigint,           -- NULL is never
+    revoked_by      text    NOT NULL,
+    last_used_at    bigint            -- NULL is never
+);
+CREATE UNIQUE INDEX {p}api_keys_id ON {p}api_keys (id);
+CREATE INDEX {p}api_keys_listed ON {p}api_keys (organization_id, created_at, id);
+
 -- The views are for people: TABLES.md describes them. Their names and columns stay.
 CREATE VIEW {p}deliveries_view AS
     SELECT d.id, 'dlv_' || d.id AS delivery_id, e.organization_id, e.event_id, e.type AS event_type,

@@ -186,6 +186,25 @@ CREATE TABLE {p}replays (
 ) WITHOUT ROWID;
 CREATE INDEX {p}replays_until ON {p}replays (until) WHERE until IS NOT NULL;
 
+-- API keys. The rows of an organization are bounded, those of keys that have ended included.
+CREATE TABLE {p}api_keys (
+    hash            BLOB    NOT NULL PRIMARY KEY, -- SHA-256 of the API key
+    id              TEXT    NOT NULL,
+    organization_id TEXT    NOT NULL,
+    name            TEXT    NOT NULL,
+    role            INTEGER NOT NULL, -- 0 read, 1 operate, 2 administer
+    may_reveal      INTEGER NOT NULL,
+    of_operator     INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT    NOT NULL,
+    expires_at      INTEGER,          -- NULL is never
+    revoked_at      INTEGER,          -- NULL is never
+    revoked_by      TEXT    NOT NULL,
+    last_used_at    INTEGER           -- NULL is never
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX {p}api_keys_id ON {p}api_keys (id);
+CREATE INDEX {p}api_keys_listed ON {p}api_keys (organization_id, created_at, id);
+
 -- The views are for people: TABLES.md describes them. Their names and columns stay.
 CREATE VIEW {p}deliveries_view AS
     SELECT d.id, 'dlv_' || d.id AS delivery_id, e.organization_id, e.event_id, e.type AS event_type,

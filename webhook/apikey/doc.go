@@ -1,0 +1,46 @@
+// Package apikey makes, checks, lists and revokes the API keys of a service. They are kept in the
+// store, so that all processes share them: what one process creates or revokes counts for the next
+// request in any other.
+//
+//	keys, err := apikey.New(store, apikey.Config{})
+//	key, info, err := keys.Create(ctx, apikey.Service("setup"), webhook.APIKey{
+//		OrganizationID: "org_acme", Name: "billing",
+//		Rights: webhook.Rights{Role: webhook.RoleOperate},
+//	})
+//
+// The management API and the console take [Keys] in their Configs, and let customers manage API
+// keys of their own:
+//
+//	h, err := api.New(dispatcher, api.ByAPIKey(keys), api.Config{APIKeys: keys})
+//
+// # What an API key looks like
+//
+// It is a prefix, "sk_" by default, 256 random bits as 64 hexadecimal digits, and a checksum of 8
+// digits. It is shown once, by [Keys.Create]. The checksum tells a typo, or a key that was cut off,
+// from one that was revoked, without asking the store.
+//
+// # What is stored
+//
+// The store has the SHA-256 of the key, and finds it by that, in one row of an index. A slow hash, as
+// for passwords, would not help: nobody can try 2^256 keys, whatever one try costs. Nor does the time
+// of a lookup help to guess: it depends on the hash of what was sent, and to choose the hash of a key
+// step by step one would have to find keys with a given hash.
+//
+// # Nothing is cached
+//
+// Each request reads its row, so a revocation counts at once. A store that is down makes requests
+// fail with [webhook.ErrUnavailable], which the API answers with 503 and not with 401. Keys that do
+// not have the form of one are refused without a query. Of keys that this process has not seen to
+// work, it looks up [MaxGuesses] at a time; others wait, up to a second. So guesses take a small part
+// of the connections to the database, and keys that work do not wait for them.
+//
+// # Rights
+//
+// A key has a [webhook.Role], and may be allowed to reveal secrets. An operator's key may act in all
+// organizations. Nothing can create a key with more rights than its own, for another organization
+// unless it is an operator's, or one that outlives it. To revoke a key leaves those that it has
+// created: [webhook.APIKey.CreatedBy] names them.
+//
+// Even the last key that may administer can be revoked. To get back in, create a new one in Go, with
+// [Service] as the creator.
+package apikey
