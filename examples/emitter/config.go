@@ -31,7 +31,8 @@ Two have no flag, because command lines are for all to see: EMITTER_SECRET is
 sent to -url in the header X-Mixpeek-Secret, and EMITTER_API_KEY, if it is set,
 opens the management API below /v1/organizations/webhooks/ to requests with
 Authorization: Bearer and that key, and the web console at /console/ to people
-who give it as the password.
+who give it as the password. "webhooks keys create" then makes other API keys,
+which are kept in the database.
 
 `
 

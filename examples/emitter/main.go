@@ -18,6 +18,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/examples/internal/httpserver"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/promhook"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
@@ -81,7 +82,12 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 		return err
 	}
 	if cfg.apiKey != "" {
-		if handler, err = withManagement(handler, dispatcher, cfg.apiKey, logger); err != nil {
+		keys, err := apikey.New(store, apikey.Config{Logger: logger})
+		if err != nil {
+			return err
+		}
+		defer keys.Wait()
+		if handler, err = withManagement(handler, dispatcher, cfg.apiKey, keys, logger); err != nil {
 			return err
 		}
 		if handler, err = withConsole(handler, dispatcher, cfg.apiKey, logger); err != nil {

@@ -6,7 +6,9 @@ import (
 	_ "embed" // the document
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -75,8 +77,8 @@ func (a *API) getOpenAPI(*request) (*response, error) {
 //go:embed openapi.json
 var openAPISource []byte
 
-// openAPIDocument returns the document of an API at the prefix.
-func openAPIDocument(prefix string) ([]byte, error) {
+// openAPIDocument returns the document of an API at the prefix, with or without the paths of API keys.
+func openAPIDocument(prefix string, apiKeys bool) ([]byte, error) {
 	var document map[string]json.RawMessage
 	if err := json.Unmarshal(openAPISource, &document); err != nil {
 		return nil, fmt.Errorf("api: openapi.json: %w", err)
@@ -86,5 +88,17 @@ func openAPIDocument(prefix string) ([]byte, error) {
 		return nil, err
 	}
 	document["servers"] = servers
+	if !apiKeys {
+		var paths map[string]json.RawMessage
+		if err := json.Unmarshal(document["paths"], &paths); err != nil {
+			return nil, err
+		}
+		maps.DeleteFunc(paths, func(path string, _ json.RawMessage) bool {
+			return strings.HasPrefix(path, "/api-keys")
+		})
+		if document["paths"], err = json.Marshal(paths); err != nil {
+			return nil, err
+		}
+	}
 	return json.Marshal(document)
 }

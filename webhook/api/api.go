@@ -13,6 +13,8 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 	"github.com/mixpeek/webhooks-go/webhook/internal/configs"
@@ -66,8 +68,12 @@ type Config struct {
 	// tests use the examples of its types. Defaults to event.Mixpeek().
 	Catalogue event.Catalogue
 
-	// Actor names who makes a request that has been authenticated, such as the user or the API
-	// key's name. It is kept as [webhook.EndpointState.ChangedBy], which the API shows, up to 200
+	// APIKeys are the API keys that open the API, and that it lists, creates and revokes below
+	// /api-keys. Nil has no such paths, and leaves all requests to the Authenticator.
+	APIKeys *apikey.Keys
+
+	// Actor names who makes a request that the Authenticator has accepted, such as the user. A request
+	// with one of the APIKeys is made by the id and the name of the key. The name is kept as [webhook.EndpointState.ChangedBy], which the API shows, up to 200
 	// bytes of it. Nil, or an empty name, is "api".
 	Actor func(r *http.Request) string
 
@@ -99,19 +105,20 @@ type API struct {
 }
 
 // New returns an API. The API calls authenticate for every request, except those for the OpenAPI
-// document and the health check.
+// document and the health check. A request that it does not know has to have one of
+// [Config.APIKeys], if there are any. Then authenticate may be nil.
 //
 // New returns an [*event.ValidationError] that lists every invalid field of cfg, and an error if d
-// or authenticate is nil.
+// is nil, or authenticate is and there are no APIKeys.
 func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
-	if d == nil || authenticate == nil {
-		return nil, errors.New("api: New: needs a dispatcher and an authenticator")
+	if d == nil || authenticate == nil && cfg.APIKeys == nil {
+		return nil, errors.New("api: New: needs a dispatcher, and an authenticator or APIKeys")
 	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	document, err := openAPIDocument(cfg.Prefix)
+	document, err := openAPIDocument(cfg.Prefix, cfg.APIKeys != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -218,49 +225,60 @@ type route struct {
 	handle       func(*request) (*response, error)
 	public       bool // needs no organization
 	works        bool // compiles or renders templates
+	// need is the role that an API key must have.
+	need webhook.Role
 }
 
 // routes returns all operations, those of the published contract first. openapi.json describes
 // each of them.
 func (a *API) routes() []route {
-	return []route{
-		{method: "POST", path: "", handle: a.createSubscription, works: true},
+	routes := []route{
+		{method: "POST", path: "", handle: a.createSubscription, works: true, need: webhook.RoleAdminister},
 		{method: "GET", path: "", handle: a.listSubscriptions},
 		{method: "POST", path: "/list", handle: a.searchSubscriptions},
 		{method: "GET", path: "/{identifier}", handle: a.getSubscription},
-		{method: "PUT", path: "/{identifier}", handle: a.updateSubscription, works: true},
-		{method: "PATCH", path: "/{identifier}", handle: a.patchSubscription, works: true},
-		{method: "DELETE", path: "/{identifier}", handle: a.deleteSubscription},
+		{method: "PUT", path: "/{identifier}", handle: a.updateSubscription, works: true, need: webhook.RoleAdminister},
+		{method: "PATCH", path: "/{identifier}", handle: a.patchSubscription, works: true, need: webhook.RoleOperate},
+		{method: "DELETE", path: "/{identifier}", handle: a.deleteSubscription, need: webhook.RoleAdminister},
 
 		{method: "GET", path: "/deliveries", handle: a.listDeliveries},
 		{method: "GET", path: "/{identifier}/deliveries", handle: a.listSubscriptionDeliveries},
 		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}", handle: a.getDelivery},
 		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}/event", handle: a.getEvent},
-		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery},
-		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/cancel", handle: a.cancelDelivery},
-		{method: "POST", path: "/{identifier}/replay", handle: a.replayDeliveries},
+		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery, need: webhook.RoleOperate},
+		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/cancel", handle: a.cancelDelivery, need: webhook.RoleOperate},
+		{method: "POST", path: "/{identifier}/replay", handle: a.replayDeliveries, need: webhook.RoleOperate},
 		{method: "GET", path: "/events", handle: a.tailEvents},
 		{method: "GET", path: "/{identifier}/events", handle: a.tailSubscriptionEvents},
 		{method: "GET", path: "/deliveries/tail", handle: a.tailDeliveries},
 		{method: "GET", path: "/deliveries/results", handle: a.tailResults},
 		{method: "GET", path: "/{identifier}/positions", handle: a.listPositions},
-		{method: "PUT", path: "/{identifier}/positions/{name}", handle: a.setPosition},
-		{method: "DELETE", path: "/{identifier}/positions/{name}", handle: a.deletePosition},
+		{method: "PUT", path: "/{identifier}/positions/{name}", handle: a.setPosition, need: webhook.RoleOperate},
+		{method: "DELETE", path: "/{identifier}/positions/{name}", handle: a.deletePosition, need: webhook.RoleOperate},
 		{method: "GET", path: "/totals", handle: a.getTotals},
 		{method: "GET", path: "/endpoints", handle: a.listEndpoints},
 		{method: "GET", path: "/{identifier}/endpoints", handle: a.listSubscriptionEndpoints},
-		{method: "POST", path: "/{identifier}/endpoints/enable", handle: a.enableEndpoint},
-		{method: "POST", path: "/{identifier}/endpoints/disable", handle: a.disableEndpoint},
+		{method: "POST", path: "/{identifier}/endpoints/enable", handle: a.enableEndpoint, need: webhook.RoleOperate},
+		{method: "POST", path: "/{identifier}/endpoints/disable", handle: a.disableEndpoint, need: webhook.RoleOperate},
 		{method: "GET", path: "/{identifier}/statistics", handle: a.getStatistics},
-		{method: "POST", path: "/{identifier}/test", handle: a.sendTest},
-		{method: "POST", path: "/{identifier}/signing-secret/rotate", handle: a.rotateSecret},
-		{method: "DELETE", path: "/{identifier}/signing-secret/previous", handle: a.dropSecrets},
+		{method: "POST", path: "/{identifier}/test", handle: a.sendTest, need: webhook.RoleOperate},
+		{method: "POST", path: "/{identifier}/signing-secret/rotate", handle: a.rotateSecret, need: webhook.RoleAdminister},
+		{method: "DELETE", path: "/{identifier}/signing-secret/previous", handle: a.dropSecrets, need: webhook.RoleAdminister},
 		{method: "POST", path: "/preview", handle: a.preview, works: true},
 		{method: "GET", path: "/event-types", handle: a.listEventTypes},
 
 		{method: "GET", path: "/health", handle: a.health, public: true},
 		{method: "GET", path: "/openapi.json", handle: a.getOpenAPI, public: true},
 	}
+	if a.cfg.APIKeys != nil {
+		routes = append(routes,
+			route{method: "GET", path: "/api-keys", handle: a.listAPIKeys, need: webhook.RoleAdminister},
+			route{method: "POST", path: "/api-keys", handle: a.createAPIKey, need: webhook.RoleAdminister},
+			route{method: "DELETE", path: "/api-keys/{api_key_id}", handle: a.revokeAPIKey,
+				need: webhook.RoleAdminister},
+		)
+	}
+	return routes
 }
 
 func (a *API) newMux() *http.ServeMux {
@@ -277,6 +295,7 @@ func (a *API) newMux() *http.ServeMux {
 type request struct {
 	*http.Request
 	organizationID string
+	holder         apikey.Holder // who makes it
 	body           []byte
 	bodyRead       bool // as far as it came: there is nothing to drain
 	place          *place
@@ -348,7 +367,7 @@ func (a *API) serve(route route) http.Handler {
 
 func (a *API) serveRequest(route route, w http.ResponseWriter, r *request) {
 	if !route.public {
-		if err := a.admit(r); err != nil {
+		if err := a.admit(r, route.need); err != nil {
 			a.fail(w, r, err)
 			return
 		}
@@ -366,9 +385,12 @@ func (a *API) serveRequest(route route, w http.ResponseWriter, r *request) {
 	a.answer(w, r, res)
 }
 
-// admit authenticates the request and takes a place for it.
-func (a *API) admit(r *request) (err error) {
-	if r.organizationID, err = a.authenticate(r.Request); err != nil {
+// admit authenticates the request, checks its role, and takes a place for it.
+func (a *API) admit(r *request, need webhook.Role) (err error) {
+	if err = a.identify(r); err == nil {
+		err = r.allow(need)
+	}
+	if err != nil {
 		return err
 	}
 	r.place, err = a.requests.admit(r.organizationID)

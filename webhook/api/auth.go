@@ -69,7 +69,8 @@ func HashKey(key string) string {
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
-// Keys holds the hashes of API keys, and the organization of each. An organization can have any
+// Keys holds the hashes of API keys, and the organization of each, in the memory of one process: see
+// package apikey for keys that all processes share, and that customers manage. An organization can have any
 // number of keys: to replace one, add the new key, and remove the old one when it is no longer
 // used. Keys is safe for concurrent use. Make it with [NewKeys].
 type Keys struct {

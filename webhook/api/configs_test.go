@@ -17,6 +17,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 )
 
 // configs returns the stored configs of a webhook's channels.
@@ -546,9 +547,13 @@ func TestForeignIDs(t *testing.T) {
 		require.NoError(t, err)
 		_, err = f.dispatcher.Acknowledge(ctx, orgA, sub.ID, "reader", 0)
 		require.NoError(t, err)
+		_, key, err := f.apiKeys.Create(ctx, apikey.Service(""),
+			webhook.APIKey{OrganizationID: orgA, Name: "s3cr3t"})
+		require.NoError(t, err)
 		before := f.snapshot()
 
 		bodies := map[string]string{
+			"POST /api-keys":    `{"name": "theirs"}`,
 			"PUT /{identifier}": strings.Replace(plainSubscription, "plain", "taken over", 1),
 			"POST ":             strings.Replace(plainSubscription, "{", `{"webhook_id": "`+sub.ID+`",`, 1),
 			"POST /preview":     `{"template": "{{ event_id }}", "event_id": "` + delivery.EventID + `"}`,
@@ -569,11 +574,13 @@ func TestForeignIDs(t *testing.T) {
 			"GET /deliveries/tail":                  http.StatusOK,
 			"GET /deliveries/results":               http.StatusOK,
 			"GET /totals":                           http.StatusOK,
+			"GET /api-keys":                         http.StatusOK,
+			"POST /api-keys":                        http.StatusCreated,
 			"DELETE /{identifier}/positions/{name}": http.StatusNoContent,
 		}
 		for _, route := range f.api.Routes() {
 			path := strings.NewReplacer("{identifier}", sub.ID, "{delivery_id}",
-				delivery.ID.String(), "{name}", "reader").Replace(strings.SplitN(route, " ", 2)[1])
+				delivery.ID.String(), "{name}", "reader", "{api_key_id}", key.ID).Replace(strings.SplitN(route, " ", 2)[1])
 			method := strings.SplitN(route, " ", 2)[0]
 			a := f.do(method, prefix+path, bodies[route], f.as(orgB)...)
 			status := want[route]
@@ -601,5 +608,7 @@ func (f *fixture) snapshot() []any {
 	require.NoError(f.t, err)
 	positions, err := f.dispatcher.Positions(f.t.Context(), orgA, subscriptions[0].ID)
 	require.NoError(f.t, err)
-	return []any{subscriptions, deliveries, states, positions}
+	keys, err := f.apiKeys.List(f.t.Context(), webhook.APIKeyQuery{OrganizationID: orgA})
+	require.NoError(f.t, err)
+	return []any{subscriptions, deliveries, states, positions, keys}
 }

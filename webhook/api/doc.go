@@ -6,14 +6,31 @@
 //
 // Serve it in a service that has a Dispatcher:
 //
-//	keys := api.NewKeys()
-//	err := keys.Add("org_acme", hash) // of a key made by api.NewKey
-//	h, err := api.New(dispatcher, keys.Authenticate, api.Config{})
+//	keys, err := apikey.New(store, apikey.Config{})
+//	h, err := api.New(dispatcher, nil, api.Config{APIKeys: keys})
 //	http.ListenAndServe(addr, h.Before(mux)) // serves api.DefaultPrefix, and mux the rest
 //
-// [Keys] authenticates requests by API keys that it holds in memory. A service that has keys
-// or sessions of its own writes an [Authenticator]: a function that says which organization
-// a request comes from.
+// Package apikey keeps API keys in the store, with a role, a time of expiry and a time of last use,
+// for all processes at once. Its Create makes the first one. Customers manage theirs below
+// /api-keys.
+//
+// A service that has keys or sessions of its own writes an [Authenticator]: a function that says
+// which organization a request comes from. It may do all there. With both, the Authenticator is
+// asked first: a key from the environment opens the API before there is any in the store. [Keys] is
+// an Authenticator with keys in the memory of one process.
+//
+// # Roles
+//
+// An API key has a [webhook.Role]; a request that needs more is answered with 403.
+//
+//	read         all GET, and POST /list and /preview
+//	operate      replay, cancel, test, enable and disable endpoints, PATCH of is_active alone,
+//	             named positions
+//	administer   create, change and delete webhooks, signing secrets, API keys
+//
+// To see a secret is a right of its own: without it, ?reveal= is answered with 403, and a new signing
+// secret with its mask. A stream that is open when its API key is revoked goes on until it ends, 15
+// minutes at most.
 //
 // Then try it. Create a webhook, look at it, send a test to it, and read its deliveries:
 //
@@ -180,6 +197,7 @@
 //
 //	api.go          Config, New, Before; the routes, and the way of a request
 //	auth.go         Authenticator and Keys
+//	apikeys.go      API keys of the store: who makes a request; list, create, revoke
 //	admission.go    how many requests are in progress, and which of them end early
 //	read.go         bodies and queries: bounds, and reading with all problems
 //	errors.go       answers, errors and validation problems

@@ -133,7 +133,7 @@ func (a *API) changeEndpoint(
 	if e.Channel, err = channelKey(sub, name); err != nil {
 		return nil, err
 	}
-	if err := change(r.Context(), r.organizationID, e, a.actor(r)); err != nil {
+	if err := change(r.Context(), r.organizationID, e, cut(r.holder.Name)); err != nil {
 		return nil, orNotFound(err, "webhook", id)
 	}
 	state, err := a.dispatcher.EndpointState(r.Context(), r.organizationID, e)
@@ -177,11 +177,16 @@ func (a *API) actor(r *request) string {
 			return c
 		}, strings.ToValidUTF8(a.cfg.Actor(r.Request), ""))
 	}
-	if len(by) > maxActor {
-		by = strings.ToValidUTF8(by[:maxActor], "")
-	}
 	if by == "" {
 		return "api"
+	}
+	return cut(by)
+}
+
+// cut returns as much of an actor as is kept.
+func cut(by string) string {
+	if len(by) > maxActor {
+		by = strings.ToValidUTF8(by[:maxActor], "")
 	}
 	return by
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
@@ -40,6 +41,7 @@ type fixture struct {
 	registry   *channel.Registry
 	keys       map[string]string // by organization
 	accepts    api.Authenticator
+	apiKeys    *apikey.Keys
 	api        *api.API
 	prefix     string
 	logger     *slog.Logger
@@ -79,7 +81,10 @@ func newFixture(t *testing.T, o options) *fixture {
 		require.NoError(t, keys.Add(organization, hash))
 		f.keys[organization] = key
 	}
-	cfg := api.Config{Logger: f.logger, Library: o.library}
+	f.apiKeys, err = apikey.New(f.store, apikey.Config{Logger: f.logger})
+	require.NoError(t, err)
+	t.Cleanup(f.apiKeys.Wait)
+	cfg := api.Config{Logger: f.logger, Library: o.library, APIKeys: f.apiKeys}
 	if o.api != nil {
 		o.api(&cfg)
 	}
@@ -104,7 +109,7 @@ func (f *fixture) peer() *fixture {
 	p := *f
 	var err error
 	p.dispatcher = f.dispatcherOn(f.store)
-	p.api, err = api.New(p.dispatcher, f.accepts, api.Config{Logger: f.logger})
+	p.api, err = api.New(p.dispatcher, f.accepts, api.Config{Logger: f.logger, APIKeys: f.apiKeys})
 	require.NoError(f.t, err)
 	return &p
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -93,6 +94,12 @@ func TestOpenAPIStatuses(t *testing.T) {
 				seen[route] = append(seen[route], c.status)
 			}
 		}
+		_, key, err := f.apiKeys.Create(t.Context(), apikey.Service(""),
+			webhook.APIKey{OrganizationID: orgA, Name: "x"})
+		require.NoError(t, err)
+		f.do("DELETE", prefix+"/api-keys/"+key.ID, "").want(http.StatusOK)
+		revoke := "DELETE /api-keys/{api_key_id}"
+		seen[revoke] = append(seen[revoke], http.StatusOK)
 		for route, status := range f.raceStatuses(signer) {
 			seen[route] = append(seen[route], status)
 		}
@@ -202,9 +209,14 @@ func statusCases(id, signer string) map[string][]statusCase {
 		"POST /preview": {{200, "/preview", `{"template": ""}`, nil},
 			{404, "/preview", `{"template": "", "event_id": "evt_99"}`, nil},
 			{422, "/preview", "{}", nil}},
-		"GET /event-types":  {{200, "/event-types", "", nil}},
-		"GET /health":       {{200, "/health", "", nil}},
-		"GET /openapi.json": {{200, "/openapi.json", "", nil}},
+		"GET /api-keys": {{200, "/api-keys", "", nil}, {422, "/api-keys?limit=0", "", nil}},
+		"POST /api-keys": {{201, "/api-keys", `{"name": "x"}`, nil},
+			{403, "/api-keys", `{"name": "x", "operator": true}`, nil},
+			{422, "/api-keys", "{}", nil}},
+		"DELETE /api-keys/{api_key_id}": {{404, "/api-keys/key_0123456789abcdef", "", nil}},
+		"GET /event-types":              {{200, "/event-types", "", nil}},
+		"GET /health":                   {{200, "/health", "", nil}},
+		"GET /openapi.json":             {{200, "/openapi.json", "", nil}},
 	}
 }
 
@@ -213,7 +225,7 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 	f.t.Helper()
 	method, path, _ := strings.Cut(route, " ")
 	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}",
-		"dlv_1", "{name}", "reader").Replace(path)
+		"dlv_1", "{name}", "reader", "{api_key_id}", "key_0123456789abcdef").Replace(path)
 	switch route {
 	case "GET /health":
 		return []int{f.statusOf(brokenStore{f.store}, nil, httptest.NewRequest(method, path, nil))}
@@ -248,7 +260,7 @@ func (f *fixture) fullStatus(method, path string) int {
 	d := f.dispatcherOn(askingStore{f.store,
 		func() { a.ServeHTTP(second, httptest.NewRequest(method, path, nil)) }})
 	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil },
-		api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1})
+		api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1, APIKeys: f.apiKeys})
 	require.NoError(f.t, err)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/event-types", nil))
@@ -269,7 +281,8 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int {
 	f.t.Helper()
 	a, newErr := api.New(f.dispatcherOn(store),
-		func(*http.Request) (string, error) { return orgA, err }, api.Config{Logger: f.logger})
+		func(*http.Request) (string, error) { return orgA, err },
+		api.Config{Logger: f.logger, APIKeys: f.apiKeys})
 	require.NoError(f.t, newErr)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)

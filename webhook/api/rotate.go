@@ -19,7 +19,8 @@ type RotateRequest struct {
 type RotateResponse struct {
 	SubscriptionID string `json:"webhook_id"`
 	Channel        string `json:"channel"`
-	// SigningSecret is the new secret, which requests are signed with from now on.
+	// SigningSecret is the new secret, which requests are signed with from now on, or Mask if the API
+	// key may not reveal secrets.
 	SigningSecret string `json:"signing_secret"`
 	// VerificationKey is the public key for v1a signatures. Empty if the secret is not a key
 	// pair.
@@ -53,6 +54,9 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 		}
 		stored.Channels[i].Configs = rotated
 		res = RotateResponse{stored.ID, stored.ChannelKeys()[i], made.Secret, made.Public, made.Previous}
+		if !r.holder.Reveal {
+			res.SigningSecret = Mask
+		}
 		return stored, nil
 	})
 	if err != nil {

@@ -55,6 +55,10 @@ func (a *API) getSubscription(r *request) (*response, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	if len(q.values["reveal"]) > 0 && !r.holder.Reveal {
+		return nil, &statusError{status: http.StatusForbidden, cause: ErrForbidden,
+			message: "The API key may not reveal secrets"}
+	}
 	sub, err := a.subscription(r)
 	if err != nil {
 		return nil, err
@@ -318,6 +322,14 @@ func (a *API) patchSubscription(r *request) (*response, error) {
 		patch := readObject(p, r.body, subscriptionLists())
 		if patch == nil {
 			return nil, p
+		}
+		for name := range patch.members {
+			if name == "is_active" {
+				continue
+			}
+			if err := r.allow(webhook.RoleAdminister); err != nil {
+				return nil, err
+			}
 		}
 		merged, err := a.merge(patch, stored)
 		if err != nil {

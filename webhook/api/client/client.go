@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
 // maxAnswer is how many bytes of an answer are read.
@@ -21,6 +22,9 @@ const maxAnswer = 64 << 20
 type Config struct {
 	// HTTPClient makes the requests. Defaults to http.DefaultClient, which has no timeout.
 	HTTPClient *http.Client
+	// Organization is the organization that all requests are for, if the API key is an operator's.
+	// Empty is that of the API key.
+	Organization string
 }
 
 // Client calls a management API. Make one with [New]. It is safe for concurrent use.
@@ -31,7 +35,9 @@ type Config struct {
 type Client struct {
 	base string
 	key  string
-	http *http.Client
+	// organization is sent if it is not empty.
+	organization string
+	http         *http.Client
 }
 
 // New returns a Client of the API at baseURL, which is the address of the list of webhooks. The API
@@ -48,7 +54,8 @@ func New(baseURL, apiKey string, cfg Config) (*Client, error) {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = http.DefaultClient
 	}
-	return &Client{base: strings.TrimSuffix(u.String(), "/"), key: apiKey, http: cfg.HTTPClient}, nil
+	return &Client{base: strings.TrimSuffix(u.String(), "/"), key: apiKey,
+		organization: cfg.Organization, http: cfg.HTTPClient}, nil
 }
 
 // Option changes the header of one request.
@@ -118,6 +125,9 @@ func (c *Client) send(
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.organization != "" {
+		req.Header.Set(api.HeaderOrganization, c.organization)
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)

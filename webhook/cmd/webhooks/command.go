@@ -27,7 +27,8 @@ func commands() []*command {
 		&verifyCommand, &signCommand, &secretNewCommand, &secretRotateCommand, &suiteCommand,
 		&templateCheckCommand, &templateRenderCommand, &listCommand, &triggerCommand,
 		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesTailCommand, &deliveriesReplayCommand,
-		&deliveriesCancelCommand, &deliveriesExportCommand, &doctorCommand, &listenCommand,
+		&deliveriesCancelCommand, &deliveriesExportCommand, &keysListCommand, &keysCreateCommand,
+		&keysRevokeCommand, &doctorCommand, &listenCommand,
 		&completionCommand, &versionCommand,
 	}
 }

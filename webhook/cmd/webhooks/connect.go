@@ -14,14 +14,16 @@ const envURL = "WEBHOOKS_URL"
 
 // connection are the flags of the management API.
 type connection struct {
-	url, keyFile string
-	timeout      time.Duration
+	url, keyFile, organization string
+	timeout                    time.Duration
 }
 
 func (c *connection) declare(s *flagSet) {
 	s.StringVar(&c.url, "url", "", "`address` of the management API; without a path, that is "+
 		api.DefaultPrefix+" (default $"+envURL+")")
 	s.StringVar(&c.keyFile, "key-file", "", "`file` with the API key (default $"+envAPIKey+")")
+	s.StringVar(&c.organization, "organization", "", "`organization` to act for, with the API key of an "+
+		"operator")
 	s.DurationVar(&c.timeout, "timeout", time.Minute, "how long one request may take")
 }
 
@@ -39,7 +41,8 @@ func (c *connection) client(a *app) (*client.Client, error) {
 }
 
 func (c *connection) clientOn(transport *http.Client, key string) (*client.Client, error) {
-	out, err := client.New(c.url, key, client.Config{HTTPClient: transport})
+	out, err := client.New(c.url, key, client.Config{HTTPClient: transport,
+		Organization: c.organization})
 	if err != nil {
 		return nil, usagef("%s must be an http or https URL without credentials, query and fragment, "+
 			"such as https://example.com%s", c.from(), api.DefaultPrefix)

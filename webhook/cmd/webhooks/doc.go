@@ -46,6 +46,7 @@
 //   - sign.go, secret.go, suite.go, template.go, list.go, trigger.go, doctor.go, version.go: the
 //     commands of these names
 //   - deliveries.go, replay.go: list, show, tail and export; replay and cancel
+//   - keys.go: list, create and revoke API keys
 //   - listen.go, forward.go, tail.go: the command listen; the requests of a channel to another URL;
 //     where a tail begins
 //   - verify.go, request.go, candidates.go, mismatch.go, diagnose.go: the command verify; reading the

@@ -15,6 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
@@ -49,10 +50,14 @@ func newService(t *testing.T) *service {
 	logger := slog.New(slog.DiscardHandler)
 	s.d, err = dispatch.New(memstore.New(), dispatch.Config{Channels: channels, Logger: logger})
 	require.NoError(t, err)
-	key, hash := api.NewKey()
-	keys := api.NewKeys()
-	require.NoError(t, keys.Add("org", hash))
-	a, err := api.New(s.d, keys.Authenticate, api.Config{Logger: logger})
+	keys, err := apikey.New(s.d, apikey.Config{Logger: logger})
+	require.NoError(t, err)
+	t.Cleanup(keys.Wait)
+	key, _, err := keys.Create(t.Context(), apikey.Service("test"), webhook.APIKey{
+		OrganizationID: "org", Name: "first",
+		Rights: webhook.Rights{Role: webhook.RoleAdminister, Reveal: true}})
+	require.NoError(t, err)
+	a, err := api.New(s.d, nil, api.Config{Logger: logger, APIKeys: keys})
 	require.NoError(t, err)
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)

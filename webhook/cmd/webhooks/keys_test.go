@@ -1,0 +1,60 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	made := s.run("keys", "create", "--role", "operate", "billing")
+	require.Equal(t, exitOK, made.code, made.stderr)
+	key := strings.TrimSuffix(made.stdout, "\n")
+	assert.Regexp(t, `^sk_[0-9a-f]{72}$`, key, "only the key goes to the standard output")
+	assert.Contains(t, made.stderr, "with the role operate. It is not shown again.")
+
+	listed := s.run("keys", "list", "--json")
+	require.Equal(t, exitOK, listed.code, listed.stderr)
+	lines := strings.Split(strings.TrimSpace(listed.stdout), "\n")
+	require.Len(t, lines, 2)
+	billing := decode[webhook.APIKey](t, lines[1])
+	assert.Equal(t, "billing", billing.Name)
+	assert.NotContains(t, listed.stdout, key)
+	assert.Contains(t, s.run("keys", "list").stdout, billing.ID+"  works")
+
+	mine := env{envURL: s.env[envURL], envAPIKey: key}
+	require.Equal(t, exitOK, runs(t, mine, "", "list").code)
+	denied := runs(t, mine, "", "keys", "list")
+	assert.Equal(t, exitForbidden, denied.code)
+	assert.Contains(t, denied.stderr, "needs the role administer")
+
+	require.Equal(t, exitOK, s.run("keys", "revoke", billing.ID).code)
+	refused := runs(t, mine, "", "list")
+	assert.Equal(t, exitForbidden, refused.code)
+	assert.Contains(t, refused.stderr, "The API key was revoked")
+	assert.Contains(t, s.run("keys", "list").stdout, billing.ID+"  revoked")
+	assert.Equal(t, exitNo, s.run("keys", "revoke", "key_0000000000000000").code)
+}
+
+func TestKeysCreate(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	made := s.run("keys", "create", "--json", "--reveal", "--expires-in", "1h", "x")
+	require.Equal(t, exitOK, made.code, made.stderr)
+	created := decode[api.APIKeyResponse](t, made.stdout)
+	assert.True(t, created.Reveal)
+	assert.WithinDuration(t, time.Now().Add(time.Hour), created.ExpiresAt, time.Minute)
+	for _, args := range [][]string{{"--role", "root", "x"}, {"--expires-in", "-1h", "x"}, {}} {
+		assert.Equal(t, exitUsage, s.run(append([]string{"keys", "create"}, args...)...).code, args)
+	}
+	assert.Equal(t, exitForbidden, s.run("keys", "create", "--operator", "x").code)
+	assert.Equal(t, exitForbidden, s.run("keys", "list", "--organization", "other").code)
+}
