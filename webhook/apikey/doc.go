@@ -43,4 +43,9 @@
 //
 // Even the last key that may administer can be revoked. To get back in, create a new one in Go, with
 // [Service] as the creator.
+//
+// # What is where
+//
+//   - keys.go: Keys and its methods, Config and errors
+//   - token.go: what an API key looks like
 package apikey

@@ -93,4 +93,5 @@
 //   - results.go: reading in order what became of deliveries
 //   - replays.go: replays of many deliveries
 //   - idempotency.go: idempotency keys
+//   - apikeys.go: API keys
 package sqlstore

@@ -33,6 +33,7 @@
 //   - capabilities.go: transactions, notifications, idempotency keys
 //   - tail.go, results.go: reading in order what was emitted and what became of it; named positions
 //   - replays.go: replays of many deliveries
+//   - apikeys.go: API keys
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines
 //   - processes.go: several processes on the same data, and a process that starts again

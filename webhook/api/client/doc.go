@@ -11,6 +11,6 @@
 //
 // # What is where
 //
-// [Client] and its options are in client.go, its calls in webhooks.go, endpoints.go, deliveries.go
-// and tail.go, the format of streams in sse.go, and [Error] in errors.go.
+// [Client] and its options are in client.go, its calls in webhooks.go, endpoints.go, deliveries.go,
+// tail.go and apikeys.go, the format of streams in sse.go, and [Error] in errors.go.
 package client
