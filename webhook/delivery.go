@@ -106,8 +106,17 @@ type Delivery struct {
 	// CreatedAt is when the event was emitted.
 	CreatedAt time.Time `json:"created_at"`
 	// DueAt is when the delivery can be claimed: when the next attempt is due or, while an attempt is
-	// in flight, when its lease ends. Zero once Status is settled.
+	// in flight, when its lease ends. Zero once Status is settled, and while it waits in line.
 	DueAt time.Time `json:"due_at,omitzero"`
+	// WaitsFor is the delivery that has its turn, while this one waits in line for its own: see
+	// [Ordering]. 0 if it does not wait. DueAt is then zero, or the SkipAt of that one.
+	WaitsFor DeliveryID `json:"waits_for,omitzero"`
+	// Holds says that the delivery is dead and holds its subject: later events of that wait until it is
+	// replayed or skipped, or until SkipAt.
+	Holds bool `json:"holds_subject,omitempty"`
+	// SkipAt is when the next delivery of the subject has its turn, if Holds is set. Zero means not
+	// before a person decides.
+	SkipAt time.Time `json:"skip_at,omitzero"`
 	// ExpiresAt is when the time to live of the event ends, counted from its emit or, if later, the
 	// last replay: no attempt begins from then on. Zero if the event has none.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`

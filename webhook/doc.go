@@ -18,6 +18,7 @@
 //	endpointstate.go        the Health of an endpoint
 //	retry.go                the Retry of one subscription
 //	ratelimit.go            the RateLimit of one subscription, and how processes share it
+//	ordering.go             the Ordering of one subscription, and its rules
 //	statistics.go, hourly.go, durations.go, totals.go
 //	                        Statistics of a subscription, and Totals of a store
 //	tail.go                 reading in order what was emitted, and results; how far readers have come

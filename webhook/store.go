@@ -68,6 +68,9 @@ type Capabilities struct {
 	Replays ReplayStore
 	// APIKeys keeps the API keys of the management API.
 	APIKeys APIKeyStore
+	// Ordering delivers in order: see [Ordering]. Without it, a Dispatcher accepts no subscription
+	// that has one, and a store may ignore Subscription.Ordering.
+	Ordering OrderingStore
 }
 
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is
@@ -274,6 +277,8 @@ type NewEvent struct {
 	// Trace is the trace that the emit is a part of. The caller has cleaned it (see
 	// [tracecontext.Context.Clean]). A store should not write anything for a zero Trace.
 	Trace tracecontext.Context
+	// Subject is what the event is about, for a subscription with an [Ordering]. Extra does not count.
+	Subject event.Subject
 	// TTL is the time to live, in whole microseconds, and zero for none. The deliveries of the event
 	// expire that long after their QueuedAt. A store keeps it and hands it out as Task.ExpiresAt; that
 	// such a delivery becomes dead is up to the caller. It should not write anything for a zero TTL.
@@ -313,6 +318,8 @@ type Emitted struct {
 	// Unfinished says that the event is durable, but that some of its deliveries are still to be
 	// stored: by [Queue.FanOut], or by the next claim of any process after [FanOutLease].
 	Unfinished bool
+	// Ordered says that some of the deliveries stand in line: see [Ordering]. They are not prefetched.
+	Ordered bool
 }
 
 // FanOutLease is for how long the deliveries that an Enqueue has left to FanOut are left to its
@@ -405,6 +412,8 @@ type Task struct {
 	// HealthySince is when the endpoint became healthy last; zero if it has always been healthy, or
 	// is degraded. Before that the delivery could not be attempted.
 	HealthySince time.Time
+	// Ordered says that the delivery stands in line, and has its turn: see [Ordering].
+	Ordered bool
 	// LostAt is when an attempt began that was lost with its lease and is not in the history yet, as
 	// Start recorded it. Zero if there is none. A settlement with an Attempt resets it.
 	LostAt time.Time
@@ -427,6 +436,10 @@ type Settlement struct {
 	Probe bool
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
+	// SkipAt is when the next delivery of the line has its turn after one that is dead: see [Ordering].
+	// Zero means not until it is replayed or skipped. It counts only if Status is StatusDead and
+	// Task.Ordered was set.
+	SkipAt time.Time
 }
 
 // History is the part of a Store that reads past deliveries and corrects them. Every
@@ -484,6 +497,8 @@ type DeliveryQuery struct {
 	Since, Until time.Time
 	// AttemptsBelow selects deliveries with fewer attempts than this. 0 selects all.
 	AttemptsBelow int
+	// Holding selects dead deliveries that hold their subject: see [Delivery].Holds.
+	Holding bool
 	// WithoutAttempts leaves Delivery.Attempts nil in the answer. The store then does not read the
 	// attempts, which are the largest part of a delivery.
 	WithoutAttempts bool

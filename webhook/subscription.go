@@ -44,6 +44,9 @@ type Subscription struct {
 	// RateLimit bounds how many attempts begin at each of its channels. Nil leaves it to the channel:
 	// Slack and SMS have limits of their own, which a RateLimit replaces.
 	RateLimit *RateLimit
+	// Ordering asks for the events of each subject to be delivered in order. Nil means that they are
+	// delivered in any order.
+	Ordering *Ordering
 	// CreatedAt and UpdatedAt are set by the Dispatcher, by the clock of its process.
 	CreatedAt, UpdatedAt time.Time
 	// OrganizationID identifies the organization that owns the subscription: only its own events reach
@@ -200,6 +203,7 @@ func (sub *Subscription) Validate() error {
 	CheckOrganizationID(&p, "internal_id", sub.OrganizationID)
 	p.AddError("retry", sub.Retry.Validate())
 	p.AddError("rate_limit", sub.RateLimit.Validate())
+	p.AddError("ordering", sub.Ordering.Validate())
 	if !sub.checkBounds(&p) {
 		return p.Err()
 	}
@@ -275,7 +279,7 @@ func (sub *Subscription) Clone() *Subscription {
 		return nil
 	}
 	c := *sub
-	c.Retry, c.RateLimit = sub.Retry.Clone(), sub.RateLimit.Clone()
+	c.Retry, c.RateLimit, c.Ordering = sub.Retry.Clone(), sub.RateLimit.Clone(), sub.Ordering.Clone()
 	c.EventTypes = slices.Clone(sub.EventTypes)
 	c.Channels = slices.Clone(sub.Channels)
 	for i := range c.Channels {
@@ -293,6 +297,7 @@ type subscriptionJSON struct {
 	IsActive   *bool           `json:"is_active"`
 	Retry      *Retry          `json:"retry,omitempty"`
 	RateLimit  *RateLimit      `json:"rate_limit,omitempty"`
+	Ordering   *Ordering       `json:"ordering,omitempty"`
 	CreatedAt  *time.Time      `json:"created_at,omitempty"`
 	UpdatedAt  *time.Time      `json:"updated_at,omitempty"`
 }
@@ -310,6 +315,7 @@ func (sub Subscription) MarshalJSON() ([]byte, error) {
 	out := subscriptionJSON{
 		ID: sub.ID, Name: sub.Name, EventTypes: sub.EventTypes, Channels: sub.Channels,
 		IsActive: &active, Retry: sub.Retry, RateLimit: sub.RateLimit,
+		Ordering: sub.Ordering,
 	}
 	if !sub.CreatedAt.IsZero() {
 		t := sub.CreatedAt.UTC()
@@ -340,6 +346,7 @@ func (sub *Subscription) UnmarshalJSON(data []byte) error {
 		Paused:         in.IsActive != nil && !*in.IsActive,
 		Retry:          in.Retry,
 		RateLimit:      in.RateLimit,
+		Ordering:       in.Ordering,
 		OrganizationID: sub.OrganizationID,
 		Revision:       sub.Revision,
 	}

@@ -247,6 +247,7 @@ func (a *API) routes() []route {
 		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}/event", handle: a.getEvent},
 		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery, need: webhook.RoleOperate},
 		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/cancel", handle: a.cancelDelivery, need: webhook.RoleOperate},
+		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/skip", handle: a.skipDelivery, need: webhook.RoleOperate},
 		{method: "POST", path: "/{identifier}/replay", handle: a.replayDeliveries, need: webhook.RoleOperate},
 		{method: "GET", path: "/events", handle: a.tailEvents},
 		{method: "GET", path: "/{identifier}/events", handle: a.tailSubscriptionEvents},

@@ -214,6 +214,18 @@ func (a *API) cancelDelivery(r *request) (*response, error) {
 	return a.getDelivery(r)
 }
 
+// skipDelivery lets the next event of a subject have its turn in place of a dead delivery.
+func (a *API) skipDelivery(r *request) (*response, error) {
+	d, err := a.delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.dispatcher.Skip(r.Context(), r.organizationID, d.ID); err != nil {
+		return nil, inState(err, d)
+	}
+	return a.getDelivery(r)
+}
+
 // inState adds the delivery's status to an error that says that its status does not allow the
 // call.
 func inState(err error, d *webhook.Delivery) error {

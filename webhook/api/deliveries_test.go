@@ -136,6 +136,34 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+func TestSkip(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		c, ctx := f.client(orgA), t.Context()
+		held := f.holdSubject()
+		f.emit(orgA, 1)
+		d, err := c.Delivery(ctx, held.SubscriptionID, held.ID)
+		require.NoError(t, err)
+		assert.True(t, d.Holds)
+		next, err := c.Delivery(ctx, held.SubscriptionID, held.ID+1)
+		require.NoError(t, err)
+		assert.Equal(t, held.ID, next.WaitsFor)
+		assert.Zero(t, next.DueAt)
+		d, err = c.Skip(ctx, held.SubscriptionID, held.ID)
+		require.NoError(t, err)
+		assert.Equal(t, webhook.StatusDead, d.Status)
+		assert.False(t, d.Holds)
+		next, err = c.Delivery(ctx, held.SubscriptionID, held.ID+1)
+		require.NoError(t, err)
+		assert.Zero(t, next.WaitsFor)
+		_, err = c.Skip(ctx, held.SubscriptionID, held.ID)
+		require.ErrorIs(t, err, webhook.ErrWrongStatus)
+		_, err = c.Skip(ctx, held.SubscriptionID, 1000)
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+	})
+}
+
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

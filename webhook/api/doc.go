@@ -75,7 +75,7 @@
 // A client that was generated from the published contract knows only the contract's fields. It can
 // read every answer: email's recipients are answered as to_addresses, fields that are null are left
 // out, and a Slack bot has an empty webhook_url. When it sends a webhook back, the fields that only
-// this library has (retry and rate_limit of a webhook; method, signing_secret, signing_secrets,
+// this library has (retry, rate_limit and ordering of a webhook; method, signing_secret, signing_secrets,
 // those of a Slack bot) are missing. They keep their stored values; null removes them. But if the
 // channel now sends to another scheme, host or port, a missing secret does not keep its stored value.
 //

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,6 +62,35 @@ func TestOpenAPIRoutes(t *testing.T) {
 	assert.ElementsMatch(t, f.api.Routes(), documented)
 }
 
+// holdSubject makes a dead delivery that holds its subject.
+func (f *fixture) holdSubject() webhook.Delivery {
+	f.t.Helper()
+	ctx := f.t.Context()
+	sub := sinkSubscription("ordered", `{}`)
+	sub.Ordering = &webhook.Ordering{}
+	created, err := f.client(orgA).Create(ctx, sub)
+	require.NoError(f.t, err)
+	f.emit(orgA, 1)
+	now := time.Now()
+	tasks, err := f.store.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 100,
+		PerEndpoint: 100})
+	require.NoError(f.t, err)
+	var settlements []webhook.Settlement
+	for _, task := range tasks {
+		s := webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: task.DueAt}
+		if task.Endpoint.SubscriptionID == created.ID {
+			s.Status, s.Attempt = webhook.StatusDead, &webhook.Attempt{StartedAt: now, Class: "rejected"}
+		}
+		settlements = append(settlements, s)
+	}
+	_, err = f.store.Settle(ctx, now, settlements)
+	require.NoError(f.t, err)
+	held, err := f.store.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: orgA, Holding: true})
+	require.NoError(f.t, err)
+	require.Len(f.t, held, 1)
+	return held[0]
+}
+
 // statusCase is a request that ends with a status that not all operations have.
 type statusCase struct {
 	status int
@@ -81,12 +111,13 @@ func TestOpenAPIStatuses(t *testing.T) {
 			require.NoError(t, f.dispatcher.Cancel(t.Context(), orgA, id))
 		}
 		signer := f.create(secretSubscription)
+		held := f.holdSubject()
 
 		seen := map[string][]int{}
 		for _, route := range f.api.Routes() {
 			seen[route] = f.usualStatuses(route)
 		}
-		for route, cases := range statusCases(sub.ID, signer) {
+		for route, cases := range statusCases(sub.ID, signer, held) {
 			method, _, _ := strings.Cut(route, " ")
 			for _, c := range cases {
 				a := f.do(method, prefix+c.path, c.body, c.header...)
@@ -127,7 +158,7 @@ func jsonString(v any) string {
 
 // statusCases returns, by operation, the requests for statuses that depend on their content. The
 // order matters: webhooks are deleted last.
-func statusCases(id, signer string) map[string][]statusCase {
+func statusCases(id, signer string, held webhook.Delivery) map[string][]statusCase {
 	const missing = "/wh_0123456789abcdef"
 	hook, sign := "/"+id, "/"+signer
 	stale := []string{"If-Match", `"0-0"`}
@@ -165,6 +196,10 @@ func statusCases(id, signer string) map[string][]statusCase {
 			"", nil},
 			{404, hook + "/deliveries/dlv_99/cancel", "", nil},
 			{409, hook + "/deliveries/dlv_3/cancel", "", nil}},
+		"POST /{identifier}/deliveries/{delivery_id}/skip": {{200, "/" + held.SubscriptionID +
+			"/deliveries/" + held.ID.String() + "/skip", "", nil},
+			{404, hook + "/deliveries/dlv_99/skip", "", nil},
+			{409, hook + "/deliveries/dlv_3/skip", "", nil}},
 		"POST /{identifier}/replay": {{202, hook + "/replay", "", nil},
 			{404, missing + "/replay", "", nil}, {422, hook + "/replay", "[]", nil}},
 		"GET /events": {{200, "/events", "", nil}, {422, "/events?after=1", "", nil}},

@@ -74,6 +74,7 @@ func (a *API) updateSubscription(r *request) (*response, error) {
 	}
 	checkUpdatedID(p, r, updated)
 	setsRetry, setsLimit := hasMember(r.body, "retry"), hasMember(r.body, "rate_limit")
+	setsOrdering := hasMember(r.body, "ordering")
 	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		found := *p
 		found.list = slices.Clone(p.list)
@@ -83,6 +84,9 @@ func (a *API) updateSubscription(r *request) (*response, error) {
 		}
 		if !setsLimit {
 			sub.RateLimit = stored.RateLimit.Clone()
+		}
+		if !setsOrdering {
+			sub.Ordering = stored.Ordering.Clone()
 		}
 		return a.updated(&found, sub, stored)
 	})
@@ -231,7 +235,7 @@ func (a *API) readSubscription(p *problems, body []byte) *webhook.Subscription {
 	if active := o.boolean("is_active"); active != nil {
 		sub.Paused = !*active
 	}
-	sub.Retry, sub.RateLimit = readRetry(p, o), readRateLimit(p, o)
+	sub.Retry, sub.RateLimit, sub.Ordering = readRetry(p, o), readRateLimit(p, o), readOrdering(p, o)
 	o.text("internal_id")
 	o.text("description")
 	o.time("created_at")
@@ -286,6 +290,26 @@ func readRateLimit(p *problems, o *object) *webhook.RateLimit {
 	members.read("burst", "integer", &limit.Burst)
 	members.end()
 	return limit
+}
+
+// readOrdering reads the ordering of a webhook, nil if it has none.
+func readOrdering(p *problems, o *object) *webhook.Ordering {
+	raw := o.get("ordering")
+	if raw == nil {
+		return nil
+	}
+	members := p.object(o.at("ordering"), raw)
+	if members == nil {
+		return nil
+	}
+	var n int64
+	members.read("skip_after_seconds", "integer", &n)
+	members.end()
+	ordering := new(webhook.Ordering)
+	if json.Unmarshal(raw, ordering) != nil {
+		return nil // the problems say why
+	}
+	return ordering
 }
 
 // hasMember reports whether the body, an object, has the member, null or not.

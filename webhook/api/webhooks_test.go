@@ -363,6 +363,35 @@ func TestRateLimitIsAnExtension(t *testing.T) {
 	}
 }
 
+func TestOrderingIsAnExtension(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	with := func(ordering string) string {
+		return strings.Replace(plainSubscription, `"plain"`, `"plain", "ordering": `+ordering, 1)
+	}
+	const ordering = `{"skip_after_seconds": 60}`
+	path := prefix + "/" + f.create(with(ordering))
+	shown := func(a *answer) string {
+		raw, err := json.Marshal(a.want(http.StatusOK)["ordering"])
+		require.NoError(t, err)
+		return string(raw)
+	}
+	assert.JSONEq(t, ordering, shown(f.do("GET", path, "")))
+	assert.JSONEq(t, ordering, shown(f.do("PUT", path, plainSubscription)),
+		"a client that does not know it keeps it")
+	assert.JSONEq(t, ordering, shown(f.do("PATCH", path, `{"is_active": false}`)))
+	assert.JSONEq(t, `{}`, shown(f.do("PUT", path, with(`{}`))))
+	assert.Equal(t, "null", shown(f.do("PATCH", path, `{"ordering": null}`)))
+	for body, want := range map[string][]string{
+		`true`: {"body.ordering: object_type"},
+		`{"skip_after_seconds": "1", "by": "subject"}`: {
+			"body.ordering.skip_after_seconds: integer_type", "body.ordering.by: extra_forbidden"},
+		`{"skip_after_seconds": -1}`: {"body.ordering.skip_after_seconds: value_error"},
+	} {
+		assert.Equal(t, want, f.do("POST", prefix+"/", with(body)).problems(), body)
+	}
+}
+
 func TestPatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})

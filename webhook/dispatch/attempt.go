@@ -22,6 +22,8 @@ type result struct {
 	// was attempted.
 	gone, permanent bool
 	revision        int64
+	// expires says that the event expires before the delivery could be tried again.
+	expires bool
 	// attempt is the one that was made, nil if there was none.
 	attempt *webhook.Attempt
 	// failingSince is since when the endpoint fails as a whole, by the clock of this process. Zero if
@@ -270,6 +272,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
 	}, retryRules{entry.retry, d.retry}, endedAt))
 	res.settlement.Progress, res.revision = progress, entry.revision
+	res.setSkip(entry.ordering, endedAt)
 	if throttles(err) {
 		d.queue.Throttle(&t.item, res.observed.RetryAfter)
 	}
@@ -286,9 +289,22 @@ func resultOf(t *task, attempt *webhook.Attempt, next decision) result {
 		attempt.Error = excerpt(attempt.Error + expiresBefore)
 	}
 	return result{
-		task: t, observed: next.observed, gone: next.gone, permanent: next.permanent, attempt: attempt,
+		task: t, observed: next.observed, gone: next.gone, permanent: next.permanent,
+		expires: next.expires, attempt: attempt,
 		settlement: webhook.Settlement{Lease: t.Lease, Attempt: attempt, Status: next.status,
 			DueAt: next.dueAt},
+	}
+}
+
+// setSkip says when the next delivery of the line has its turn, if this one is dead: at once if
+// that is because its event expires, and otherwise as the subscription says, which may be never.
+func (res *result) setSkip(ordering *webhook.Ordering, at time.Time) {
+	switch {
+	case !res.task.Ordered || res.settlement.Status != webhook.StatusDead:
+	case res.expires:
+		res.settlement.SkipAt = at
+	case ordering != nil && ordering.SkipAfter > 0:
+		res.settlement.SkipAt = at.Add(ordering.SkipAfter)
 	}
 }
 

@@ -31,6 +31,7 @@ type cacheEntry struct {
 	revision int64
 	paused   bool
 	retry    *webhook.Retry
+	ordering *webhook.Ordering
 	channels map[string]openedChannel // by channel key
 	// unhealthy has the health of the endpoints that were degraded or disabled when the entry was
 	// read, if it was read for a delivery that had been queued for a while. It says nothing of one
@@ -171,6 +172,7 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad, 
 	if err == nil {
 		load.entry = &cacheEntry{
 			name: sub.Name, revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
+			ordering: sub.Ordering,
 			channels: c.cachedChannels(key, sub.Revision), unhealthy: unhealthy, loadedAt: started,
 		}
 		if load.entry.channels == nil {

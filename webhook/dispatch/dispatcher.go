@@ -133,6 +133,9 @@ func (d *Dispatcher) CheckSubscription(sub *webhook.Subscription) error {
 	}
 	var p event.Problems
 	p.AddError("", sub.Validate())
+	if sub.Ordering != nil && d.store.Capabilities().Ordering == nil {
+		p.Add("ordering", "cannot be set: the store does not deliver in order")
+	}
 	if sub.CheckBounds() == nil { // what is too large is not compiled
 		_, err := d.channels.open(sub)
 		p.AddError("", err)
@@ -343,6 +346,32 @@ func (d *Dispatcher) Cancel(
 	}
 	d.leases.markLost(id)
 	d.results.wake()
+	d.queue.SignalClaim() // for the next one of its subject
+	return nil
+}
+
+// Skip lets the next event of the subject have its turn in place of a dead delivery that holds it:
+// see [webhook.Ordering]. The delivery stays dead, and can be replayed later. Skip returns
+// ErrWrongStatus if it does not hold its subject, and ErrNotFound if the organization has no such
+// delivery.
+func (d *Dispatcher) Skip(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) error {
+	if !storable(organizationID) {
+		return webhook.ErrNotFound
+	}
+	ordering := d.store.Capabilities().Ordering
+	if ordering == nil {
+		if _, err := d.store.Delivery(ctx, organizationID, id); err != nil {
+			return err
+		}
+		return webhook.ErrWrongStatus
+	}
+	d.clock.refresh(ctx)
+	if err := ordering.Skip(ctx, d.now(), organizationID, id); err != nil {
+		return err
+	}
+	d.queue.SignalClaim()
 	return nil
 }
 

@@ -117,6 +117,18 @@
 // ProcessStats.RateLimited counts the endpoints that wait. Hooks.Throttled tells of each rate that
 // was lowered.
 //
+// # Order
+//
+// Deliveries are made in any order, unless the subscription has a [webhook.Ordering]. Then the events
+// of each subject are delivered one after the other at each of its endpoints, in the order of their
+// emits, and what fails holds back its own subject only. An event that is dead holds its subject until
+// it is replayed ([Dispatcher.Replay]) or skipped ([Dispatcher.Skip]), or for as long as the
+// subscription says. The rules are those of [webhook.Ordering].
+//
+// Such deliveries are not prefetched, and those of one subject take a claim each: a subject gets as
+// many deliveries a second as attempts, writes and claims can follow upon each other. Many subjects
+// share claims and writes as usual.
+//
 // # Endpoints that fail
 //
 // Each [webhook.Endpoint] has a queue of its own, with a circuit breaker:

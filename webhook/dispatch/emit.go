@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,7 +143,7 @@ func newEvents(ctx context.Context, events []*event.Event) ([]webhook.NewEvent, 
 		}
 		records = append(records, webhook.NewEvent{
 			OrganizationID: e.OrganizationID, ID: e.ID, Type: e.Type, Payload: payload,
-			Trace: trace, TTL: e.TTL.Truncate(time.Microsecond),
+			Trace: trace, Subject: e.Subject, TTL: e.TTL.Truncate(time.Microsecond),
 		})
 	}
 	return records, p.Err()
@@ -187,7 +188,15 @@ func (d *Dispatcher) commitEmits(
 	if err != nil {
 		return nil, err
 	}
+	d.claimOrdered(emitted)
 	return emitted, nil
+}
+
+// claimOrdered claims what stands in line, which is never prefetched.
+func (d *Dispatcher) claimOrdered(emitted []webhook.Emitted) {
+	if slices.ContainsFunc(emitted, func(e webhook.Emitted) bool { return e.Ordered }) {
+		d.queue.SignalClaim()
+	}
 }
 
 // prefetching calls store, which stores deliveries, and queues those that it prefetched.

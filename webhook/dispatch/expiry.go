@@ -27,7 +27,7 @@ func expired(t *webhook.Task, at time.Time) bool {
 // probe, there was none: result.attempt is nil.
 func resultOfExpired(t *task, at time.Time) result {
 	return result{task: t, settlement: webhook.Settlement{
-		Lease: t.Lease, Status: webhook.StatusDead,
+		Lease: t.Lease, Status: webhook.StatusDead, SkipAt: at, // it holds up no line
 		Attempt: &webhook.Attempt{Number: t.Attempts + 1, StartedAt: at, Class: string(ClassExpired),
 			Error: expiredText},
 	}}

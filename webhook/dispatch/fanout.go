@@ -39,6 +39,7 @@ func (d *Dispatcher) fanOut(
 			for _, i := range places[:finished] {
 				emitted[i].Unfinished = false
 			}
+			d.claimOrdered(emitted)
 			events, places = events[finished:], places[finished:]
 		}
 	}

@@ -161,7 +161,11 @@ func (d *Dispatcher) logAttempt(ctx context.Context, t *task, a *webhook.Attempt
 // logIfDead writes a line if the result made the delivery dead.
 func (d *Dispatcher) logIfDead(ctx context.Context, t *task, s *webhook.Settlement) {
 	if s.Status == webhook.StatusDead {
-		d.logDelivery(ctx, &d.lines.dead, t, s.Attempt)
+		var more []slog.Attr
+		if t.Ordered {
+			more = append(more, slog.Bool("holds_subject", s.SkipAt.IsZero()))
+		}
+		d.logDelivery(ctx, &d.lines.dead, t, s.Attempt, more...)
 	}
 }
 

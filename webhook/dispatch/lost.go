@@ -115,7 +115,12 @@ func (r *run) resultOfLost(t *task) result {
 	case !errors.Is(err, webhook.ErrNotFound):
 		return requeueForOthers(t, d.cfg.PollInterval) // its own policy is not known now
 	}
-	return resultOfLostAttempt(t, d.cfg.MaxLostAttempts, rules, d.now())
+	at := d.now()
+	res := resultOfLostAttempt(t, d.cfg.MaxLostAttempts, rules, at)
+	if entry != nil {
+		res.setSkip(entry.ordering, at)
+	}
+	return res
 }
 
 // resultOfLostAttempt is resultOfLost for what is known by then.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -16,7 +17,8 @@ import (
 // attempts leaves deliveries that can never be replayed.
 const MaxReplayed = 250
 
-// Replay delivers a settled delivery again. Its retries count from the beginning. It returns
+// Replay delivers a settled delivery again. Its retries count from the beginning. Where it stands
+// in line is said at [webhook.Ordering]. It returns
 // ErrWrongStatus if the delivery is not settled or has [MaxReplayed] attempts, and ErrNotFound if
 // the organization has no such delivery, or no longer has its subscription or channel.
 func (d *Dispatcher) Replay(
@@ -76,6 +78,12 @@ type ReplayProgress struct {
 // ReplayAll works in small steps, and can be continued after an error or the end of ctx: call it
 // again with q.Before set to the Before of the progress. [Dispatcher.StartReplay] has the
 // Dispatchers do that.
+//
+// Deliveries of subscriptions with a [webhook.Ordering] come after all others, the oldest first, so
+// that those of a subject are made in their order. There may be up to 100,000 of them: with more,
+// ReplayAll returns an error before it replays any of those. Until the last one is replayed, Before
+// stays where the first one was found. So set SettledBefore when you continue. StartReplay, which
+// goes on in steps, keeps their order within a step only.
 func (d *Dispatcher) ReplayAll(
 	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions,
 ) (ReplayProgress, error) {
@@ -96,41 +104,108 @@ func (d *Dispatcher) replayFrom(
 	const page = 100
 	progress := ReplayProgress{Before: q.Before}
 	limit := q.Limit
+	r := replaying{d: d, organizationID: q.OrganizationID, options: &options, progress: &progress,
+		start: start, ordered: make(map[string]bool)}
 	q.WithoutAttempts = true
 	if q.AttemptsBelow <= 0 || q.AttemptsBelow > MaxReplayed {
 		q.AttemptsBelow = MaxReplayed
 	}
-	for {
-		q.Limit, q.Before = page, progress.Before
+	for before := q.Before; ; {
+		q.Limit, q.Before = page, before
 		deliveries, err := d.Deliveries(ctx, q)
 		if err != nil {
 			return progress, err
 		}
 		for i := range deliveries {
-			if limit > 0 && progress.Replayed == limit {
-				return progress, nil
+			if limit > 0 && progress.Replayed+len(r.later) == limit {
+				return r.replayLater(ctx, before)
 			}
 			if options.includes(&deliveries[i]) {
-				if start.IsZero() {
-					d.clock.refresh(ctx)
-					start = d.now()
-				}
-				due := start.Add(time.Duration(
-					float64(progress.Replayed) / options.PerSecond * float64(time.Second)))
-				err = d.store.Replay(ctx, due.Truncate(time.Microsecond), q.OrganizationID, deliveries[i].ID)
-				switch {
-				case err == nil:
-					progress.Replayed++
-				case !errors.Is(err, webhook.ErrWrongStatus) && !errors.Is(err, webhook.ErrNotFound):
+				if err := r.visit(ctx, &deliveries[i]); err != nil {
 					return progress, err
 				}
 			}
-			progress.Before = deliveries[i].ID
+			if before = deliveries[i].ID; len(r.later) == 0 {
+				progress.Before = before
+			}
 		}
 		d.queue.SignalClaim()
 		d.results.wake()
 		if len(deliveries) < page {
-			return progress, nil
+			return r.replayLater(ctx, before)
 		}
 	}
+}
+
+// maxReplayedInOrder bounds the memory of one ReplayAll.
+const maxReplayedInOrder = 100_000
+
+// replaying is one call of ReplayAll.
+type replaying struct {
+	d              *Dispatcher
+	organizationID string
+	options        *ReplayOptions
+	progress       *ReplayProgress
+	start          time.Time
+	// ordered says which subscriptions have an Ordering, as far as they were read, and later has their
+	// deliveries, the newest first.
+	ordered map[string]bool
+	later   []webhook.DeliveryID
+}
+
+// visit replays a delivery, or leaves it to replayLater.
+func (r *replaying) visit(ctx context.Context, d *webhook.Delivery) error {
+	ordered, known := r.ordered[d.SubscriptionID]
+	if !known {
+		sub, err := r.d.store.Subscription(ctx, r.organizationID, d.SubscriptionID)
+		if err != nil && !errors.Is(err, webhook.ErrNotFound) {
+			return err
+		}
+		ordered = err == nil && sub.Ordering != nil
+		r.ordered[d.SubscriptionID] = ordered
+	}
+	switch {
+	case !ordered:
+		return r.replay(ctx, d.ID)
+	case !d.Status.Settled():
+		return nil
+	case len(r.later) == maxReplayedInOrder:
+		return fmt.Errorf("webhook: ReplayAll: more than %d deliveries are of subscriptions with an "+
+			"ordering: choose a shorter time", maxReplayedInOrder)
+	}
+	r.later = append(r.later, d.ID)
+	return nil
+}
+
+// replayLater replays those of ordered subscriptions, the oldest first. Then all is done before an
+// id.
+func (r *replaying) replayLater(
+	ctx context.Context, before webhook.DeliveryID,
+) (ReplayProgress, error) {
+	for _, id := range slices.Backward(r.later) {
+		if err := r.replay(ctx, id); err != nil {
+			return *r.progress, err
+		}
+	}
+	r.d.queue.SignalClaim()
+	r.d.results.wake()
+	r.progress.Before = before
+	return *r.progress, nil
+}
+
+func (r *replaying) replay(ctx context.Context, id webhook.DeliveryID) error {
+	if r.start.IsZero() {
+		r.d.clock.refresh(ctx)
+		r.start = r.d.now()
+	}
+	due := r.start.Add(time.Duration(
+		float64(r.progress.Replayed) / r.options.PerSecond * float64(time.Second)))
+	err := r.d.store.Replay(ctx, due.Truncate(time.Microsecond), r.organizationID, id)
+	switch {
+	case err == nil:
+		r.progress.Replayed++
+	case !errors.Is(err, webhook.ErrWrongStatus) && !errors.Is(err, webhook.ErrNotFound):
+		return err
+	}
+	return nil
 }

@@ -400,6 +400,7 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 	d := r.d
 	local := time.Now()
 	at := d.clock.fromLocal(local)
+	turns := false // another delivery of a line may have its turn
 	for i := range batch {
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
@@ -407,6 +408,7 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 			continue
 		}
 		d.logIfDead(ctx, batch[i].task, s)
+		turns = turns || batch[i].task.Ordered && s.Status.Settled()
 		if s.Attempt == nil && s.Status == webhook.StatusPending && r.stopping.Load() {
 			r.requeued.Add(1)
 		}
@@ -429,6 +431,9 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 			r.pendingHooks.Add(1)
 			r.hookResults <- hookResult(batch[i].task, s)
 		}
+	}
+	if turns {
+		d.queue.SignalClaim()
 	}
 }
 

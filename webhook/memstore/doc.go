@@ -30,6 +30,7 @@
 //   - store.go: Store, and a delivery's way from heap to heap
 //   - subscriptions.go: subscriptions, their lists and endpoints
 //   - queue.go: Enqueue, Claim, Settle and the rest of the queue; transactions
+//   - line.go: deliveries in order, and Skip
 //   - endpoints.go: the states of endpoints, and their permits
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune

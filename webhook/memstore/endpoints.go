@@ -140,7 +140,8 @@ func (s *Store) route(sub *subscription) {
 	route := match.Route{At: given.Cursor(), EventTypes: given.EventTypes}
 	for _, e := range sub.endpoints {
 		route.Targets = append(route.Targets, match.Target{Endpoint: e.key, Revision: given.Revision,
-			Paused: given.Paused || e.state.Health != webhook.Healthy})
+			Paused:  given.Paused || e.state.Health != webhook.Healthy,
+			Ordered: given.Ordering != nil})
 	}
 	o := s.organizations[given.OrganizationID]
 	o.routes = o.routes.With(route)

@@ -58,6 +58,7 @@ func fits(d *delivery, q webhook.DeliveryQuery) bool {
 		(q.Status == "" || q.Status == d.reported()) &&
 		(q.Since.IsZero() || d.event.createdAt >= micros(q.Since)) &&
 		(q.AttemptsBelow <= 0 || len(d.attempts) < q.AttemptsBelow) &&
+		(!q.Holding || d.holds()) &&
 		(q.Until.IsZero() || d.event.createdAt < micros(q.Until))
 }
 
@@ -79,8 +80,17 @@ func (d *delivery) snapshot(attempts bool) webhook.Delivery {
 	switch {
 	case d.status.Settled():
 		out.SettledAt = moment(d.at)
-	case !out.Status.Settled():
+	case !out.Status.Settled() && (d.turn != awaiting || d.line.next == d):
 		out.DueAt = moment(d.at)
+	}
+	switch {
+	case d.holds():
+		out.Holds = true
+		if d.skipAt != 0 {
+			out.SkipAt = moment(d.skipAt)
+		}
+	case d.turn == awaiting && !out.Status.Settled():
+		out.WaitsFor = d.line.front.id
 	}
 	return out
 }
@@ -171,15 +181,27 @@ func (s *Store) Replay(
 		return webhook.ErrNotFound
 	}
 	if !d.status.Settled() { // its subscription was deleted
+		d.turn = noTurn
 		s.put(d, webhook.StatusCancelled, micros(due))
 	}
 	if d.status == webhook.StatusSucceeded {
 		d.progress = nil
 	}
+	if d.endpoint != e {
+		d.turn = noTurn // all of the line that it stood in is cancelled
+	}
 	d.endpoint = e
 	d.queuedAt = micros(due)
 	d.sinceQueued, d.lost, d.startedAt = 0, 0, 0
-	s.put(d, webhook.StatusPending, d.queuedAt)
+	switch {
+	case d.turn == inFront:
+		s.toFront(d, d.queuedAt)
+		s.schedule(d.line)
+	case d.ordered:
+		s.join(d, d.queuedAt)
+	default:
+		s.put(d, webhook.StatusPending, d.queuedAt)
+	}
 	s.results.add(d, webhook.StatusPending, 0, due)
 	return nil
 }
@@ -200,6 +222,7 @@ func (s *Store) Cancel(
 	if d.reported().Settled() {
 		return webhook.ErrWrongStatus
 	}
+	s.leave(d, micros(now))
 	s.put(d, webhook.StatusCancelled, micros(now))
 	d.endpoint.recorded(now).Cancelled++
 	s.results.add(d, webhook.StatusCancelled, 0, now)
@@ -243,9 +266,10 @@ func (s *Store) Statistics(
 				total.Add(&h.figures)
 			}
 		}
-		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
+		e.unfinished(func(d *delivery) bool {
 			total.CountUnfinished(d.reported(), 1)
-		}
+			return true
+		})
 	}
 	return total, nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -47,6 +48,7 @@ func (s *Store) enqueue(
 			eventType: e.Type,
 			payload:   e.Payload,
 			trace:     e.Trace,
+			subject:   event.Subject{Type: e.Subject.Type, ID: e.Subject.ID},
 			ttl:       e.TTL,
 			createdAt: micros(now),
 		}
@@ -62,6 +64,11 @@ func (s *Store) enqueue(
 		}
 		for _, target := range targets {
 			d := s.add(o, stored, s.endpoints[target.Endpoint])
+			if target.Ordered {
+				done.Events[i].Ordered, d.ordered = true, true
+				s.join(d, d.queuedAt)
+				continue
+			}
 			if prefetch != nil && !target.Paused && prefetch.Take(e.OrganizationID, target.Endpoint) {
 				done.Tasks = append(done.Tasks, s.lease(d, prefetch.Until))
 			} else {
@@ -99,6 +106,9 @@ func (s *Store) add(o *organization, event *storedEvent, e *endpoint) *delivery 
 // lease claims the delivery: it is in flight until the lease ends.
 func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 	due := moment(d.at)
+	if d.turn == awaiting {
+		s.takeTurn(d)
+	}
 	var lostAt time.Time
 	if d.status == webhook.StatusInFlight && (d.lost == 0 || d.startedAt > 0) {
 		d.lost++
@@ -131,6 +141,7 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 		Progress:            bytes.Clone(d.progress),
 		HealthySince:        healthySince,
 		Lost:                d.lost,
+		Ordered:             d.turn == inFront,
 		LostAt:              lostAt,
 	}
 }
@@ -238,6 +249,8 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 // ahead reports whether the time of an unfinished delivery is too far in the future.
 func (d *delivery) ahead(r *webhook.RepairRequest) bool {
 	switch {
+	case d.turn == awaiting:
+		return false
 	case d.status == webhook.StatusInFlight:
 		return d.at > micros(r.LeasesAfter)
 	case d.sinceQueued > 0:
@@ -295,7 +308,15 @@ func (s *Store) Settle(
 		if v.Status == webhook.StatusPending {
 			at = v.DueAt
 		}
+		if v.Status == webhook.StatusSucceeded || v.Status == webhook.StatusDead &&
+			!v.SkipAt.IsZero() && !v.SkipAt.After(now) {
+			s.leave(d, micros(now))
+		}
 		s.put(d, v.Status, micros(at))
+		if d.holds() && !v.SkipAt.IsZero() {
+			d.skipAt = micros(v.SkipAt)
+			s.schedule(d.line)
+		}
 		if v.Attempt != nil || v.Status != webhook.StatusPending {
 			s.results.add(d, v.Status, number, now)
 		}

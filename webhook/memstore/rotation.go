@@ -27,6 +27,8 @@ type endpoint struct {
 	// it, and left is how many deliveries it may still give to that one.
 	claim int64
 	left  int
+	// lines are those that have anything in them.
+	lines map[lineKey]*line
 	// hours has the figures that were recorded, the oldest hour first.
 	hours []*hourly
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
@@ -35,6 +36,7 @@ type Store struct {
 	idle     heap[*storedEvent]
 	finished heap[*delivery] // succeeded or cancelled
 	dead     heap[*delivery]
+	holding  heap[*delivery] // dead, and not to be pruned: see line
 	orphans  []*endpoint
 }
 
@@ -57,7 +59,8 @@ func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s,
+		Ordering: s}
 }
 
 // organization is what belongs to one tenant.
@@ -88,6 +91,7 @@ type storedEvent struct {
 	eventType  string
 	payload    []byte
 	trace      tracecontext.Context
+	subject    event.Subject // without Extra
 	ttl        time.Duration
 	createdAt  int64
 	deliveries log
@@ -115,6 +119,12 @@ type delivery struct {
 	lost      int
 	startedAt int64
 	pruned    bool
+	// ordered says that it stood in line when it was emitted. line is the last one it stood in, and
+	// skipAt, in microseconds, when the line goes on without it: 0 for no time.
+	ordered bool
+	line    *line
+	turn    turn
+	skipAt  int64
 }
 
 // reported returns the status that callers see.
@@ -139,10 +149,14 @@ func (s *Store) put(d *delivery, status webhook.Status, at int64) {
 
 func (s *Store) heapOf(d *delivery, status webhook.Status) *heap[*delivery] {
 	switch {
+	case status == webhook.StatusDead && d.turn == inFront:
+		return &s.holding
 	case status == webhook.StatusDead:
 		return &s.dead
 	case status.Settled():
 		return &s.finished
+	case d.turn == awaiting && d.line.next != d:
+		return &d.line.waiting
 	case d.sinceQueued > 0:
 		return &d.endpoint.due.retries
 	default:

@@ -230,8 +230,21 @@ func (s *Store) orphan(e *endpoint) {
 
 // cancelAll settles the endpoint's unfinished deliveries as cancelled.
 func (s *Store) cancelAll(e *endpoint, at time.Time) {
+	for _, l := range e.lines {
+		if l.front != nil && l.front.status == webhook.StatusDead {
+			s.leaveDead(l.front)
+		}
+		for l.waiting.len() > 0 {
+			d := l.waiting.head()
+			d.turn = noTurn
+			s.put(d, webhook.StatusCancelled, micros(at))
+		}
+	}
+	e.lines = nil
 	for e.due.len() > 0 {
-		s.put(e.due.next(math.MaxInt64), webhook.StatusCancelled, micros(at))
+		d := e.due.next(math.MaxInt64)
+		d.turn = noTurn
+		s.put(d, webhook.StatusCancelled, micros(at))
 	}
 }
 

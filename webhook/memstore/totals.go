@@ -32,14 +32,13 @@ func (s *Store) Totals(
 		if e.active() && e.state.Health != webhook.Degraded {
 			oldest = min(oldest, e.due.first())
 		}
-		for _, unfinished := range []*heap[*delivery]{&e.due.fresh, &e.due.retries} {
-			for _, d := range unfinished.items {
-				if t.Unfinished() == limit {
-					break
-				}
-				t.CountUnfinished(d.reported(), 1)
+		e.unfinished(func(d *delivery) bool {
+			if t.Unfinished() == limit {
+				return false
 			}
-		}
+			t.CountUnfinished(d.reported(), 1)
+			return true
+		})
 	}
 	t.MoreUnfinished = t.Unfinished() == limit
 	if oldest <= micros(now) {
@@ -53,11 +52,13 @@ func (s *Store) Totals(
 // countDead counts the dead deliveries, up to the limit.
 func (s *Store) countDead(q webhook.TotalsQuery, limit int64) (n int64) {
 	if q.AllOrganizations {
-		return min(int64(s.dead.len()), limit)
+		return min(int64(s.dead.len()+s.holding.len()), limit)
 	}
-	for _, d := range s.dead.items {
-		if n < limit && d.event.organizationID == q.OrganizationID {
-			n++
+	for _, dead := range []*heap[*delivery]{&s.dead, &s.holding} {
+		for _, d := range dead.items {
+			if n < limit && d.event.organizationID == q.OrganizationID {
+				n++
+			}
 		}
 	}
 	return n

@@ -34,6 +34,7 @@
 //   - tail.go, results.go: reading in order what was emitted and what became of it; named positions
 //   - replays.go: replays of many deliveries
 //   - apikeys.go: API keys
+//   - ordering.go: deliveries in order
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines
 //   - processes.go: several processes on the same data, and a process that starts again

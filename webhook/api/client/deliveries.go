@@ -96,6 +96,14 @@ func (c *Client) Cancel(
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "cancel"))
 }
 
+// Skip lets the next event of the subject have its turn in place of a dead delivery that holds it:
+// see webhook.Ordering. The error matches webhook.ErrWrongStatus if the delivery does not.
+func (c *Client) Skip(
+	ctx context.Context, subscriptionID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
+	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "skip"))
+}
+
 func (c *Client) delivery(
 	ctx context.Context, method, path string, options ...Option,
 ) (*webhook.Delivery, error) {

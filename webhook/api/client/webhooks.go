@@ -35,13 +35,13 @@ func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook
 
 // Update replaces the webhook with sub's ID. A secret that is api.Mask keeps its stored value, so
 // sub may be what Get or List returned. A nil Retry removes the webhook's retry policy, and a nil
-// RateLimit its rate limit. A field of configs beyond the published contract, such as
+// RateLimit or Ordering that. A field of configs beyond the published contract, such as
 // signing_secret, keeps its stored value if it is absent; null removes it.
 func (c *Client) Update(
 	ctx context.Context, sub *webhook.Subscription, options ...Option,
 ) (*Webhook, error) {
 	var in any = sub
-	if sub.Retry == nil || sub.RateLimit == nil {
+	if sub.Retry == nil || sub.RateLimit == nil || sub.Ordering == nil {
 		encoded, err := json.Marshal(sub)
 		if err != nil {
 			return nil, fmt.Errorf("client: encoding the request: %w", err)
@@ -50,7 +50,7 @@ func (c *Client) Update(
 		if err := json.Unmarshal(encoded, &members); err != nil {
 			return nil, fmt.Errorf("client: encoding the request: %w", err)
 		}
-		for _, name := range []string{"retry", "rate_limit"} {
+		for _, name := range []string{"retry", "rate_limit", "ordering"} {
 			if members[name] == nil {
 				members[name] = json.RawMessage("null") // the API keeps what is absent
 			}

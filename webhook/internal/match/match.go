@@ -17,6 +17,8 @@ type Target struct {
 	EndpointID int64
 	Revision   int64
 	Paused     bool
+	// Ordered says that the subscription has an Ordering.
+	Ordered bool
 }
 
 // Route says where the events of one subscription go. It has nothing of the configs.
