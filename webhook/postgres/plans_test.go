@@ -57,6 +57,38 @@ func TestPlans(t *testing.T) {
 	testPlans(t, 100_000)
 }
 
+// testLinePlans has a line in which thousands wait, beside all that the database has.
+func testLinePlans(t *testing.T, s *sqlstore.Store, seen *plans, now time.Time) {
+	t.Helper()
+	l := sqltest.NewLines(t, s, now.Add(-time.Hour)) // before all others
+	l.Use()
+	require.NoError(t, l.Emit("slow", 3000))
+	var tasks []webhook.Task
+	for range 4 {
+		claimed, err := l.Claim()
+		require.NoError(t, err)
+		tasks = append(tasks, claimed...)
+	}
+	require.Len(t, tasks, 2, "one of each subject")
+	for _, step := range []planned{
+		{"Enqueue in a line", 200, func() error { return l.Emit("slow", 3) }},
+		{"Claim that sorts a line", 400, func() error { _, err := l.Claim(); return err }},
+		{"Settle in a line", 200, func() error { return l.Settle(tasks[1], webhook.StatusSucceeded) }},
+		{"Claim of the next one", 400, func() error {
+			claimed, err := l.Claim()
+			assert.Len(t, claimed, 1)
+			tasks = append(tasks, claimed...)
+			return err
+		}},
+		{"Dead in a line", 200, func() error { return l.Settle(tasks[2], webhook.StatusDead) }},
+		{"Skip", 200, func() error {
+			return s.Skip(t.Context(), now, "", tasks[2].DeliveryID)
+		}},
+	} {
+		step.check(t, seen)
+	}
+}
+
 // testPlans runs statements on a database with so many deliveries, a third of which are pending,
 // and reads in the plans how many rows each statement touched. The connections do not have the
 // settings of Open.
@@ -202,6 +234,7 @@ func testPlans(t *testing.T, deliveries int) {
 			return err
 		}}.check(t, &seen)
 	}
+	testLinePlans(t, s, &seen, now)
 	for id := range 2 {
 		sub.Name = fmt.Sprint("changed ", id)
 		require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}))

@@ -305,6 +305,7 @@ func TestPlans(t *testing.T) {
 	require.NoError(t, err)
 	settleElsewhere(t, s, other)
 	useParking(t, other)
+	sqltest.NewLines(t, other, time.Now()).Use()
 	require.NoError(t, other.Close())
 	require.NoError(t, s.Close())
 
@@ -461,6 +462,14 @@ func TestPlans(t *testing.T) {
 	expect("webhook_id = ? AND id > ?",
 		"p_endpoints_owner (organization_id=? AND webhook_id=? AND rowid>?)")
 	expect("attempts = 1, history = v.attempt", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("d.line = v.line AND d.turn = 2", "p_deliveries_line (endpoint_id=? AND line=? AND turn=?)")
+	expect("SELECT min(d.id)",
+		"USING COVERING INDEX p_deliveries_line (endpoint_id=? AND line=? AND turn=?)")
+	expect("d.turn > 0 AND d.id > v.id",
+		"p_deliveries_line (endpoint_id=? AND line=? AND turn=? AND id>?)")
+	expect("WHERE d.turn = 1 AND d.due_at IS NULL AND", "p_deliveries_waiting (endpoint_id")
+	expect("SELECT max(f.id)",
+		"USING COVERING INDEX p_deliveries_line (endpoint_id=? AND line=? AND turn=?)")
 	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
 }
 

@@ -92,7 +92,7 @@ func (s *Store) Claim(
 	}
 	s.turns.end(c)
 	s.leases.end(at, min(locked, left))
-	s.leases.remember(c.tasks, c.endpointIDs, nil)
+	s.leases.remember(c.tasks, c.endpointIDs, c.lines, nil)
 	// If it fails, the next claims are slower. The tasks are the caller's whatever happens.
 	_ = s.park(ctx, at)
 	return c.tasks, nil
@@ -108,11 +108,20 @@ func (s *Store) claimIn(
 	if err != nil {
 		return nil, err
 	}
+	sorts := 0
 	for n := 1; ; n++ {
 		c := s.turns.begin(now, r)
 		c.skip(skip)
 		if err := s.walk(ctx, q, c); err != nil {
 			return nil, err
+		}
+		sorted, err := s.sortLines(ctx, q, c)
+		if err != nil {
+			return nil, err
+		}
+		if sorts++; sorted && sorts < maxSorts {
+			n--
+			continue
 		}
 		unwanted, err := s.makeTasks(ctx, q, c, skip)
 		if err != nil {
@@ -143,6 +152,8 @@ func (s *Store) leaseTasks(ctx context.Context, q Querier, c *claiming) error {
 // due is a delivery that may be claimed.
 type due struct {
 	endpointID, at int64
+	line           int64
+	turn           int
 	task           webhook.Task
 }
 
@@ -191,6 +202,7 @@ func (s *Store) makeTasks(
 		}
 		c.tasks = append(c.tasks, c.task(d, to))
 		c.endpointIDs = append(c.endpointIDs, d.endpointID)
+		c.lines = append(c.lines, d.line)
 	}
 	return unwanted, nil
 }
@@ -244,10 +256,10 @@ func scanDue(row scanner) (due, error) {
 	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts,
 		&queuedAt, (*[]byte)(&t.Progress),
 		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload, &trace,
-		&ttl)
+		&ttl, &d.line, &d.turn)
 	t.Trace = decodeTrace(trace)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
-	t.ExpiresAt = expiry(queuedAt, ttl)
+	t.ExpiresAt, t.Ordered = expiry(queuedAt, ttl), d.turn != noTurn
 	if state == stateInFlight && (t.Lost == 0 || startedAt > 0) {
 		t.Lost++
 	}
@@ -316,8 +328,8 @@ type claiming struct {
 	found            []due
 	endpoints        map[int64]*claimedEndpoint // of what was found
 	tasks            []webhook.Task
-	// endpointIDs are those of the tasks.
-	endpointIDs []int64
+	// endpointIDs are those of the tasks, and lines their lines, as far as they stand in one.
+	endpointIDs, lines []int64
 }
 
 func (t *turns) begin(now int64, r webhook.ClaimRequest) *claiming {

@@ -129,6 +129,10 @@ type dialect interface {
 	// notifySQL tells other processes, once the transaction has committed, that a
 	// delivery is due. It is empty if the database cannot.
 	notifySQL() string
+	// lineLockSQL returns the queries that lock lines by their numbers, for the transaction. lock waits
+	// for them in the given order. tryLock waits for none, and returns each number with whether it has
+	// the lock. Both are empty if there is one writer. The parameter is what ints returns.
+	lineLockSQL() (lock, tryLock string)
 	// claimSQL selects what is due in a range of endpoints. claimLimit returns how many
 	// rows it must return so that the first limit of them are right once they are sorted.
 	claimSQL() string

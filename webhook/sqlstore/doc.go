@@ -83,6 +83,7 @@
 //   - fanout.go: storing the deliveries of an event that matches many piece by piece
 //   - claim.go: claims: the walk, what they skip, and leases
 //   - park.go: deliveries of endpoints that may not be attempted, which the walk does not visit
+//   - lines.go: deliveries in order, and Skip
 //   - leases.go: the leases of what was prefetched, and what this process holds
 //   - settle.go: Settle, Extend, Start and Now
 //   - history.go: queries of deliveries, attempts, Replay and Cancel

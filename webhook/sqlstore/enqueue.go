@@ -17,6 +17,7 @@ type enqueueStatements struct {
 	events        *batch
 	richEvents    *batch // has columns more than events
 	deliveries    *batch
+	ordered       *batch // those that stand in line
 	stored        string
 	blocks        *batch
 }
@@ -44,6 +45,11 @@ func newEnqueueStatements(x expander) enqueueStatements {
 				(id, event_id, endpoint_id, state, due_at, token, history) WITH {v}
 			SELECT id, event_id, endpoint_id, ?, ?, ?, {room} FROM v`,
 			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
+		ordered: x.batch(`INSERT INTO {p}deliveries
+				(id, event_id, endpoint_id, line, state, due_at, token, turn) WITH {v}
+			SELECT id, event_id, endpoint_id, line, ?, ?, ?, ? FROM v`,
+			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer},
+			column{"line", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
 		// Not ON CONFLICT, which would wait for an open transaction that has
 		// stored the same block. A block that is stored twice does no harm.
@@ -145,6 +151,8 @@ func (e *enqueuing) emitted() []webhook.Emitted {
 		if !out[i].Duplicate {
 			out[i].Deliveries = len(e.targets[i])
 			out[i].Unfinished = e.unfinished[i]
+			out[i].Ordered = slices.ContainsFunc(e.targets[i],
+				func(t match.Target) bool { return t.Ordered })
 		}
 	}
 	return out
@@ -318,7 +326,9 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 			for len(e.breaks) > 0 && e.breaks[0] <= mine[j] {
 				e.breaks, e.cut = e.breaks[1:], true
 			}
-			s.place(&e.storing, &e.events[i], e.now, eventID, mine[j], &e.targets[i][j])
+			target := &e.targets[i][j]
+			s.place(&e.storing, &e.events[i], e.now, eventID, mine[j], target,
+				lineOfTarget(target, &e.events[i]))
 		}
 		if e.postpone(i, mine[now[i]:], e.targets[i][now[i]:]); e.unfinished[i] {
 			e.cut = true
@@ -334,9 +344,9 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 type storing struct {
 	prefetch *webhook.Prefetch
 	until    int64 // when the leases of the tasks end
-	// pending and prefetched are the values of rows that are not inserted yet.
-	pending, prefetched []any
-	waiting             bool // some of those that were inserted are pending
+	// pending, prefetched and ordered are the values of rows that are not inserted yet.
+	pending, prefetched, ordered []any
+	waiting                      bool // some of those that were inserted are pending
 
 	tasks       []webhook.Task
 	endpointIDs []int64            // of the tasks
@@ -354,11 +364,13 @@ func newStoring(prefetch *webhook.Prefetch) storing {
 }
 
 // place adds a delivery of an event, which was emitted at the given time. The event may be nil
-// without a prefetch.
+// without a prefetch. line is that of the delivery, 0 if it stands in none.
 func (s *Store) place(
-	st *storing, event *webhook.NewEvent, at, eventID, id int64, target *match.Target,
+	st *storing, event *webhook.NewEvent, at, eventID, id int64, target *match.Target, line int64,
 ) {
-	if st.prefetch != nil && !target.Paused &&
+	if line != 0 {
+		st.ordered = append(st.ordered, id, eventID, target.EndpointID, line)
+	} else if st.prefetch != nil && !target.Paused &&
 		st.prefetch.Take(event.OrganizationID, target.Endpoint) {
 		st.prefetched = append(st.prefetched, id, eventID, target.EndpointID)
 		st.tasks = append(st.tasks, st.task(event, at, id, target))
@@ -383,8 +395,12 @@ func (s *Store) insertPlaced(ctx context.Context, q Querier, st *storing, at int
 		[]any{int64(stateInFlight), nil, int64(1)}); err != nil {
 		return err
 	}
-	st.waiting = st.waiting || len(st.pending) > 0
-	st.pending, st.prefetched = nil, nil
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.ordered, st.ordered,
+		[]any{int64(statePending), at, int64(0), int64(waits)}); err != nil {
+		return err
+	}
+	st.waiting = st.waiting || len(st.pending)+len(st.ordered) > 0
+	st.pending, st.prefetched, st.ordered = nil, nil, nil
 	return nil
 }
 
@@ -412,7 +428,7 @@ func (s *Store) insertStoring(ctx context.Context, q Querier, st *storing) error
 // remember notes what was committed.
 func (s *Store) remember(st storing) {
 	s.rememberBlocks(st.blocks)
-	s.leases.remember(st.tasks, st.endpointIDs, st.leases)
+	s.leases.remember(st.tasks, st.endpointIDs, nil, st.leases)
 }
 
 // lease adds a delivery to the lease of the one before, or to a new one if ids between them may be

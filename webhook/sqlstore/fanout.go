@@ -34,12 +34,13 @@ type fanOutStatements struct {
 }
 
 func newFanOutStatements(x expander) fanOutStatements {
-	const rows = `SELECT d.first_id, d.last_id, d.event_id, d.until, d.endpoints, e.created_at FROM `
+	const rows = `SELECT d.first_id, d.last_id, d.event_id, d.until, d.endpoints, e.created_at,
+		d.lines FROM `
 	return fanOutStatements{
-		add: x.batch(`INSERT INTO {p}fanouts (first_id, last_id, event_id, endpoints, until) WITH {v}
-			SELECT first_id, last_id, event_id, endpoints, ? FROM v`,
+		add: x.batch(`INSERT INTO {p}fanouts (first_id, last_id, event_id, endpoints, lines, until)
+			WITH {v} SELECT first_id, last_id, event_id, endpoints, lines, ? FROM v`,
 			column{"first_id", integer}, column{"last_id", integer}, column{"event_id", integer},
-			column{"endpoints", binary}),
+			column{"endpoints", binary}, column{"lines", binary}),
 		next: x.sql(rows + `{p}events e {join} {p}fanouts d
 				ON d.first_id > e.id AND d.first_id <= e.last_id AND d.event_id = e.id
 			WHERE e.event_id = ? AND e.organization_id = ? AND d.first_id > ?
@@ -98,7 +99,12 @@ func (e *enqueuing) postpone(i int, ids []int64, targets []match.Target) {
 		for n < min(len(ids), pieceSize) && ids[n] == ids[n-1]+1 {
 			n++
 		}
-		e.fanOuts = append(e.fanOuts, ids[0], ids[n-1], e.ids[i], encodeEndpoints(targets[:n]))
+		lines := make([]int64, n)
+		for j := range lines {
+			lines[j] = lineOfTarget(&targets[j], &e.events[i])
+		}
+		e.fanOuts = append(e.fanOuts, ids[0], ids[n-1], e.ids[i], encodeEndpoints(targets[:n]),
+			encodeLines(lines))
 		ids, targets = ids[n:], targets[n:]
 	}
 }
@@ -125,7 +131,7 @@ func encodeEndpoints(targets []match.Target) []byte {
 // fanOutRow is a row of the table fanouts, with the time of its event.
 type fanOutRow struct {
 	firstID, lastID, eventID, until, createdAt int64
-	encoded                                    []byte
+	encoded, lines                             []byte
 	// event is the place of its event among those of the call.
 	event int
 }
@@ -156,7 +162,8 @@ func (s *Store) fanOutRows(
 ) (rows []fanOutRow, err error) {
 	err = collect(ctx, q, func(row scanner) error {
 		var r fanOutRow
-		err := row.Scan(&r.firstID, &r.lastID, &r.eventID, &r.until, &r.encoded, &r.createdAt)
+		err := row.Scan(&r.firstID, &r.lastID, &r.eventID, &r.until, &r.encoded, &r.createdAt,
+			&r.lines)
 		rows = append(rows, r)
 		return err
 	}, query, args...)
@@ -245,6 +252,10 @@ func (s *Store) storePiece(
 		if err != nil {
 			return err
 		}
+		lines, err := decodeLines(row.lines, len(endpointIDs))
+		if err != nil {
+			return err
+		}
 		var targets []match.Target
 		if e.prefetch != nil {
 			event := &e.events[row.event]
@@ -261,7 +272,8 @@ func (s *Store) storePiece(
 			if e.prefetch != nil {
 				event = &e.events[row.event]
 			}
-			s.place(&e.storing, event, row.createdAt, row.eventID, row.firstID+int64(j), target)
+			s.place(&e.storing, event, row.createdAt, row.eventID, row.firstID+int64(j), target,
+				lines[j])
 		}
 		if i+1 == len(rows) || rows[i+1].createdAt != row.createdAt {
 			if err := s.insertPlaced(ctx, q, &e.storing, row.createdAt); err != nil {

@@ -33,7 +33,11 @@ type historyStatements struct {
 const (
 	deliveryColumns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
 			d.state, p.state, coalesce(d.settled_at, d.due_at, e.created_at), e.created_at,
-			coalesce(d.queued_at, e.created_at), coalesce(e.ttl, 0), `
+			coalesce(d.queued_at, e.created_at), coalesce(e.ttl, 0), d.turn, coalesce(d.skip_at, 0),
+			CASE WHEN d.turn = 1 AND d.due_at IS NULL THEN 1 ELSE 0 END,
+			CASE WHEN d.turn = 1 THEN coalesce((SELECT max(f.id) FROM {p}deliveries f
+				WHERE f.endpoint_id = d.endpoint_id AND f.line = d.line AND f.turn = 2 AND f.turn > 0), 0)
+				ELSE 0 END, `
 	deliveryTables = ` FROM {p}deliveries d
 		{join} {p}endpoints p ON p.id = d.endpoint_id
 		{join} {p}events e ON e.id = d.event_id
@@ -61,7 +65,7 @@ func newHistoryStatements(x expander) historyStatements {
 				LIMIT ?`),
 		organizationBlocks: x.sql(organizationBlocks + nextBlocks),
 		subscriptionBlocks: x.sql(organizationBlocks + ` AND p.webhook_id = ?` + nextBlocks),
-		state: x.sql(`SELECT d.state, p.state, coalesce((
+		state: x.sql(`SELECT d.state, p.state, d.turn, coalesce((
 				SELECT live.id FROM {p}endpoints live
 				WHERE live.webhook_id = p.webhook_id AND live.channel = p.channel AND live.state < 2
 					AND live.organization_id = e.organization_id), 0)
@@ -71,10 +75,13 @@ func newHistoryStatements(x expander) historyStatements {
 			WHERE d.id = ? AND e.organization_id = ? {forupdate}`),
 		replay: x.sql(`UPDATE {p}deliveries
 			SET progress = CASE WHEN state = 2 THEN NULL ELSE progress END,
+			turn = CASE WHEN line IS NULL THEN 0 WHEN turn = 2 AND endpoint_id = ? THEN 2 ELSE 1 END,
+			skip_at = NULL,
 			state = 0, due_at = ?, settled_at = NULL, queued_at = ?, attempts_since_queued = 0,
 			lost = 0, started_at = 0, parked = 0, endpoint_id = ?,
 			kept = CASE WHEN kept IS NULL THEN NULL ELSE 1 END, kept_at = NULL WHERE id = ?`),
-		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, ` + keepAs("") +
+		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, turn = 0,
+			skip_at = NULL, ` + keepAs("") +
 			` WHERE id = ?`),
 	}
 }
@@ -100,11 +107,12 @@ func (s *Store) Delivery(
 
 func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
 	var d webhook.Delivery
-	var id, at, createdAt, queuedAt, ttl int64
-	var state, endpointState int
+	var id, at, createdAt, queuedAt, ttl, skipAt, waitsFor int64
+	var state, endpointState, turn, hidden int
 	var history []byte
 	err := rows.Scan(&id, &d.OrganizationID, &d.EventID, &d.EventType, &d.SubscriptionID, &d.Channel,
-		&state, &endpointState, &at, &createdAt, &queuedAt, &ttl, &history)
+		&state, &endpointState, &at, &createdAt, &queuedAt, &ttl, &turn, &skipAt, &hidden, &waitsFor,
+		&history)
 	if err != nil {
 		return d, err
 	}
@@ -114,8 +122,14 @@ func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
 	switch {
 	case state >= stateSucceeded:
 		d.SettledAt = moment(at)
-	case !d.Status.Settled():
+	case !d.Status.Settled() && hidden == 0:
 		d.DueAt = moment(at)
+	}
+	switch {
+	case state == stateDead && turn == inFront:
+		d.Holds, d.SkipAt = true, momentOrZero(skipAt)
+	case !d.Status.Settled():
+		d.WaitsFor = webhook.DeliveryID(waitsFor)
 	}
 	if !attempts {
 		return d, nil
@@ -156,6 +170,7 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 // deliveryState is what Replay and Cancel check.
 type deliveryState struct {
 	status webhook.Status
+	turn   int
 	// endpointID is the endpoint that the delivery's subscription now has for the channel, 0 if there
 	// is none. It differs from the delivery's if the channel was removed and added again.
 	endpointID int64
@@ -167,7 +182,7 @@ func (s *Store) deliveryState(
 	var result deliveryState
 	var state, endpointState int
 	found, err := one(ctx, q, s.history.state, []any{int64(id), organizationID},
-		[]any{&state, &endpointState, &result.endpointID})
+		[]any{&state, &endpointState, &result.turn, &result.endpointID})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
 	}
@@ -180,6 +195,9 @@ func (s *Store) Replay(
 	ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID,
 ) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
+		if _, err := s.lockLineOf(ctx, q, id); err != nil {
+			return err
+		}
 		d, err := s.deliveryState(ctx, q, organizationID, id)
 		switch {
 		case err != nil:
@@ -189,8 +207,8 @@ func (s *Store) Replay(
 		case d.endpointID == 0:
 			return webhook.ErrNotFound
 		}
-		if _, err := q.Exec(ctx, s.history.replay, micros(due), micros(due), d.endpointID,
-			int64(id)); err != nil {
+		if _, err := q.Exec(ctx, s.history.replay, d.endpointID, micros(due), micros(due),
+			d.endpointID, int64(id)); err != nil {
 			return err
 		}
 		b := blockOf(d.endpointID, int64(id))
@@ -208,6 +226,10 @@ func (s *Store) Cancel(
 	ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID,
 ) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
+		k, err := s.lockLineOf(ctx, q, id)
+		if err != nil {
+			return err
+		}
 		d, err := s.deliveryState(ctx, q, organizationID, id)
 		switch {
 		case err != nil:
@@ -217,6 +239,11 @@ func (s *Store) Cancel(
 		}
 		if _, err := q.Exec(ctx, s.history.cancel, micros(now), micros(now), int64(id)); err != nil {
 			return err
+		}
+		if d.turn == inFront {
+			if err := s.endTurns(ctx, q, micros(now), []turnEnd{{k, int64(id), micros(now)}}); err != nil {
+				return err
+			}
 		}
 		if err := s.addStatistics(ctx, q, now, tally{d.endpointID: {Cancelled: 1}}); err != nil {
 			return err
@@ -235,7 +262,7 @@ func (s *Store) Deliveries(
 	switch {
 	case q.EventID != "":
 		err = s.listEvent(ctx, l)
-	case q.Status == webhook.StatusDead:
+	case q.Status == webhook.StatusDead, q.Holding && q.Status == "":
 		err = s.listEndpoints(ctx, l, nil, `d.kept = 3`)
 	case q.Status != "" && !q.Status.Settled():
 		err = s.listUnfinished(ctx, l)
@@ -283,6 +310,9 @@ func newListing(q webhook.DeliveryQuery) *listing {
 	}
 	if !q.Until.IsZero() {
 		l.filter.add(`e.created_at < ?`, micros(q.Until))
+	}
+	if q.Holding {
+		l.filter.add(`d.state = 3 AND d.turn = 2`)
 	}
 	if q.AttemptsBelow > 0 {
 		l.filter.add(`d.attempts < ?`, q.AttemptsBelow)
@@ -407,8 +437,11 @@ func (s *Store) listUnfinished(ctx context.Context, l *listing) error {
 			return err
 		}
 	}
-	return s.listEndpoints(ctx, l, l.found, `d.due_at IS NOT NULL AND d.parked = 0`,
-		`d.due_at IS NOT NULL AND d.parked = 1`)
+	parts := []string{`d.due_at IS NOT NULL AND d.parked = 0`, `d.due_at IS NOT NULL AND d.parked = 1`}
+	if l.query.Status != webhook.StatusInFlight {
+		parts = append(parts, inLine)
+	}
+	return s.listEndpoints(ctx, l, l.found, parts...)
 }
 
 // newest returns the newest of the deliveries, in their order and each once.

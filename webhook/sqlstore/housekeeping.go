@@ -8,8 +8,10 @@ import (
 type housekeepingStatements struct {
 	fresh, checked           string
 	cancel, cancelPrefetched string
-	oldest, blocks           string
-	endpoints, note          string
+	// cancelWaiting cancels what waits in line, and dissolve ends the lines after that.
+	cancelWaiting, dissolve string
+	oldest, blocks          string
+	endpoints, note         string
 	// figures are those of removed channels, oldFigures those of long ago.
 	figures, oldFigures string
 }
@@ -18,7 +20,7 @@ func newHousekeepingStatements(x expander) housekeepingStatements {
 	const figures = `DELETE FROM {p}statistics WHERE (endpoint_id, hour, shard) IN (
 		SELECT endpoint_id, hour, shard FROM (
 			SELECT endpoint_id, hour, shard FROM {p}statistics WHERE `
-	cancel := `UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, ` + keepAs("") +
+	cancel := `UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, turn = 0, ` + keepAs("") +
 		` WHERE id IN (SELECT id FROM (SELECT d.id `
 	return housekeepingStatements{
 		fresh: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at IS NULL
@@ -27,6 +29,11 @@ func newHousekeepingStatements(x expander) housekeepingStatements {
 			LIMIT ?`),
 		cancel: x.sql(cancel + `FROM {p}deliveries d WHERE d.endpoint_id {in} AND d.due_at IS NOT NULL
 			LIMIT ?) found)`),
+		cancelWaiting: x.sql(cancel + `FROM {p}deliveries d WHERE d.endpoint_id {in} AND ` + inLine + `
+			LIMIT ?) found)`),
+		dissolve: x.sql(`UPDATE {p}deliveries SET turn = 0, skip_at = NULL
+			WHERE id IN (SELECT id FROM (SELECT d.id FROM {p}deliveries d
+				WHERE d.endpoint_id {in} AND d.turn > 0 LIMIT ?) found)`),
 		cancelPrefetched: x.sql(cancel + prefetched + ` AND p.id {in} LIMIT ?) found)`),
 		oldest:           x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), {nextid})`),
 		blocks:           x.sql(`DELETE FROM {p}blocks WHERE {blocksbelow}`),
@@ -87,10 +94,14 @@ func (s *Store) deletedEndpoints(
 func (s *Store) pruneEndpoints(
 	ctx context.Context, now, before int64, limit int, ids string,
 ) error {
-	for _, cancel := range []string{s.housekeeping.cancelPrefetched, s.housekeeping.cancel} {
+	for _, cancel := range []string{s.housekeeping.cancelPrefetched, s.housekeeping.cancelWaiting,
+		s.housekeeping.cancel} {
 		if err := s.inSteps(ctx, limit, cancel, now, now, ids, limit); err != nil {
 			return err
 		}
+	}
+	if err := s.inSteps(ctx, limit, s.housekeeping.dissolve, ids, limit); err != nil {
+		return err
 	}
 	if err := s.inSteps(ctx, limit, s.housekeeping.figures, ids, limit); err != nil {
 		return err

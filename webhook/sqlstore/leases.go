@@ -154,6 +154,7 @@ type holding struct {
 	endpointID int64
 	// number is that of the attempt which is made under the lease.
 	number int64
+	line   int64     // that the delivery is in front of; 0 if it stands in none
 	row    *leaseRow // nil if the delivery has a lease of its own
 }
 
@@ -170,7 +171,9 @@ const (
 )
 
 // remember notes the endpoints of tasks, and the rows of those that were prefetched.
-func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64, rows []*leaseRow) {
+func (l *leases) remember(
+	tasks []webhook.Task, endpointIDs, lines []int64, rows []*leaseRow,
+) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -181,6 +184,9 @@ func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64, rows []*lea
 	}
 	for i := range tasks {
 		h := holding{endpointID: endpointIDs[i], number: int64(tasks[i].Attempts) + 1}
+		if lines != nil && tasks[i].Ordered {
+			h.line = lines[i]
+		}
 		if rows != nil {
 			h.row = rows[i]
 			l.looked = min(l.looked, h.row.until-1)

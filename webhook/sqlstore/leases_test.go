@@ -18,7 +18,7 @@ func TestLeases(t *testing.T) {
 	t.Parallel()
 	var l leases
 	l.remember([]webhook.Task{{Lease: lease(1, 1)}, {Lease: lease(2, 1), Attempts: 4}},
-		[]int64{10, 20}, nil)
+		[]int64{10, 20}, nil, nil)
 	settlements := []webhook.Settlement{{Lease: lease(2, 1)}, {Lease: lease(1, 2)},
 		{Lease: lease(1, 1)}}
 	held, unknown := l.known(settlements)
@@ -54,7 +54,7 @@ func TestLeaseRows(t *testing.T) {
 	var l leases
 	row, other := &leaseRow{until: 50, held: 3}, &leaseRow{until: 60, held: 1}
 	l.remember([]webhook.Task{{Lease: lease(1, 1)}, {Lease: lease(2, 1)}, {Lease: lease(3, 1)},
-		{Lease: lease(4, 1)}}, []int64{10, 20, 30, 40}, []*leaseRow{row, row, row, other})
+		{Lease: lease(4, 1)}}, []int64{10, 20, 30, 40}, nil, []*leaseRow{row, row, row, other})
 	settled := func(ids ...int) (all []webhook.Settlement) {
 		for _, id := range ids {
 			all = append(all, webhook.Settlement{Lease: lease(id, 1)})
@@ -89,6 +89,6 @@ func TestLeasesAreLookedForOnce(t *testing.T) {
 	assert.Equal(t, now+39-leaseLookback, l.begin(now+200),
 		"what another transaction had locked is looked for again")
 	l.end(now+200, math.MaxInt64)
-	l.remember([]webhook.Task{{Lease: lease(1, 1)}}, []int64{10}, []*leaseRow{{until: 70, held: 1}})
+	l.remember([]webhook.Task{{Lease: lease(1, 1)}}, []int64{10}, nil, []*leaseRow{{until: 70, held: 1}})
 	assert.Equal(t, 69-leaseLookback, l.begin(now+300), "a lease of this process may end early")
 }

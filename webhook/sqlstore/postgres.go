@@ -307,6 +307,14 @@ func (postgresDialect) reserveSpan(n int) (parameter, span int) {
 	return (n + idSpan - 1) / idSpan, idSpan
 }
 
+// The locks are those of the table, and so none of those that tailSQL looks for.
+func (postgresDialect) lineLockSQL() (lock, tryLock string) {
+	const class = `'{p}deliveries'::regclass::oid::int`
+	const numbers = ` FROM unnest(?::text::bigint[]) AS t (n)`
+	return `SELECT pg_advisory_xact_lock(` + class + `, n::int)` + numbers,
+		`SELECT n, pg_try_advisory_xact_lock(` + class + `, n::int)` + numbers
+}
+
 func (postgresDialect) notifySQL() string { return `SELECT pg_notify(` + notifyChannel + `, '')` }
 
 // notifyChannel is an expression for the name of the channel. Channels belong
@@ -339,7 +347,7 @@ WITH RECURSIVE walk (endpoint_id) AS (
 SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 	coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload, e.trace,
-	coalesce(e.ttl, 0)
+	coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
 FROM walk
 CROSS JOIN LATERAL (SELECT p.probe_at FROM {p}endpoints p WHERE p.id = walk.endpoint_id
 	AND p.state = 0 AND (p.probe_at IS NULL OR p.probe_at <= ?) OFFSET 0) active

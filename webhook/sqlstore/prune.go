@@ -37,7 +37,7 @@ type pruneStatements struct {
 
 func newPruneStatements(x expander) pruneStatements {
 	const inRange = `id >= ? AND id <= ?`
-	const old = `state >= 2 AND (state <> 3 AND settled_at < ? OR state = 3 AND settled_at < ?)`
+	const old = `state >= 2 AND turn = 0 AND (state <> 3 AND settled_at < ? OR state = 3 AND settled_at < ?)`
 	// In this form PostgreSQL checks each event instead of joining all deliveries.
 	const empty = `(SELECT d.id FROM {p}deliveries d
 		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id
@@ -46,7 +46,7 @@ func newPruneStatements(x expander) pruneStatements {
 	// the conditions of indexes.
 	kept := func(as int) string {
 		return x.sql(fmt.Sprintf(`SELECT id, event_id FROM {p}deliveries d WHERE kept = %d AND kept >= 2
-			AND kept_at < ? ORDER BY kept_at LIMIT ? {skiplocked}`, as))
+			AND kept_at < ? AND turn = 0 ORDER BY kept_at LIMIT ? {skiplocked}`, as))
 	}
 	const setIdle = `UPDATE {p}events SET last_id = id WHERE `
 	return pruneStatements{

@@ -14,7 +14,7 @@ type repairStatements struct {
 }
 
 // ahead is true for unfinished deliveries whose time is too far in the future.
-const ahead = `(d.state = 1 AND d.due_at > ? OR d.state = 0 AND d.due_at >
+const ahead = `(d.state = 1 AND d.due_at > ? OR d.state = 0 AND d.turn <> 1 AND d.due_at >
 		CASE WHEN d.attempts_since_queued > 0 THEN {int} ELSE {int} END
 	AND (d.attempts_since_queued > 0 OR d.queued_at IS NULL))`
 

@@ -71,6 +71,8 @@ type routedEndpoint struct {
 	Channel string `json:"channel"`
 	// Held says that the endpoint is not healthy, so that nothing is prefetched for it.
 	Held bool `json:"held,omitempty"`
+	// Ordered says that its subscription has an Ordering.
+	Ordered bool `json:"ordered,omitempty"`
 }
 
 // routes are those of one organization at one version. They never change, so that transactions can
@@ -291,7 +293,7 @@ func scanRoute(row scanner, version, purged *int64) (match.Route, error) {
 	for _, e := range routed {
 		r.Targets = append(r.Targets, match.Target{
 			Endpoint:   webhook.Endpoint{SubscriptionID: id, Channel: e.Channel},
-			EndpointID: e.ID, Revision: revision, Paused: paused != 0 || e.Held,
+			EndpointID: e.ID, Revision: revision, Paused: paused != 0 || e.Held, Ordered: e.Ordered,
 		})
 	}
 	return r, nil

@@ -139,6 +139,13 @@ var settledStates = map[webhook.Status]int64{
 func (s *Store) settleIn(
 	ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement, prefetched bool,
 ) error {
+	ends, err := s.turnEnds(ctx, q, now, settlements)
+	if err != nil {
+		return err
+	}
+	if err := s.lockLines(ctx, q, linesOf(ends)...); err != nil {
+		return err
+	}
 	succeed, rest := s.settle.succeed, []any{micros(now), micros(now)}
 	if prefetched {
 		succeed, rest = s.settle.first, rest[:1]
@@ -175,6 +182,9 @@ func (s *Store) settleIn(
 	}
 	if n+m != int64(len(settlements)) {
 		return errRefused
+	}
+	if err := s.endTurns(ctx, q, micros(now), ends); err != nil {
+		return err
 	}
 	held, err := s.holdings(ctx, q, settlements)
 	if err != nil {

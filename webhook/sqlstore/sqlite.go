@@ -136,6 +136,8 @@ func (sqliteDialect) resultsSQL() (given, open string) {
 
 func (sqliteDialect) notifySQL() string { return "" }
 
+func (sqliteDialect) lineLockSQL() (lock, tryLock string) { return "", "" }
+
 // The IN keeps the limit for each endpoint, but returns the deliveries in the
 // order of their ids. Of a degraded endpoint only the first one is returned.
 func (sqliteDialect) claimSQL() string {
@@ -151,7 +153,7 @@ WITH RECURSIVE walk (endpoint_id) AS (
 SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 	coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload, e.trace,
-	coalesce(e.ttl, 0)
+	coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
 FROM walk
 CROSS JOIN {p}endpoints p ON p.id = walk.endpoint_id AND p.state = 0
     AND (p.probe_at IS NULL OR p.probe_at <= ?)

@@ -57,6 +57,8 @@ func newStatisticsStatements(x expander) statisticsStatements {
 			SELECT d.state, p.state AS paused
 			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.due_at IS NOT NULL` +
 			ofSubscription + `
+			UNION ALL SELECT d.state, p.state AS paused
+			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND ` + inLine + ofSubscription + `
 			UNION ALL SELECT d.state, p.state AS paused ` + prefetched + ` AND p.organization_id = ?
 				AND p.webhook_id = ? AND p.state < 2) u`),
 	}
@@ -235,7 +237,8 @@ func (s *Store) countUnfinished(
 ) error {
 	var all, paused, inFlight int64
 	_, err := one(ctx, s.read, s.settle.statistics.unfinished,
-		[]any{query.OrganizationID, query.SubscriptionID, query.OrganizationID, query.SubscriptionID},
+		[]any{query.OrganizationID, query.SubscriptionID, query.OrganizationID, query.SubscriptionID,
+			query.OrganizationID, query.SubscriptionID},
 		[]any{&all, &paused, &inFlight})
 	f.Pending, f.InFlight, f.Paused = all-paused-inFlight, inFlight, paused
 	return err

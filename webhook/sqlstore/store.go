@@ -64,6 +64,7 @@ type Store struct {
 	leasing       leaseStatements
 	endpoints     endpointStatements
 	rates         rateStatements
+	lines         lineStatements
 	settle        settleStatements
 	history       historyStatements
 	prune         pruneStatements
@@ -134,6 +135,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		leasing:       newLeaseStatements(x),
 		endpoints:     newEndpointStatements(x),
 		rates:         newRateStatements(x),
+		lines:         newLineStatements(x),
 		settle:        newSettleStatements(x),
 		history:       newHistoryStatements(x),
 		prune:         newPruneStatements(x),
@@ -178,7 +180,8 @@ func (s *Store) Close() error { return s.mapped(s.writer.close()) }
 
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
-	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s}
+	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s,
+		Ordering: s}
 }
 
 // Ping implements [webhook.Store]. It reads the version of the tables.

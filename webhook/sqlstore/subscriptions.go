@@ -18,14 +18,14 @@ type subscriptionStatements struct {
 }
 
 const subscriptionColumns = `id, organization_id, name, event_types, channels, paused,
-	created_at, updated_at, revision, retry, rate_limit`
+	created_at, updated_at, revision, retry, rate_limit, ordering`
 
 func newSubscriptionStatements(x expander) subscriptionStatements {
 	return subscriptionStatements{
 		insert: x.sql(`INSERT INTO {p}webhooks (` + subscriptionColumns + `)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?,
-			updated_at = ?, retry = ?, rate_limit = ?, revision = revision + 1
+			updated_at = ?, retry = ?, rate_limit = ?, ordering = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
 		remove: x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?
 			AND revision BETWEEN ? AND ?`),
@@ -68,11 +68,15 @@ func (s *Store) CreateSubscription(
 	if err != nil {
 		return err
 	}
+	ordering, err := encodeOptional(sub.Ordering)
+	if err != nil {
+		return err
+	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes,
 			channels,
 			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt), retry,
-			limit)
+			limit, ordering)
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
@@ -141,9 +145,13 @@ func (s *Store) UpdateSubscription(
 	if err != nil {
 		return err
 	}
+	ordering, err := encodeOptional(sub.Ordering)
+	if err != nil {
+		return err
+	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused),
-			micros(sub.UpdatedAt), retry, limit,
+			micros(sub.UpdatedAt), retry, limit, ordering,
 			sub.ID, sub.OrganizationID, sub.Revision)
 		if err != nil {
 			return err
@@ -304,6 +312,7 @@ func (s *Store) setEndpoints(
 		if err != nil {
 			return "", 0, err
 		}
+		e.Ordered = sub.Ordering != nil
 		routed[i] = e
 	}
 	for _, e := range stored {
@@ -348,10 +357,10 @@ func encodeOptional[T any](value *T) (any, error) {
 
 func scanSubscription(rows scanner) (*storedSubscription, error) {
 	var w storedSubscription
-	var eventTypes, retry, limit []byte
+	var eventTypes, retry, limit, ordering []byte
 	var paused, createdAt, updatedAt int64
 	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &w.channels, &paused, &createdAt,
-		&updatedAt, &w.Revision, &retry, &limit)
+		&updatedAt, &w.Revision, &retry, &limit, &ordering)
 	if err != nil {
 		return nil, err
 	}
@@ -367,6 +376,11 @@ func scanSubscription(rows scanner) (*storedSubscription, error) {
 	if limit != nil {
 		if err := json.Unmarshal(limit, &w.RateLimit); err != nil {
 			return nil, fmt.Errorf("sqlstore: subscription %s: its rate limit: %w", w.ID, err)
+		}
+	}
+	if ordering != nil {
+		if err := json.Unmarshal(ordering, &w.Ordering); err != nil {
+			return nil, fmt.Errorf("sqlstore: subscription %s: its ordering: %w", w.ID, err)
 		}
 	}
 	return &w, w.decodeChannels()
@@ -400,7 +414,7 @@ func newListingStatements(x expander) listingStatements {
 	return listingStatements{
 		page: x.sql(`SELECT ` + subscriptionColumns + page),
 		types: x.sql(`SELECT id, organization_id, '', event_types, '[]', paused, created_at, updated_at,
-			revision, null, null` + page),
+			revision, null, null, null` + page),
 		count: x.sql(`SELECT count(*)` + organization),
 	}
 }

@@ -9,9 +9,10 @@ import (
 )
 
 type totalsStatements struct {
-	number                           string
-	queued, prefetched, dead, oldest string
-	unhealthy, unhealthyOf           string
+	number                   string
+	queued, inLine           string
+	prefetched, dead, oldest string
+	unhealthy, unhealthyOf   string
 }
 
 func newTotalsStatements(x expander) totalsStatements {
@@ -35,6 +36,12 @@ func newTotalsStatements(x expander) totalsStatements {
 						ORDER BY d.endpoint_id LIMIT ?) q
 					GROUP BY q.endpoint_id, q.state) u) v
 			WHERE v.endpoint_state < 2 GROUP BY v.state, v.endpoint_state, v.health`),
+		inLine: x.sql(`SELECT u.endpoint_state, count(*) FROM (
+				SELECT (SELECT p.state FROM {p}endpoints p WHERE p.id = w.endpoint_id) AS endpoint_state FROM (
+					SELECT d.endpoint_id FROM {p}deliveries d
+					WHERE ` + inLine + ` AND d.endpoint_id > ? AND d.endpoint_id <= ?
+					ORDER BY d.endpoint_id LIMIT ?) w) u
+			WHERE u.endpoint_state < 2 GROUP BY u.endpoint_state`),
 		prefetched: x.sql(`SELECT u.state, count(*) FROM (SELECT p.state ` + prefetched +
 			` AND p.state < 2 AND d.endpoint_id > ? AND d.endpoint_id <= ? LIMIT ?) u GROUP BY u.state`),
 		dead: x.sql(`SELECT count(*) FROM (SELECT d.endpoint_id FROM {p}deliveries d
@@ -99,6 +106,10 @@ func (s *Store) readTotals(
 	if err != nil {
 		return t, err
 	}
+	more := t.MoreUnfinished // what waits in line is not due
+	if err = s.countInLine(ctx, &t, from, to, limit); err != nil {
+		return t, err
+	}
 	if err = s.countPrefetched(ctx, &t, from, to, limit); err != nil {
 		return t, err
 	}
@@ -109,7 +120,7 @@ func (s *Store) readTotals(
 	if err = s.countUnhealthy(ctx, &t, q); err != nil {
 		return t, err
 	}
-	if t.MoreUnfinished {
+	if more {
 		if oldest, err = s.oldest(ctx, from, to, limit); err != nil {
 			return t, err
 		}
@@ -138,6 +149,20 @@ func (s *Store) countQueued(
 	}, s.totals.queued, from, to, limit)
 	t.MoreUnfinished = t.Unfinished() >= int64(limit)
 	return oldest, err
+}
+
+// countInLine counts what waits for its turn.
+func (s *Store) countInLine(
+	ctx context.Context, t *webhook.Totals, from, to int64, limit int,
+) error {
+	return collect(ctx, s.read, func(row scanner) error {
+		var endpointState int
+		var n int64
+		err := row.Scan(&endpointState, &n)
+		t.CountUnfinished(reported(statePending, endpointState), n)
+		t.MoreUnfinished = t.MoreUnfinished || n >= int64(limit)
+		return err
+	}, s.totals.inLine, from, to, limit)
 }
 
 // countPrefetched counts what is in flight without a lease of its own.
