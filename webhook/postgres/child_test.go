@@ -35,7 +35,7 @@ import (
 const childEnv = "WEBHOOKS_POSTGRES_CHILD"
 
 type childConfig struct {
-	Mode   string // "dispatch", "outbox", "read" or "everything"
+	Mode   string // "dispatch", "outbox", "read", "everything" or "order"
 	DSN    string
 	Lease  time.Duration
 	SQL    bool   // whether the outbox writes with database/sql instead of pgx
@@ -57,7 +57,8 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		run := map[string]func(childConfig) error{
 			"dispatch": serve, "outbox": writeOutbox, "everything": doEverything,
-			"read": func(cfg childConfig) error { return readTails(cfg, true, say) },
+			"read":  func(cfg childConfig) error { return readTails(cfg, true, say) },
+			"order": deliverInOrder,
 		}[cfg.Mode]
 		err = run(cfg)
 	}
@@ -133,6 +134,14 @@ func readTails(cfg childConfig, live bool, say func(what, id string)) error {
 		return err
 	}
 	return errors.Join(sqltest.ReadTails(ctx, d, cfg.Read, live, say), store.Close())
+}
+
+func deliverInOrder(cfg childConfig) error {
+	store, err := postgres.Open(context.Background(), cfg.DSN, postgres.Config{MaxConns: 3})
+	if err != nil {
+		return err
+	}
+	return sqltest.DeliverInOrder(context.Background(), store)
 }
 
 func newChildEvent() *event.Event {

@@ -41,7 +41,7 @@ func TestLeasesAreBounded(t *testing.T) {
 		for i := range tasks {
 			tasks[i].Lease, endpointIDs[i] = lease(n*batch+i+1, 1), 7
 		}
-		l.remember(tasks, endpointIDs, nil)
+		l.remember(tasks, endpointIDs, nil, nil)
 		require.LessOrEqual(t, len(l.held), maxLeases)
 		_, unknown := l.known([]webhook.Settlement{{Lease: tasks[0].Lease}})
 		require.Empty(t, unknown, "the latest are remembered")
