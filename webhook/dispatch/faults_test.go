@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -119,7 +120,7 @@ func allFaults() (faults []fault) {
 	}
 	slices.SortFunc(faults, func(a, b fault) int {
 		return cmp.Or(cmp.Compare(a.method, b.method), cmp.Compare(a.kind, b.kind),
-			cmp.Compare(fmt.Sprint(a.lasts), fmt.Sprint(b.lasts)))
+			cmp.Compare(strconv.FormatBool(a.lasts), strconv.FormatBool(b.lasts)))
 	})
 	return faults
 }

@@ -109,7 +109,7 @@ func tailResultsByPages(f *fixture, s webhook.TailStore) {
 	f.enqueue(start(), events...)
 	tasks := f.claimWith(start(), webhook.ClaimRequest{Until: start().Add(time.Minute), Limit: 2000,
 		PerEndpoint: 2000})
-	require.Equal(f.t, 1100, len(tasks))
+	require.Len(f.t, tasks, 1100)
 	var settlements []webhook.Settlement
 	for _, task := range tasks {
 		settlements = append(settlements, succeeded(task, start()))
@@ -129,7 +129,7 @@ func tailResultsByPages(f *fixture, s webhook.TailStore) {
 	got, _ = f.results(s, webhook.TailQuery{EventTypes: []event.Pattern{"b.*"}})
 	require.Empty(f.t, got)
 	all, _ := f.tailAll(s, webhook.TailQuery{Results: true, Limit: 2000})
-	require.Equal(f.t, 1100, len(all))
+	require.Len(f.t, all, 1100)
 	for _, i := range []int{0, 1, 500, 1021, 1022, 1023, 1098, 1099} {
 		page, err := s.Tail(f.ctx, webhook.TailQuery{OrganizationID: org, Results: true,
 			After: all[i].Position, Limit: 1})

@@ -180,10 +180,10 @@ func (a *app) tailDeliveries(
 }
 
 // printAll prints what comes, until ctx ends.
-func printAll[T any](ctx context.Context, all iter.Seq2[*T, error], print func(*T) error) error {
+func printAll[T any](ctx context.Context, all iter.Seq2[*T, error], show func(*T) error) error {
 	for t, err := range all {
 		if err == nil {
-			err = print(t)
+			err = show(t)
 		}
 		if err != nil {
 			return err

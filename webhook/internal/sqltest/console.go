@@ -74,7 +74,8 @@ func ConsolePages(t *testing.T, s webhook.Store, exec func(statement string)) {
 		for n := 0; n < 3 || n < 20 && fastest >= most; n++ {
 			w := httptest.NewRecorder()
 			began := time.Now()
-			c.ServeHTTP(w, httptest.NewRequest(http.MethodGet, console.DefaultPrefix+page, nil))
+			c.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet,
+				console.DefaultPrefix+page, nil))
 			fastest = min(fastest, time.Since(began))
 			require.Equal(t, http.StatusOK, w.Code, page)
 		}
