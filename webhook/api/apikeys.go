@@ -79,7 +79,7 @@ func (a *API) identify(r *request) error {
 
 // refusedKey returns the answer to a request whose API key does not work.
 func refusedKey(err error) error {
-	message := ""
+	var message string
 	switch {
 	case errors.Is(err, apikey.ErrMalformed):
 		message = "This is not a whole API key, or it has a typo"

@@ -120,7 +120,7 @@ func TestRefusedAPIKeys(t *testing.T) {
 	require.NoError(t, err)
 	a, err := api.New(f.dispatcher, nil, api.Config{Logger: f.logger, APIKeys: down})
 	require.NoError(t, err)
-	r := httptest.NewRequest("GET", prefix, nil)
+	r := httptest.NewRequest(http.MethodGet, prefix, nil)
 	r.Header.Set("Authorization", "Bearer "+key)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)

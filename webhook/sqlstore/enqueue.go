@@ -368,15 +368,16 @@ func newStoring(prefetch *webhook.Prefetch) storing {
 func (s *Store) place(
 	st *storing, event *webhook.NewEvent, at, eventID, id int64, target *match.Target, line int64,
 ) {
-	if line != 0 {
+	switch {
+	case line != 0:
 		st.ordered = append(st.ordered, id, eventID, target.EndpointID, line)
-	} else if st.prefetch != nil && !target.Paused &&
-		st.prefetch.Take(event.OrganizationID, target.Endpoint) {
+	case st.prefetch != nil && !target.Paused &&
+		st.prefetch.Take(event.OrganizationID, target.Endpoint):
 		st.prefetched = append(st.prefetched, id, eventID, target.EndpointID)
 		st.tasks = append(st.tasks, st.task(event, at, id, target))
 		st.endpointIDs = append(st.endpointIDs, target.EndpointID)
 		st.lease(id)
-	} else {
+	default:
 		st.pending = append(st.pending, id, eventID, target.EndpointID)
 	}
 	if b := blockOf(target.EndpointID, id); s.isNewBlock(b) {

@@ -228,10 +228,10 @@ func apiKeyBound(f *fixture, s webhook.APIKeyStore) {
 }
 
 func apiKeyRoom(f *fixture, s webhook.APIKeyStore) {
-	for n, end := range []time.Duration{0, 3, 1, 4, 2} { // in hours; the first never ends
+	for n, hours := range []int{0, 3, 1, 4, 2} { // the first never ends
 		key := newAPIKey(org, n)
-		if end > 0 {
-			key.ExpiresAt = start().Add(end * time.Hour)
+		if hours > 0 {
+			key.ExpiresAt = start().Add(time.Duration(hours) * time.Hour)
 		}
 		addAPIKey(f, s, key)
 	}
