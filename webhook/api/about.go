@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed" // the document
@@ -99,6 +100,40 @@ func openAPIDocument(prefix string, apiKeys bool) ([]byte, error) {
 		if document["paths"], err = json.Marshal(paths); err != nil {
 			return nil, err
 		}
+		if err := dropUnused(document); err != nil {
+			return nil, err
+		}
 	}
 	return json.Marshal(document)
+}
+
+// dropUnused removes the components that nothing refers to. Linters complain about them, and
+// generators make types of them.
+func dropUnused(document map[string]json.RawMessage) error {
+	var components map[string]map[string]json.RawMessage
+	if err := json.Unmarshal(document["components"], &components); err != nil {
+		return err
+	}
+	for removed := true; removed; {
+		removed = false
+		text, err := json.Marshal(document)
+		if err != nil {
+			return err
+		}
+		for kind, named := range components {
+			if kind == "securitySchemes" { // these are referred to by name alone
+				continue
+			}
+			for name := range named {
+				if !bytes.Contains(text, []byte(`"#/components/`+kind+"/"+name+`"`)) {
+					delete(named, name)
+					removed = true
+				}
+			}
+		}
+		if document["components"], err = json.Marshal(components); err != nil {
+			return err
+		}
+	}
+	return nil
 }

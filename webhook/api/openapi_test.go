@@ -391,10 +391,25 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 }
 
 // Generators of clients do not support lists of types, lists without items, and schemas with the
-// name of a parameter, of an answer, or one that the generator makes for an answer. Package
-// conformance generates clients and runs them.
+// name of a parameter, of an answer, or one that the generator makes for an answer, and linters none
+// that are not used. Package conformance generates clients and runs them.
 func TestOpenAPISuitsGenerators(t *testing.T) {
 	t.Parallel()
+	for name, keeps := range map[string]bool{"with API keys": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, options{api: func(cfg *api.Config) {
+				if !keeps {
+					cfg.APIKeys = nil
+				}
+			}})
+			checkDocument(t, f.do("GET", prefix+"/openapi.json", "").Body, keeps)
+		})
+	}
+}
+
+func checkDocument(t *testing.T, raw []byte, apiKeys bool) {
+	t.Helper()
 	var document struct {
 		Paths map[string]map[string]struct {
 			OperationID string `json:"operationId"`
@@ -405,8 +420,14 @@ func TestOpenAPISuitsGenerators(t *testing.T) {
 			Responses  map[string]any `json:"responses"`
 		} `json:"components"`
 	}
-	raw := newFixture(t, options{}).do("GET", prefix+"/openapi.json", "").Body
 	require.NoError(t, json.Unmarshal(raw, &document))
+	assert.Equal(t, apiKeys, document.Paths["/api-keys"] != nil)
+	for kind, named := range map[string]map[string]any{"schemas": document.Components.Schemas,
+		"parameters": document.Components.Parameters, "responses": document.Components.Responses} {
+		for name := range named {
+			assert.Contains(t, string(raw), `"#/components/`+kind+"/"+name+`"`)
+		}
+	}
 	ids := map[string]bool{}
 	for path, operations := range document.Paths {
 		for method, operation := range operations {

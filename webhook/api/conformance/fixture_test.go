@@ -16,6 +16,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
@@ -50,11 +51,14 @@ func newFixture(t *testing.T) *fixture {
 		})))
 	f := &fixture{t: t}
 	logger := slog.New(slog.DiscardHandler)
-	f.dispatcher, err = dispatch.New(memstore.New(),
+	store := memstore.New()
+	f.dispatcher, err = dispatch.New(store,
 		dispatch.Config{Channels: registry, Logger: logger})
 	require.NoError(t, err)
 	authenticate := func(*http.Request) (string, error) { return "org_1", f.failure }
-	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger})
+	keys, err := apikey.New(store, apikey.Config{Logger: logger})
+	require.NoError(t, err)
+	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger, APIKeys: keys})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	f.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/openapi.json", nil))
