@@ -44,40 +44,12 @@ func attacks() []attack {
 				w.EmitKind(t, "attacker", "silent")
 			}
 		}, nil},
-		{"a host that 400 organizations use hangs", "victim", func(t *testing.T, w *World) {
-			for i := range 400 {
-				w.Subscribe(t, fmt.Sprint("org", i), 2,
-					&Site{Kind: "turns", HostName: "hooks.example", Timed: 10})
-			}
-			for range 3 {
-				for i := range 400 {
-					w.EmitKind(t, fmt.Sprint("org", i), "turns")
-				}
-				time.Sleep(time.Second)
-			}
-			w.turned.Store(true)
-		}, func(t *testing.T, w *World) {
-			for i := range 400 {
-				w.EmitKind(t, fmt.Sprint("org", i), "turns")
-			}
-		}},
-		{"the hosts of 400 organizations hang", "victim", func(t *testing.T, w *World) {
-			for i := range 400 {
-				w.Subscribe(t, fmt.Sprint("org", i), 1,
-					&Site{Kind: "turns", HostName: fmt.Sprint(i, ".example"), Timed: 30})
-			}
-			for range 3 {
-				for i := range 400 {
-					w.EmitKind(t, fmt.Sprint("org", i), "turns")
-				}
-				time.Sleep(time.Second)
-			}
-			w.turned.Store(true)
-		}, func(t *testing.T, w *World) {
-			for i := range 400 {
-				w.EmitKind(t, fmt.Sprint("org", i), "turns")
-			}
-		}},
+		fallSilent("a host that 400 organizations use hangs", func(int) Site {
+			return Site{Kind: "turns", HostName: "hooks.example", Timed: 10}
+		}, 2),
+		fallSilent("the hosts of 400 organizations hang", func(i int) Site {
+			return Site{Kind: "turns", HostName: fmt.Sprint(i, ".example"), Timed: 30}
+		}, 1),
 		{"550 silent endpoints in the victim's organization", "one", func(t *testing.T, w *World) {
 			for i := range 550 {
 				w.Subscribe(t, "one", 1, silent(fmt.Sprint("a", i, ".example"), 30))
@@ -269,4 +241,25 @@ func attacks() []attack {
 			}
 		}},
 	}
+}
+
+// fallSilent is the attack of 400 organizations whose endpoints, so many channels of each, answer
+// at first and then hang. site returns that of an organization's endpoints.
+func fallSilent(name string, site func(organization int) Site, channels int) attack {
+	emit := func(t *testing.T, w *World) {
+		for i := range 400 {
+			w.EmitKind(t, fmt.Sprint("org", i), "turns")
+		}
+	}
+	return attack{name, "victim", func(t *testing.T, w *World) {
+		for i := range 400 {
+			s := site(i)
+			w.Subscribe(t, fmt.Sprint("org", i), channels, &s)
+		}
+		for range 3 {
+			emit(t, w)
+			time.Sleep(time.Second)
+		}
+		w.turned.Store(true)
+	}, emit}
 }
