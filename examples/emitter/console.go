@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/console"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
@@ -15,7 +16,7 @@ import (
 // for a name, which changes are recorded under, and for a password, which is the API key. A service
 // with customers asks its own sessions who a person is, and which organization they belong to.
 func withConsole(
-	handler http.Handler, d *dispatch.Dispatcher, key string, logger *slog.Logger,
+	handler http.Handler, d *dispatch.Dispatcher, key string, stored *apikey.Keys, logger *slog.Logger,
 ) (http.Handler, error) {
 	hash := api.HashKey(key)
 	authorize := func(r *http.Request) (console.Identity, error) {
@@ -28,12 +29,14 @@ func withConsole(
 			Role: console.Administer, Reveal: true}, nil
 	}
 	c, err := console.New(d, authorize, console.Config{
-		Title:  "Emitter",
-		Logger: logger,
+		Title:   "Emitter",
+		APIKeys: stored,
+		Logger:  logger,
 		Audit: func(ctx context.Context, change console.Change) {
 			logger.InfoContext(ctx, "changed in the console", "by", change.Identity.Name,
 				"action", change.Action, "webhook_id", change.SubscriptionID, "channel", change.Channel,
-				"delivery_id", change.DeliveryID.String(), "error", change.Err)
+				"delivery_id", change.DeliveryID.String(), "api_key_id", change.APIKeyID,
+				"error", change.Err)
 		},
 	})
 	if err != nil {

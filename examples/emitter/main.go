@@ -90,7 +90,7 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 		if handler, err = withManagement(handler, dispatcher, cfg.apiKey, keys, logger); err != nil {
 			return err
 		}
-		if handler, err = withConsole(handler, dispatcher, cfg.apiKey, logger); err != nil {
+		if handler, err = withConsole(handler, dispatcher, cfg.apiKey, keys, logger); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/console"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
@@ -26,13 +27,17 @@ func serveConsole(ctx context.Context, d *dispatch.Dispatcher, addr string) (
 		return "", nil, err
 	}
 	host := listener.Addr().String()
+	keys, err := apikey.New(d, apikey.Config{})
+	if err != nil {
+		return "", nil, errors.Join(err, listener.Close())
+	}
 	c, err := console.New(d, func(r *http.Request) (console.Identity, error) {
 		if r.Host != host { // a page of another site that has pointed its name at this address
 			return console.Identity{}, console.ErrForbidden
 		}
 		return console.Identity{Name: "you", Organizations: []string{""}, Role: console.Administer,
 			Reveal: true}, nil
-	}, console.Config{Logger: slog.New(slog.DiscardHandler)})
+	}, console.Config{APIKeys: keys, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return "", nil, errors.Join(err, listener.Close())
 	}

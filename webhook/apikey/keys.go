@@ -185,12 +185,14 @@ func (k *Keys) Create(
 	return key, created, nil
 }
 
+// printable reports whether the text can be an id or a name. Some databases refuse others.
+func printable(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+}
+
 // check returns what is wrong with an API key that is to be created.
 func check(key *webhook.APIKey) error {
 	var p event.Problems
-	printable := func(s string) bool {
-		return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
-	}
 	if key.Name == "" || len(key.Name) > MaxName || !printable(key.Name) ||
 		strings.TrimSpace(key.Name) != key.Name {
 		p.Add("name", "must have 1 to %d bytes, no control characters, and no spaces around it", MaxName)
@@ -232,6 +234,9 @@ func (e *rightsError) Is(target error) bool { return target == ErrRights }
 
 // List returns the API keys that fit the query, the oldest first, those that have ended included.
 func (k *Keys) List(ctx context.Context, q webhook.APIKeyQuery) ([]webhook.APIKey, error) {
+	if !printable(q.OrganizationID) || !printable(q.After.ID) {
+		return nil, nil
+	}
 	return k.store.APIKeys(ctx, q)
 }
 
@@ -243,10 +248,13 @@ func (k *Keys) Revoke(
 	ctx context.Context, by Holder, organizationID, id string,
 ) (revoked webhook.APIKey, err error) {
 	by.Name = cleanName(by.Name)
-	if by.may(organizationID) {
-		revoked, err = k.store.RevokeAPIKey(ctx, time.Now(), organizationID, id, by.Name)
-	} else {
+	switch {
+	case !by.may(organizationID):
 		err = ErrRights
+	case !printable(organizationID) || !printable(id):
+		err = webhook.ErrNotFound
+	default:
+		revoked, err = k.store.RevokeAPIKey(ctx, time.Now(), organizationID, id, by.Name)
 	}
 	told := Change{Action: "revoke", Key: revoked, By: by.Name, Err: err}
 	if err != nil {

@@ -249,6 +249,39 @@ func TestMaxPerOrganization(t *testing.T) {
 	require.NoError(t, err, "one that was revoked makes room")
 }
 
+// strict is a store that refuses what PostgreSQL does.
+type strict struct{ webhook.APIKeyStore }
+
+func (strict) APIKeys(context.Context, webhook.APIKeyQuery) ([]webhook.APIKey, error) {
+	return nil, errors.New("invalid byte sequence")
+}
+
+func (strict) RevokeAPIKey(
+	context.Context, time.Time, string, string, string,
+) (webhook.APIKey, error) {
+	return webhook.APIKey{}, errors.New("invalid byte sequence")
+}
+
+func (s strict) Capabilities() webhook.Capabilities { return webhook.Capabilities{APIKeys: s} }
+
+// Nothing has an id that a store cannot keep, and no store is asked for it.
+func TestUnstorableIDs(t *testing.T) {
+	t.Parallel()
+	k, err := apikey.New(strict{memstore.New().Capabilities().APIKeys}, apikey.Config{})
+	require.NoError(t, err)
+	for _, id := range []string{"key_\x00", "key_\xff"} {
+		found, err := k.List(t.Context(), webhook.APIKeyQuery{OrganizationID: id})
+		require.NoError(t, err)
+		assert.Empty(t, found)
+		_, err = k.List(t.Context(), webhook.APIKeyQuery{After: webhook.APIKeyCursor{ID: id}})
+		require.NoError(t, err)
+		for _, of := range [][2]string{{org, id}, {id, "key_1"}} {
+			_, err = k.Revoke(t.Context(), apikey.Service(""), of[0], of[1])
+			require.ErrorIs(t, err, webhook.ErrNotFound)
+		}
+	}
+}
+
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	var told []apikey.Change

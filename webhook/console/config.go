@@ -11,6 +11,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event/settings"
 	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 )
 
 // DefaultPrefix is the default of Config.Prefix.
@@ -34,6 +35,11 @@ type Config struct {
 	// Organizations lists organizations for operators to choose from, 1000 of them at most are shown.
 	// Nil lists none: an operator then types the id of an organization.
 	Organizations func(context.Context) ([]string, error)
+
+	// APIKeys are the API keys of the store, which pages then list, create and revoke, with no more
+	// rights than those of the identity. The one who creates an API key is shown it once. Nil has no
+	// such pages.
+	APIKeys *apikey.Keys
 
 	// Nonce returns the nonce of the page's Content-Security-Policy, for a service that sends a
 	// policy of its own. The console then sends none, and its script and style sheet carry the nonce.
@@ -65,8 +71,8 @@ type Change struct {
 	// Identity is who did it.
 	Identity Identity
 	// Action is what was done: "create", "update", "delete", "pause", "resume", "enable", "disable",
-	// "rotate", "drop_previous", "reveal", "test", "replay", "replay_many", "stop_replay" or
-	// "cancel".
+	// "rotate", "drop_previous", "reveal", "test", "replay", "replay_many", "stop_replay", "cancel",
+	// "create_api_key" or "revoke_api_key".
 	Action string
 	// OrganizationID and SubscriptionID say of what. SubscriptionID is empty if a delivery was
 	// named, or a filter of no subscription.
@@ -77,6 +83,8 @@ type Change struct {
 	DeliveryID webhook.DeliveryID
 	// ReplayID is the replay that "replay_many" began, or "stop_replay" stopped.
 	ReplayID string
+	// APIKeyID is the API key that was created or revoked, or was to be revoked.
+	APIKeyID string
 	// Err is why it failed. Nil if it was done.
 	Err error
 }

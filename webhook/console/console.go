@@ -15,6 +15,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/internal/configs"
 )
@@ -77,7 +78,7 @@ type route struct {
 }
 
 func (c *Console) routes() []route {
-	return []route{
+	list := []route{
 		{"GET", "/{$}", toRead, c.overview, true},
 		{"GET", "/subscriptions", toRead, c.listSubscriptions, false},
 		{"GET", "/subscriptions/new", toAdminister, c.newSubscription, false},
@@ -112,6 +113,15 @@ func (c *Console) routes() []route {
 		{"GET", "/templates", toRead, c.showPreview, false},
 		{"POST", "/templates", toRead, c.preview, false},
 	}
+	if c.cfg.APIKeys != nil {
+		list = append(list,
+			route{"GET", "/api-keys", toAdminister, c.listAPIKeys, false},
+			route{"GET", "/api-keys/new", toAdminister, c.newAPIKey, false},
+			route{"POST", "/api-keys/new", toAdminister, c.createAPIKey, false},
+			route{"GET", "/api-keys/{id}/revoke", toAdminister, c.confirmRevocation, false},
+			route{"POST", "/api-keys/{id}/revoke", toAdminister, c.revokeAPIKey, false})
+	}
+	return list
 }
 
 // ServeHTTP serves the console. The path of the request must begin with the prefix.
@@ -312,7 +322,7 @@ func (q *request) fail(err error) {
 		status, text = http.StatusNotFound, "There is nothing here, or it is not yours to see."
 	case errors.Is(err, ErrUnauthenticated):
 		status, text = http.StatusUnauthorized, "Sign in to see this page."
-	case errors.Is(err, ErrForbidden):
+	case errors.Is(err, ErrForbidden), errors.Is(err, apikey.ErrRights):
 		status, text = http.StatusForbidden, "Your role does not allow this."
 	case errors.Is(err, webhook.ErrConflict):
 		status, text = http.StatusConflict,

@@ -29,6 +29,9 @@ func (f *fixture) walk(sub *webhook.Subscription, d webhook.DeliveryID, query st
 		if strings.HasPrefix(route.Path, "/deliveries/") {
 			id = d.String()
 		}
+		if strings.HasPrefix(route.Path, "/api-keys/") {
+			id = f.keyID
+		}
 		path := strings.NewReplacer("{id}", id, "{$}", "").Replace(route.Path) + query
 		if route.Method == http.MethodGet {
 			separator := "?"
@@ -39,7 +42,7 @@ func (f *fixture) walk(sub *webhook.Subscription, d webhook.DeliveryID, query st
 			continue
 		}
 		each(route, f.post(path, "id", d.String(), "channel", "webhook", "subscription", sub.ID,
-			"event", `{"event_type": "object.created"}`, "name", "Stolen", "event_types", "*",
+			"event", `{"event_type": "object.created"}`, "name", "Stolen", "event_types", "*", "role", "read",
 			"rate", "100", "kind", "text", "template", "{{ event_type }}", "type", "object.created"))
 	}
 }
@@ -52,7 +55,8 @@ func TestNothingOfOthers(t *testing.T) {
 	f.subscribe(mine, "My subscription", "/")
 	payload, err := f.dispatcher.EventPayload(t.Context(), theirs, d.EventID)
 	require.NoError(t, err)
-	hidden := []string{sub.ID, sub.Name, d.EventID, "/status/410", secret, signing}
+	hidden := []string{sub.ID, sub.Name, d.EventID, "/status/410", secret, signing, f.keyID,
+		sub.Name + " key"}
 	for _, query := range []string{"", "?organization=" + theirs, "?organization="} {
 		f.walk(sub, d.ID, query, func(route console.Route, a answer) {
 			name := route.Method + " " + route.Path + query
@@ -72,6 +76,10 @@ func TestNothingOfOthers(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusUnprocessableEntity,
 		f.post("/templates", "kind", "text", "template", "x", "event", d.EventID).Status)
+	keys, err := f.keys.List(t.Context(), webhook.APIKeyQuery{OrganizationID: theirs})
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+	assert.Zero(t, keys[0].RevokedAt)
 	still, err := f.dispatcher.Subscription(t.Context(), theirs, sub.ID)
 	require.NoError(t, err)
 	assert.Equal(t, sub.Name, still.Name)
@@ -168,7 +176,7 @@ func TestOperator(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for _, path := range []string{"", "/", "/subscriptions", "/nowhere", "/static/nothing.css"} {
+	for _, path := range []string{"", "/", "/subscriptions", "/api-keys", "/nowhere", "/static/nothing.css"} {
 		h := f.get(path).Header
 		assert.Contains(t, h.Get("Content-Security-Policy"), "default-src 'none'", path)
 		assert.Contains(t, h.Get("Content-Security-Policy"), "frame-ancestors 'none'", path)
@@ -285,6 +293,7 @@ func TestHostileTextIsEscaped(t *testing.T) {
 	})
 	f.identity.Name = hostile
 	sub := f.subscribe(mine, hostile, "/status/410?say="+url.QueryEscape(hostile))
+	f.newKey(mine, hostile)
 	sub.Channels[0].Configs = []byte(strings.Replace(string(sub.Channels[0].Configs), "{",
 		`{"payload_template": {"x": "</script><script>alert(1)</script>{{ metadata }}"},`, 1))
 	require.NoError(t, f.dispatcher.UpdateSubscription(t.Context(), sub))
@@ -331,7 +340,8 @@ func TestHostileTextIsEscaped(t *testing.T) {
 	for _, path := range []string{"/deliveries?status=" + q + "&type=" + q + "&subscription=" + q +
 		"&event=" + q + "&since=" + q, "/dead?type=" + q, "/subscriptions?type=" + q + "&state=" + q,
 		"/subscriptions?after=" + q, "/?range=" + q, "/?done=" + q, "/templates?kind=" + q + "&event=" + q,
-		"/dead/replay-all?subscription=" + q + "&rate=" + q, "/" + q} {
+		"/dead/replay-all?subscription=" + q + "&rate=" + q, "/api-keys?after=" + q,
+		"/api-keys/" + url.PathEscape(hostile) + "/revoke", "/" + q} {
 		check(path, f.get(path))
 	}
 	fresh := f.subscribe(mine, "New", "/")
@@ -345,6 +355,8 @@ func TestHostileTextIsEscaped(t *testing.T) {
 		f.post("/subscriptions/"+fresh.ID+"/test", "event", hostile),
 		f.post("/dead/replay-all", "rate", hostile),
 		f.post("/dead/replay", "id", hostile),
+		f.post("/api-keys/new", "name", hostile+hostile, "role", hostile, "expires_at", hostile),
+		f.post("/api-keys/new", "name", hostile, "role", "read"),
 	} {
 		assert.Contains(t, a.Header.Get("Content-Type"), "text/html")
 		check("form", a)
@@ -358,5 +370,6 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 	assert.Contains(t, f.page("/subscriptions"), "Create the first subscription")
 	assert.Contains(t, f.page("/deliveries"), "No deliveries yet")
 	assert.Contains(t, f.page("/dead"), "No dead letters")
+	assert.Contains(t, f.page("/api-keys"), "Create the first API key")
 	assert.Equal(t, http.StatusNotFound, f.get("/nowhere").Status)
 }

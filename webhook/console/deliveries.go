@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -22,6 +23,15 @@ var statuses = []webhook.Status{webhook.StatusPending, webhook.StatusInFlight, w
 // timeLayout is that of an input of type datetime-local, which the pages say is in UTC.
 const timeLayout = "2006-01-02T15:04"
 
+// parseTime reads the value of such an input. Its error is for people.
+func parseTime(text string) (time.Time, error) {
+	t, err := time.Parse(timeLayout, text[:min(len(text), len(timeLayout))])
+	if err != nil {
+		err = errors.New("must be a date and a time, such as 2026-01-31T18:30")
+	}
+	return t, err
+}
+
 // readFilter reads the filter of a query or form.
 func readFilter(v url.Values, q *webhook.DeliveryQuery) filter {
 	f := filter{Status: v.Get("status"), Type: strings.TrimSpace(v.Get("type")),
@@ -39,9 +49,9 @@ func readFilter(v url.Values, q *webhook.DeliveryQuery) filter {
 	q.EventType, q.SubscriptionID, q.EventID = f.Type, f.Subscription, f.Event
 	for name, to := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
 		if text := v.Get(name); text != "" {
-			t, err := time.Parse(timeLayout, text[:min(len(text), len(timeLayout))])
+			t, err := parseTime(text)
 			if err != nil {
-				f.Problems[name] = "must be a date and a time, such as 2026-01-31T18:30"
+				f.Problems[name] = err.Error()
 			}
 			*to = t
 		}

@@ -24,12 +24,16 @@
 // on the [Role]; to show a secret is a right of its own. [Config.Audit] is told of each change, and
 // of each secret shown, with who and what.
 //
+// With [Config.APIKeys], those who may administer an organization make and revoke its API keys. A key
+// has no more rights than who makes it: only an operator can make one for all organizations.
+//
 // # Safety
 //
 // Every page has a Content-Security-Policy that allows nothing but the console's own files, whose
 // URLs have the hash of their content. Pages are not cached, and not shown in frames. Requests that
 // change something must come from the same origin: see [http.CrossOriginProtection]. Secrets are
-// shown as a mask, by the rules of package api. Whatever events, templates and subscriptions say is
+// shown as a mask, by the rules of package api. An API key is in the answer to the form that makes it,
+// and nowhere else. Whatever events, templates and subscriptions say is
 // escaped.
 //
 // Every page reads a bounded number of rows, however many deliveries, subscriptions and
@@ -45,6 +49,7 @@
 //   - edit.go, fields.go: the forms to create and change one
 //   - deliveries.go, delivery.go, curl.go: the list, and one of them
 //   - dead.go, replays.go: dead letters, and replays of many
+//   - apikeys.go: API keys, one that was just made, and the end of one
 //   - catalogue.go, testsend.go, preview.go: event types, tests, and the template editor
 //   - static: style sheet, script and icon
 //   - testdata/browser: what walks all of it in Chromium; it takes the pictures in docs, too

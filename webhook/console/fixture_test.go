@@ -23,6 +23,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/console"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
@@ -48,6 +49,8 @@ const (
 	secret = "s3cr3t-of-header"
 	// signing is a secret in the form of Standard Webhooks.
 	signing = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDQ29udGVudHM="
+	// keyPrefix begins API keys.
+	keyPrefix = "console-test-"
 )
 
 // fixture is a console of two organizations on a store in memory.
@@ -56,6 +59,8 @@ type fixture struct {
 	store      webhook.Store
 	dispatcher *dispatch.Dispatcher
 	console    *console.Console
+	keys       *apikey.Keys
+	keyID      string // of the API key that walk names
 	// identity makes the requests.
 	identity console.Identity
 	target   *httptest.Server // of webhooks: 204, or what the path says
@@ -99,7 +104,9 @@ func newFixtureOn(t *testing.T, store webhook.Store, change ...func(*console.Con
 	f.dispatcher, err = dispatch.New(store, dispatch.Config{Channels: channels,
 		Logger: slog.New(slog.DiscardHandler), Retry: dispatch.RetrySchedule{time.Hour}})
 	require.NoError(t, err)
-	cfg := console.Config{Logger: slog.New(slog.DiscardHandler),
+	f.keys, err = apikey.New(store, apikey.Config{Prefix: keyPrefix})
+	require.NoError(t, err)
+	cfg := console.Config{APIKeys: f.keys, Logger: slog.New(slog.DiscardHandler),
 		Audit: func(_ context.Context, c console.Change) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -155,7 +162,18 @@ func (f *fixture) deliveries(q webhook.DeliveryQuery) []webhook.Delivery {
 func (f *fixture) die(organizationID, name string) (*webhook.Subscription, webhook.Delivery) {
 	f.t.Helper()
 	sub := f.subscribe(organizationID, name, "/status/410?say=gone")
+	f.newKey(organizationID, name+" key")
 	return sub, f.emit(organizationID)[0]
+}
+
+// newKey creates an API key, which walk names from then on.
+func (f *fixture) newKey(organizationID, name string) (token string) {
+	f.t.Helper()
+	token, key, err := f.keys.Create(f.t.Context(), apikey.Service("setup"),
+		webhook.APIKey{OrganizationID: organizationID, Name: name})
+	require.NoError(f.t, err)
+	f.keyID = key.ID
+	return token
 }
 
 // answer is the answer to a request.

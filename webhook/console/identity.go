@@ -3,34 +3,24 @@ package console
 import (
 	"errors"
 	"slices"
+
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // Role says what an identity may do. Each role includes those before it.
-type Role int
+type Role = webhook.Role
 
 // The roles. The zero Role may look at everything but secrets.
 const (
 	// Read may look.
-	Read Role = iota
+	Read = webhook.RoleRead
 	// Operate may replay and cancel deliveries, send tests, pause subscriptions, and enable and
 	// disable endpoints.
-	Operate
-	// Administer may create, change and delete subscriptions, and rotate signing secrets.
-	Administer
+	Operate = webhook.RoleOperate
+	// Administer may create, change and delete subscriptions, rotate signing secrets, and create and
+	// revoke API keys.
+	Administer = webhook.RoleAdminister
 )
-
-// String returns the name of the role.
-func (r Role) String() string {
-	switch r {
-	case Read:
-		return "read"
-	case Operate:
-		return "operate"
-	case Administer:
-		return "administer"
-	}
-	return "unknown"
-}
 
 // Identity says who makes a request, and what they may see and do.
 type Identity struct {

@@ -82,6 +82,7 @@ var notices = map[string]string{
 	"replayed":  "The delivery goes out again.",
 	"cancelled": "The delivery is cancelled.",
 	"stopped":   "The replay is stopped. What it has replayed goes out.",
+	"revoked":   "The API key is revoked. Requests with it are refused from now on.",
 	"dropped":   "Only the newest signing secret is in use now.",
 }
 
@@ -157,6 +158,9 @@ func (p *page) Switch(organizationID string) string {
 
 // Home returns the URL of the page of no organization.
 func (p *page) Home() string { return p.q.console.cfg.Prefix + "/" }
+
+// HasAPIKeys reports whether there are pages of API keys, and the identity may see them.
+func (p *page) HasAPIKeys() bool { return p.q.console.cfg.APIKeys != nil && p.MayAdminister() }
 
 // Query returns a value of the query.
 func (p *page) Query(name string) string { return p.q.URL.Query().Get(name) }

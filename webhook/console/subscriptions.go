@@ -50,10 +50,11 @@ func (c *Console) listSubscriptions(q *request) error {
 		query.Paused = &paused
 	}
 	query.EventType = strings.TrimSpace(values.Get("type"))
-	var err error
-	if query.After, err = parseCursor(values.Get("after")); err != nil {
+	at, id, err := parseCursor(values.Get("after"))
+	if err != nil {
 		return err
 	}
+	query.After = webhook.SubscriptionCursor{CreatedAt: at, ID: id}
 	found, err := c.dispatcher.Subscriptions(q.Context(), query)
 	if err != nil {
 		return err
@@ -66,7 +67,8 @@ func (c *Console) listSubscriptions(q *request) error {
 	}{Filtered: query.Paused != nil || query.EventType != "", First: values.Get("after") == ""}
 	if len(found) > rowsAtMost {
 		found = found[:rowsAtMost]
-		body.Next = formatCursor(found[rowsAtMost-1].Cursor())
+		last := found[rowsAtMost-1].Cursor()
+		body.Next = formatCursor(last.CreatedAt, last.ID)
 	}
 	now := time.Now()
 	for _, sub := range found {
@@ -100,21 +102,21 @@ func (c *Console) unhealthy(q *request, id string) ([]webhook.EndpointState, err
 		OrganizationID: q.organizationID, SubscriptionID: id, Limit: webhook.MaxChannels})
 }
 
-// A cursor of subscriptions is written as microseconds since 1970, a dot and an id.
-func formatCursor(c webhook.SubscriptionCursor) string {
-	return strconv.FormatInt(c.CreatedAt.UnixMicro(), 10) + "." + c.ID
+// A cursor of a list is written as microseconds since 1970, a dot and an id.
+func formatCursor(at time.Time, id string) string {
+	return strconv.FormatInt(at.UnixMicro(), 10) + "." + id
 }
 
-func parseCursor(s string) (c webhook.SubscriptionCursor, err error) {
+func parseCursor(s string) (at time.Time, id string, err error) {
 	if s == "" {
-		return c, nil
+		return at, "", nil
 	}
 	digits, id, ok := strings.Cut(s, ".")
 	micros, err := strconv.ParseInt(digits, 10, 64)
 	if !ok || err != nil {
-		return c, errBadLink
+		return at, "", errBadLink
 	}
-	return webhook.SubscriptionCursor{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}, nil
+	return time.UnixMicro(micros).UTC(), id, nil
 }
 
 // errBadLink means that the query of a page has a value that no page of the console links to.
