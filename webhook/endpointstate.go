@@ -105,9 +105,13 @@ func (s *EndpointState) Recovered(at time.Time, by string) EndpointState {
 	return *healthy.Clone()
 }
 
-// EndpointQuery selects the states of one organization's endpoints that are not healthy.
+// EndpointQuery selects the states of endpoints that are not healthy: those of one organization, or
+// of all.
 type EndpointQuery struct {
 	OrganizationID string
+	// AllOrganizations selects the endpoints of all organizations, those of each of them together. The
+	// cursor is then OrganizationID and After, and SubscriptionID is not used.
+	AllOrganizations bool
 	// SubscriptionID selects the endpoints of one subscription. Empty selects all.
 	SubscriptionID string
 	// Health selects degraded or disabled endpoints. Empty selects both.

@@ -43,6 +43,11 @@ type Totals struct {
 	// DegradedEndpoints and DisabledEndpoints count the endpoints whose stored [EndpointState] says
 	// so, up to the query's Limit together.
 	DegradedEndpoints, DisabledEndpoints int64
+	// FanOuts counts the events of which some deliveries are still to be stored (see [Queue.FanOut]),
+	// and OldestFanOut is when the oldest of them was emitted; zero if there is none. They are set if
+	// the query has AllOrganizations. A store may stop at 1000 pieces of such events.
+	FanOuts      int64
+	OldestFanOut time.Time
 }
 
 // CountUnfinished adds n to Pending, InFlight or Paused, as the status says. The status must not be

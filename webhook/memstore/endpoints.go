@@ -39,14 +39,20 @@ func (s *Store) EndpointStates(
 	defer s.mu.Unlock()
 	var found []webhook.EndpointState
 	for key, e := range s.unhealthy {
-		if e.state.OrganizationID == q.OrganizationID &&
-			(q.SubscriptionID == "" || q.SubscriptionID == key.SubscriptionID) &&
-			(q.Health == "" || q.Health == e.state.Health) && compareEndpoints(key, q.After) > 0 {
+		after := compareEndpoints(key, q.After)
+		organization := cmp.Compare(e.state.OrganizationID, q.OrganizationID)
+		if q.AllOrganizations {
+			after, organization = cmp.Or(organization, after), 0
+		} else if q.SubscriptionID != "" && q.SubscriptionID != key.SubscriptionID {
+			continue
+		}
+		if organization == 0 && after > 0 && (q.Health == "" || q.Health == e.state.Health) {
 			found = append(found, *e.state.Clone())
 		}
 	}
 	slices.SortFunc(found, func(a, b webhook.EndpointState) int {
-		return compareEndpoints(a.Endpoint, b.Endpoint)
+		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID),
+			compareEndpoints(a.Endpoint, b.Endpoint))
 	})
 	return found[:min(q.PageSize(), len(found))], nil
 }

@@ -222,6 +222,8 @@ func useStates(t *testing.T, s *sqlstore.Store, sub *webhook.Subscription, now t
 			_, err = s.EndpointStates(ctx, webhook.EndpointQuery{SubscriptionID: id})
 			require.NoError(t, err)
 		}
+		_, err = s.EndpointStates(ctx, webhook.EndpointQuery{AllOrganizations: true})
+		require.NoError(t, err)
 		if health == webhook.Degraded {
 			tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10,
 				PerEndpoint: 10})
@@ -425,6 +427,7 @@ func TestPlans(t *testing.T) {
 	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id>? AND endpoint_id<?)")
 	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("(organization_id, webhook_id, channel) > (?, ?, ?)", "USING INDEX p_endpoints_unhealthy")
 	expect("count(CASE WHEN health = 1", "USING INDEX p_endpoints_unhealthy")
 	expect("WHERE d.kept = 3 AND d.endpoint_id > ?",
 		"SEARCH d USING COVERING INDEX p_deliveries_dead (endpoint_id>? AND endpoint_id<?)")

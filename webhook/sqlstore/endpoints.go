@@ -17,19 +17,20 @@ import (
 
 type endpointStatements struct {
 	find, get, set, route, hold string
+	everywhere                  string
 	all, ofSubscription         string
 	probed, probing, ahead      string
 }
 
 func newEndpointStatements(x expander) endpointStatements {
-	const columns = `webhook_id, channel, health, health_since, health_revision, probe_at,
+	const columns = `organization_id, webhook_id, channel, health, health_since, health_revision, probe_at,
 		health_details`
 	const one = ` FROM {p}endpoints WHERE organization_id = ? AND webhook_id = ? AND channel = ?
 		AND state < 2`
 	const page = ` ORDER BY webhook_id, channel LIMIT ?`
 	// The first condition is that of the index.
-	const filter = ` FROM {p}endpoints WHERE health > 0 AND health >= ? AND health <= ?
-		AND organization_id = ?`
+	const unhealthy = ` FROM {p}endpoints WHERE health > 0 AND health >= ? AND health <= ?`
+	const filter = unhealthy + ` AND organization_id = ?`
 	return endpointStatements{
 		find: x.sql(`SELECT id, health, health_revision` + one),
 		get:  x.sql(`SELECT ` + columns + one),
@@ -40,6 +41,9 @@ func newEndpointStatements(x expander) endpointStatements {
 			WHERE organization_id = ? AND webhook_id = ? AND deleted = 0`),
 		hold: x.sql(`UPDATE {p}routes SET version = ?, endpoints = ?
 			WHERE organization_id = ? AND webhook_id = ?`),
+		everywhere: x.sql(`SELECT ` + columns + unhealthy +
+			` AND (organization_id, webhook_id, channel) > (?, ?, ?)
+			ORDER BY organization_id, webhook_id, channel LIMIT ?`),
 		all: x.sql(`SELECT ` + columns + filter + ` AND (webhook_id, channel) > (?, ?)` + page),
 		ofSubscription: x.sql(`SELECT ` + columns + filter +
 			` AND webhook_id = ? AND (webhook_id, channel) > (?, ?)` + page),
@@ -131,12 +135,12 @@ func (c *detailsCause) cause() *webhook.EndpointCause {
 		StatusCode: c.StatusCode, Error: c.Error}
 }
 
-func scanState(row scanner, organizationID string) (webhook.EndpointState, error) {
-	s := webhook.EndpointState{OrganizationID: organizationID}
+func scanState(row scanner) (s webhook.EndpointState, err error) {
 	var health int
 	var since, probeAt *int64
 	var details []byte
-	err := row.Scan(&s.SubscriptionID, &s.Channel, &health, &since, &s.Revision, &probeAt, &details)
+	err = row.Scan(&s.OrganizationID, &s.SubscriptionID, &s.Channel, &health, &since, &s.Revision,
+		&probeAt, &details)
 	if err != nil {
 		return s, err
 	}
@@ -158,8 +162,7 @@ func scanState(row scanner, organizationID string) (webhook.EndpointState, error
 func (s *Store) EndpointState(
 	ctx context.Context, organizationID string, e webhook.Endpoint,
 ) (webhook.EndpointState, error) {
-	states, err := s.readStates(ctx, s.endpoints.get, organizationID, organizationID, e.SubscriptionID,
-		e.Channel)
+	states, err := s.readStates(ctx, s.endpoints.get, organizationID, e.SubscriptionID, e.Channel)
 	if err == nil && len(states) == 0 {
 		err = webhook.ErrNotFound
 	}
@@ -183,18 +186,21 @@ func (s *Store) EndpointStates(
 	}
 	args := []any{least, most, query.OrganizationID}
 	statement := s.endpoints.all
-	if query.SubscriptionID != "" {
+	switch {
+	case query.AllOrganizations:
+		statement = s.endpoints.everywhere
+	case query.SubscriptionID != "":
 		statement, args = s.endpoints.ofSubscription, append(args, query.SubscriptionID)
 	}
 	args = append(args, query.After.SubscriptionID, query.After.Channel, query.PageSize())
-	return s.readStates(ctx, statement, query.OrganizationID, args...)
+	return s.readStates(ctx, statement, args...)
 }
 
 func (s *Store) readStates(
-	ctx context.Context, statement, organizationID string, args ...any,
+	ctx context.Context, statement string, args ...any,
 ) (states []webhook.EndpointState, err error) {
 	err = collect(ctx, s.read, func(row scanner) error {
-		state, err := scanState(row, organizationID)
+		state, err := scanState(row)
 		states = append(states, state)
 		return err
 	}, statement, args...)

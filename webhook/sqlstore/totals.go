@@ -13,6 +13,7 @@ type totalsStatements struct {
 	queued, inLine           string
 	prefetched, dead, oldest string
 	unhealthy, unhealthyOf   string
+	fanOuts                  string
 }
 
 func newTotalsStatements(x expander) totalsStatements {
@@ -61,6 +62,9 @@ func newTotalsStatements(x expander) totalsStatements {
 					` + first + `1 ORDER BY due_at LIMIT 1) AS retried
 				FROM visited w WHERE w.endpoint_id <= ?
 					AND (SELECT p.state + p.health FROM {p}endpoints p WHERE p.id = w.endpoint_id) = 0) f`),
+		fanOuts: x.sql(`SELECT count(DISTINCT u.event_id), coalesce(min(u.created_at), 0) FROM (
+				SELECT d.event_id, e.created_at FROM {p}fanouts d {join} {p}events e ON e.id = d.event_id
+				WHERE d.first_id > 0 ORDER BY d.first_id LIMIT ?) u`),
 		// The order is that of the index.
 		unhealthy:   x.sql(unhealthy + `ORDER BY organization_id, webhook_id, channel LIMIT ?) u`),
 		unhealthyOf: x.sql(unhealthy + `AND organization_id = ? ORDER BY webhook_id, channel LIMIT ?) u`),
@@ -119,6 +123,11 @@ func (s *Store) readTotals(
 	t.MoreDead = t.Dead >= int64(limit)
 	if err = s.countUnhealthy(ctx, &t, q); err != nil {
 		return t, err
+	}
+	if q.AllOrganizations {
+		if err = s.countFanOuts(ctx, &t, limit); err != nil {
+			return t, err
+		}
 	}
 	if more {
 		if oldest, err = s.oldest(ctx, from, to, limit); err != nil {
@@ -188,6 +197,15 @@ func (s *Store) countUnhealthy(
 		statement, args = s.totals.unhealthy, args[1:]
 	}
 	_, err := one(ctx, s.read, statement, args, []any{&t.DegradedEndpoints, &t.DisabledEndpoints})
+	return err
+}
+
+// countFanOuts counts the events that are left to FanOut.
+func (s *Store) countFanOuts(ctx context.Context, t *webhook.Totals, limit int) error {
+	var created int64
+	_, err := one(ctx, s.read, s.totals.fanOuts, []any{min(limit, maxUnfinished)},
+		[]any{&t.FanOuts, &created})
+	t.OldestFanOut = momentOrZero(created)
 	return err
 }
 

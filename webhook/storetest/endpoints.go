@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,7 @@ func endpointCases() []testCase {
 		{"ManyAtOnce", manyStatesAtOnce},
 		{"OtherOrganizations", stateOfOthers},
 		{"List", listStates},
+		{"ListOfAllOrganizations", listStatesOfAll},
 		{"DegradedIsProbed", degradedIsProbed},
 		{"DegradedProbesFreshFirst", degradedProbesFreshFirst},
 		{"DegradedAmongOthers", degradedAmongOthers},
@@ -268,6 +270,47 @@ func listStates(f *fixture) {
 	}
 	require.Len(f.t, f.states(webhook.EndpointQuery{SubscriptionID: all[0].SubscriptionID,
 		After: mine[0].Endpoint}), len(mine)-1)
+}
+
+// listStatesOfAll lists the endpoints of all organizations.
+func listStatesOfAll(f *fixture) {
+	for _, id := range []string{other, org, "", org, other} {
+		sub := hook("webhook", "slack")
+		sub.OrganizationID = id
+		sub = f.create(sub)
+		for _, key := range sub.ChannelKeys() {
+			state := fullState(webhook.Endpoint{SubscriptionID: sub.ID, Channel: key}, webhook.Degraded)
+			state.OrganizationID = id
+			require.NoError(f.t, webhook.SetEndpointState(f.ctx, f, &state, 0))
+		}
+	}
+	var found []webhook.EndpointState
+	q := webhook.EndpointQuery{AllOrganizations: true, Limit: 3}
+	for range 4 {
+		page, err := f.EndpointStates(f.ctx, q)
+		require.NoError(f.t, err)
+		found = append(found, page...)
+		last := found[len(found)-1]
+		q.OrganizationID, q.After = last.OrganizationID, last.Endpoint
+	}
+	var together []webhook.EndpointState
+	var seen []string
+	for _, s := range found {
+		if slices.Contains(seen, s.OrganizationID) {
+			continue
+		}
+		seen = append(seen, s.OrganizationID)
+		states, err := f.EndpointStates(f.ctx, webhook.EndpointQuery{OrganizationID: s.OrganizationID})
+		require.NoError(f.t, err)
+		together = append(together, states...)
+	}
+	require.Len(f.t, together, 10)
+	require.Equal(f.t, together, found,
+		"pages have each state of all organizations once, those of an organization together")
+	none, err := f.EndpointStates(f.ctx, webhook.EndpointQuery{AllOrganizations: true,
+		Health: webhook.Disabled})
+	require.NoError(f.t, err)
+	require.Empty(f.t, none)
 }
 
 func degradedIsProbed(f *fixture) {

@@ -29,6 +29,7 @@ func fanOutCases() []testCase {
 		{"Prune", fanOutAndPrune},
 		{"PruneGoesOn", fanOutGoesOnInPrune},
 		{"Repair", fanOutRepaired},
+		{"Totals", fanOutInTotals},
 	}
 }
 
@@ -122,6 +123,39 @@ func fanOut(f *fixture) {
 	}
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_1", Limit: many,
 		Status: webhook.StatusSucceeded}), wideDeliveries)
+}
+
+func fanOutInTotals(f *fixture) {
+	f.wide()
+	totals := func() webhook.Totals {
+		t, err := f.Totals(f.ctx, start(), webhook.TotalsQuery{AllOrganizations: true})
+		require.NoError(f.t, err)
+		return t
+	}
+	require.Zero(f.t, totals().FanOuts)
+	var events []webhook.NewEvent
+	var left int64
+	for i := range 2 {
+		at := start().Add(time.Duration(i) * time.Minute)
+		enqueued, err := f.Enqueue(f.ctx, at, []webhook.NewEvent{newEvent(fmt.Sprint("evt_", i))}, nil)
+		require.NoError(f.t, err)
+		if enqueued.Events[0].Unfinished {
+			left++
+		}
+		events = append(events, newEvent(fmt.Sprint("evt_", i)))
+	}
+	require.Equal(f.t, left, totals().FanOuts, "events that are left to FanOut count")
+	if left > 0 {
+		f.requireTime(start(), totals().OldestFanOut, "OldestFanOut is when the first one was emitted")
+	}
+	f.finish(start(), nil, events[0])
+	require.Equal(f.t, max(0, left-1), totals().FanOuts)
+	if left > 0 {
+		f.requireTime(start().Add(time.Minute), totals().OldestFanOut, "OldestFanOut")
+	}
+	f.finish(start(), nil, events[1])
+	require.Zero(f.t, totals().FanOuts)
+	require.Zero(f.t, totals().OldestFanOut)
 }
 
 // fanOutOfManyEvents has events of two organizations that only together have many deliveries.
