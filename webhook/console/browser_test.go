@@ -16,6 +16,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/console"
 )
 
@@ -32,7 +33,7 @@ func TestBrowser(t *testing.T) {
 		t.Skip("only with -browser")
 	}
 	organizations := func(context.Context) ([]string, error) { return []string{mine, theirs}, nil }
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute) // for a busy machine
 	t.Cleanup(cancel)
 	for name, walk := range map[string]struct {
 		identity      console.Identity
@@ -87,6 +88,19 @@ func (f *fixture) tellStory() {
 		return `webhook {"url": "` + f.target.URL + path + `", "headers": {"X-Secret": "` + secret +
 			`"}, "signing_secret": "` + signing + `"}`
 	}
+	ordered, _, _ := f.hold()
+	ordered.Name, ordered.EventTypes = "Billing ledger", []event.Pattern{"cluster.*"}
+	require.NoError(f.t, f.dispatcher.UpdateSubscription(ctx, ordered))
+	f.newKey(mine, "old deployment")
+	_, err := f.keys.Revoke(ctx, apikey.Service("ada@acme.example"), mine, f.keyID)
+	require.NoError(f.t, err)
+	_, err = f.keys.Authenticate(ctx, f.newKey(mine, "billing service"))
+	require.NoError(f.t, err)
+	f.keys.Wait()
+	_, _, err = f.keys.Create(ctx, apikey.Service("ada@acme.example"), webhook.APIKey{
+		OrganizationID: mine, Name: "on-call scripts", ExpiresAt: now.Add(80 * 24 * time.Hour),
+		Rights: webhook.Rights{Role: webhook.RoleOperate, Reveal: true}})
+	require.NoError(f.t, err)
 	types := []string{event.ObjectCreated, event.ObjectUpdated, event.CollectionUpdated,
 		event.AlertTriggered}
 	subs := []*webhook.Subscription{

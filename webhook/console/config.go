@@ -72,14 +72,14 @@ type Change struct {
 	Identity Identity
 	// Action is what was done: "create", "update", "delete", "pause", "resume", "enable", "disable",
 	// "rotate", "drop_previous", "reveal", "test", "replay", "replay_many", "stop_replay", "cancel",
-	// "create_api_key" or "revoke_api_key".
+	// "skip", "create_api_key" or "revoke_api_key".
 	Action string
 	// OrganizationID and SubscriptionID say of what. SubscriptionID is empty if a delivery was
 	// named, or a filter of no subscription.
 	OrganizationID, SubscriptionID string
 	// Channel is one of [webhook.Subscription.ChannelKeys], if it was about one.
 	Channel string
-	// DeliveryID is the delivery that was replayed or cancelled.
+	// DeliveryID is the delivery that was replayed, cancelled or skipped.
 	DeliveryID webhook.DeliveryID
 	// ReplayID is the replay that "replay_many" began, or "stop_replay" stopped.
 	ReplayID string

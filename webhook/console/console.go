@@ -102,6 +102,7 @@ func (c *Console) routes() []route {
 		{"GET", "/deliveries/{id}", toRead, c.showDelivery, false},
 		{"POST", "/deliveries/{id}/replay", toOperate, c.replayDelivery, false},
 		{"POST", "/deliveries/{id}/cancel", toOperate, c.cancelDelivery, false},
+		{"POST", "/deliveries/{id}/skip", toOperate, c.skipDelivery, false},
 		{"GET", "/dead", toRead, c.listDead, false},
 		{"POST", "/dead/replay", toOperate, c.replaySelected, false},
 		{"GET", "/dead/replay-all", toOperate, c.confirmReplayAll, false},

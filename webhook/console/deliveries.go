@@ -12,6 +12,8 @@ import (
 // filter is what a list of deliveries is filtered by, as its page's query says it.
 type filter struct {
 	Status, Type, Subscription, Event, Since, Until string
+	// Holding is "yes" for dead deliveries that hold their subject.
+	Holding string
 	// Problems say what is wrong, by the name in the query.
 	Problems map[string]string
 }
@@ -46,6 +48,9 @@ func readFilter(v url.Values, q *webhook.DeliveryQuery) filter {
 	if q.Status == "" {
 		f.Status = ""
 	}
+	if v.Get("holding") != "" {
+		f.Holding, q.Holding = "yes", true
+	}
 	q.EventType, q.SubscriptionID, q.EventID = f.Type, f.Subscription, f.Event
 	for name, to := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
 		if text := v.Get(name); text != "" {
@@ -61,13 +66,13 @@ func readFilter(v url.Values, q *webhook.DeliveryQuery) filter {
 
 // Set reports whether anything is filtered.
 func (f *filter) Set() bool {
-	return f.Status+f.Type+f.Subscription+f.Event+f.Since+f.Until != ""
+	return f.Status+f.Type+f.Subscription+f.Event+f.Since+f.Until+f.Holding != ""
 }
 
 // Pairs are the names and values for a link.
 func (f *filter) pairs() []string {
 	return []string{"status", f.Status, "type", f.Type, "subscription", f.Subscription,
-		"event", f.Event, "since", f.Since, "until", f.Until}
+		"event", f.Event, "since", f.Since, "until", f.Until, "holding", f.Holding}
 }
 
 // deliveryList is a page of deliveries.

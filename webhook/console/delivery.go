@@ -16,6 +16,8 @@ type deliveryBody struct {
 	Curl     string
 	CurlNote string
 	Health   webhook.Health
+	// Front is the delivery that this one waits behind; nil if it waits for none, or that is gone.
+	Front *webhook.Delivery
 	// MayReplay and MayCancel say what its state allows.
 	MayReplay, MayCancel bool
 }
@@ -61,6 +63,12 @@ func (c *Console) showDelivery(q *request) error {
 		body.Gone = err != nil
 		body.Health = state.Health
 	}
+	if d.WaitsFor != 0 {
+		body.Front, err = c.dispatcher.Delivery(q.Context(), q.organizationID, d.WaitsFor)
+		if err != nil && !errors.Is(err, webhook.ErrNotFound) {
+			return err
+		}
+	}
 	settled := d.Status.Settled()
 	body.MayCancel = !settled
 	body.MayReplay = settled && !body.Gone && len(d.Attempts) < dispatch.MaxReplayed
@@ -83,6 +91,12 @@ func (c *Console) replayDelivery(q *request) error {
 func (c *Console) cancelDelivery(q *request) error {
 	return c.changeDelivery(q, "cancel", "cancelled", func(id webhook.DeliveryID) error {
 		return c.dispatcher.Cancel(q.Context(), q.organizationID, id)
+	})
+}
+
+func (c *Console) skipDelivery(q *request) error {
+	return c.changeDelivery(q, "skip", "skipped", func(id webhook.DeliveryID) error {
+		return c.dispatcher.Skip(q.Context(), q.organizationID, id)
 	})
 }
 

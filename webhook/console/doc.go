@@ -44,10 +44,10 @@
 //   - console.go, config.go: New, the routes, and the way of each request
 //   - identity.go: who may do what
 //   - page.go: links, layout, and what pages have in common; templates: their HTML
-//   - overview.go, chart.go, curves.go: the first page, and charts as SVG
+//   - overview.go, chart.go, curves.go: the first page, that of operators, and charts as SVG
 //   - subscriptions.go, subscription.go: the list, and one of them
 //   - edit.go, fields.go: the forms to create and change one
-//   - deliveries.go, delivery.go, curl.go: the list, and one of them
+//   - deliveries.go, delivery.go, curl.go: the list, and one of them, with what it waits for
 //   - dead.go, replays.go: dead letters, and replays of many
 //   - apikeys.go: API keys, one that was just made, and the end of one
 //   - catalogue.go, testsend.go, preview.go: event types, tests, and the template editor

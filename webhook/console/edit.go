@@ -22,6 +22,7 @@ type editBody struct {
 	Revision                    int64
 	Name, EventTypes            string
 	MaxAttempts, MaxAge, Delays string
+	Order, SkipAfter            string // Order is "subject", or empty for none
 	Channels                    []channelForm
 	Available                   []string // channels to add
 	Types                       []event.TypeInfo
@@ -29,6 +30,8 @@ type editBody struct {
 	Problems                    map[string]string
 	General                     []string
 	RetrySet                    bool
+	// MayOrder says that the form has the fields of an order, and OrderSet that one is set.
+	MayOrder, OrderSet bool
 }
 
 // Problem returns what is wrong with a field.
@@ -39,7 +42,7 @@ func (b *editBody) Wrong() int { return len(b.Problems) + len(b.General) }
 
 func (c *Console) newEdit() *editBody {
 	return &editBody{Problems: map[string]string{}, Available: c.dispatcher.Channels().Names(),
-		Types: c.cfg.Catalogue}
+		Types: c.cfg.Catalogue, MayOrder: c.dispatcher.Capabilities().Ordering != nil}
 }
 
 func (c *Console) newSubscription(q *request) error {
@@ -76,6 +79,7 @@ func (c *Console) editPage(q *request, status int, body *editBody) error {
 	}
 	body.Full = len(body.Channels) >= webhook.MaxChannels
 	body.RetrySet = body.MaxAttempts+body.MaxAge+body.Delays != "" || body.Problems["retry"] != ""
+	body.OrderSet = body.Order+body.SkipAfter+body.Problems["order"] != ""
 	for i := range body.Channels {
 		for j := range body.Channels[i].Fields {
 			f := &body.Channels[i].Fields[j]
@@ -109,6 +113,10 @@ func (c *Console) editOf(sub *webhook.Subscription) (*editBody, error) {
 		}
 		body.Delays = strings.Join(delays, ", ")
 	}
+	if o := sub.Ordering; o != nil {
+		body.Order, body.MayOrder = orderBySubject, true
+		body.SkipAfter = countText(int64(o.SkipAfter / time.Second))
+	}
 	for i, channel := range masked.Channels {
 		body.Channels = append(body.Channels, c.channelForm(i, channel))
 	}
@@ -132,6 +140,8 @@ func (c *Console) readEdit(form url.Values) *editBody {
 	body.MaxAttempts = strings.TrimSpace(form.Get("max_attempts"))
 	body.MaxAge = strings.TrimSpace(form.Get("max_age"))
 	body.Delays = strings.TrimSpace(form.Get("delays"))
+	body.Order = form.Get("order")
+	body.SkipAfter = strings.TrimSpace(form.Get("skip_after"))
 	for i := 0; i < webhook.MaxChannels; i++ {
 		name := form.Get(key(i, "*channel"))
 		if name == "" {
@@ -190,6 +200,7 @@ func (b *editBody) apply(sub *webhook.Subscription) {
 		}
 	}
 	b.applyRetry(sub)
+	b.applyOrder(sub)
 	sub.Channels = nil
 	for i := range b.Channels {
 		sub.Channels = append(sub.Channels, b.applyChannel(&b.Channels[i]))
@@ -244,6 +255,25 @@ func (b *editBody) applyRetry(sub *webhook.Subscription) {
 	}
 }
 
+// orderBySubject is the value of a form that asks for a [webhook.Ordering].
+const orderBySubject = "subject"
+
+func (b *editBody) applyOrder(sub *webhook.Subscription) {
+	sub.Ordering = nil
+	after, ok := b.count("skip_after", b.SkipAfter)
+	switch b.Order {
+	case "":
+		if ok && after > 0 {
+			b.Problems["skip_after"] = "is for events that go in order only"
+		}
+	case orderBySubject:
+		sub.Ordering = &webhook.Ordering{SkipAfter: time.Duration(
+			min(after, int64(webhook.MaxSkipAfter/time.Second)+1)) * time.Second}
+	default:
+		b.Problems["order"] = "must be one of the list"
+	}
+}
+
 // count reads a number that is not negative; empty is none.
 func (b *editBody) count(field, text string) (int64, bool) {
 	if text == "" {
@@ -258,7 +288,8 @@ func (b *editBody) count(field, text string) (int64, bool) {
 }
 
 // inputs are the inputs of the form for the fields of a subscription's JSON.
-var inputs = map[any]string{"webhook_name": "name", "event_types": "event_types"}
+var inputs = map[any]string{"webhook_name": "name", "event_types": "event_types",
+	"ordering": "order"}
 
 // place adds a problem at the input that it is about.
 func (b *editBody) place(path []any, rule string) {
@@ -271,6 +302,8 @@ func (b *editBody) place(path []any, rule string) {
 		field, rest = map[any]string{"max_attempts": "max_attempts", "max_age_seconds": "max_age",
 			"delays_seconds": "delays"}[path[1]], path[2:]
 		b.Problems["retry"] = "has a problem"
+	case len(path) > 1 && path[0] == "ordering":
+		field, rest = map[any]string{"skip_after_seconds": "skip_after"}[path[1]], path[2:]
 	case len(path) > 1 && path[0] == "channels":
 		i, ok := path[1].(int)
 		if !ok || i >= len(b.Channels) {

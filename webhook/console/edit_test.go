@@ -3,6 +3,7 @@ package console_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,8 @@ func TestProblemsStandAtTheirFields(t *testing.T) {
 		"c0.timeout":          {"soon", "must be a number"},
 		"c0.payload_template": {"{{", "must be JSON"},
 		"c0.signing_secret":   {"whsec_", "must"},
+		"skip_after":          {"3600", "is for events that go in order only"},
+		"order":               {"random", "must be one of the list"},
 	} {
 		values := map[string]string{"name": "Name", "event_types": "*", "c0.*channel": "webhook",
 			"c0.url": f.target.URL}
@@ -91,9 +94,10 @@ func TestProblemsStandAtTheirFields(t *testing.T) {
 					continue
 				}
 				input, described = attribute(n, "name"), attribute(n, "aria-describedby")
-				if kind == "input" {
+				switch kind {
+				case "input":
 					assert.Equal(t, c.value, attribute(n, "value"), field)
-				} else {
+				case "textarea":
 					assert.Contains(t, text(n), c.value, field)
 				}
 			}
@@ -233,4 +237,31 @@ func TestRevealAndRotate(t *testing.T) {
 		assert.Equal(t, sub.ID, c.SubscriptionID)
 	}
 	assert.Equal(t, []string{"reveal", "rotate", "drop_previous", "rotate"}, actions)
+}
+
+// An order is set, kept by an edit, and removed.
+func TestOrderOfTheForm(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	form := url.Values{"name": {"Ordered"}, "event_types": {"*"}, "order": {"subject"},
+		"skip_after": {"5400"}, "c0.*channel": {"webhook"}, "c0.url": {f.target.URL}}
+	sub := f.created(f.do(f.form("/subscriptions/new", form)))
+	assert.Equal(t, &webhook.Ordering{SkipAfter: 90 * time.Minute}, sub.Ordering)
+	page := f.page("/subscriptions/" + sub.ID)
+	assert.Contains(t, page, "one after the other")
+	assert.Contains(t, page, "for 1h30m.")
+	edit := "/subscriptions/" + sub.ID + "/edit"
+	form = inputs(t, f.page(edit), "revision")
+	require.Equal(t, http.StatusSeeOther, f.do(f.form(edit, form)).Status)
+	assert.Equal(t, sub.Ordering, f.stored(sub.ID).Ordering)
+	form = inputs(t, f.page(edit), "revision")
+	form.Set("skip_after", "")
+	require.Equal(t, http.StatusSeeOther, f.do(f.form(edit, form)).Status)
+	assert.Equal(t, &webhook.Ordering{}, f.stored(sub.ID).Ordering)
+	assert.Contains(t, f.page("/subscriptions/"+sub.ID), "until a person replays or skips it")
+	form = inputs(t, f.page(edit), "revision")
+	form.Set("order", "")
+	require.Equal(t, http.StatusSeeOther, f.do(f.form(edit, form)).Status)
+	assert.Nil(t, f.stored(sub.ID).Ordering)
+	assert.NotContains(t, f.page("/subscriptions/"+sub.ID), "one after the other")
 }

@@ -81,6 +81,7 @@ var notices = map[string]string{
 	"disabled":  "The endpoint is disabled. Its deliveries wait.",
 	"replayed":  "The delivery goes out again.",
 	"cancelled": "The delivery is cancelled.",
+	"skipped":   "The delivery is skipped. The next event about its subject has its turn.",
 	"stopped":   "The replay is stopped. What it has replayed goes out.",
 	"revoked":   "The API key is revoked. Requests with it are refused from now on.",
 	"dropped":   "Only the newest signing secret is in use now.",
@@ -153,7 +154,12 @@ func (p *page) Carry() bool { return p.q.carries() }
 
 // Switch returns the URL of the overview of another organization.
 func (p *page) Switch(organizationID string) string {
-	return p.q.console.cfg.Prefix + "/?organization=" + template.URLQueryEscaper(organizationID)
+	return p.LinkIn(organizationID, "/")
+}
+
+// LinkIn returns the URL of a page of another organization.
+func (p *page) LinkIn(organizationID, to string) string {
+	return p.q.console.cfg.Prefix + to + "?organization=" + template.URLQueryEscaper(organizationID)
 }
 
 // Home returns the URL of the page of no organization.
@@ -161,6 +167,9 @@ func (p *page) Home() string { return p.q.console.cfg.Prefix + "/" }
 
 // HasAPIKeys reports whether there are pages of API keys, and the identity may see them.
 func (p *page) HasAPIKeys() bool { return p.q.console.cfg.APIKeys != nil && p.MayAdminister() }
+
+// MayOrder reports whether the store can deliver in order.
+func (p *page) MayOrder() bool { return p.q.console.dispatcher.Capabilities().Ordering != nil }
 
 // Query returns a value of the query.
 func (p *page) Query(name string) string { return p.q.URL.Query().Get(name) }
@@ -184,6 +193,7 @@ var functions = template.FuncMap{
 	"until":    func(t time.Time) string { return ago(time.Until(t)) },
 	"past":     func(t time.Time) bool { return time.Until(t) <= 0 },
 	"duration": duration,
+	"span":     span,
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"clock":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 	"word":     word,
@@ -239,6 +249,18 @@ func ago(d time.Duration) string {
 		return strconv.Itoa(int(d.Hours())) + " h"
 	}
 	return strconv.Itoa(int(d.Hours()/24)) + " days"
+}
+
+// span writes a length of time that a person has set.
+func span(d time.Duration) string {
+	text := strings.TrimSuffix(d.String(), "m0s")
+	if text != d.String() {
+		text = strings.TrimSuffix(text+"m", "h0m")
+		if !strings.HasSuffix(text, "m") {
+			text += "h"
+		}
+	}
+	return text
 }
 
 // duration writes how long an attempt took.

@@ -129,6 +129,9 @@ func (c *Console) showReplay(q *request) error {
 	}{Replay: r}
 	query := r.Query
 	f := filter{Type: query.EventType, Subscription: query.SubscriptionID, Event: query.EventID}
+	if query.Holding {
+		f.Holding = "yes"
+	}
 	for text, at := range map[*string]time.Time{&f.Since: query.Since, &f.Until: query.Until} {
 		if !at.IsZero() {
 			*text = at.Format(timeLayout)

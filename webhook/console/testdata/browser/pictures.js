@@ -29,6 +29,27 @@ for (const colorScheme of ["light", "dark"]) {
     await take("/events", "events");
     await take("/templates", "templates");
     await take("/dead/replay-all", "replay");
+    await take("/api-keys", "api-keys");
+    await take("/api-keys/new", "new-api-key");
+    await page.getByLabel("Name", { exact: true }).fill("picture");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.waitForLoadState();
+    await page.screenshot({ path: `${folder}/created-api-key${suffix}-${colorScheme}.png` });
+    await page.goto(base + "/api-keys");
+    await page.getByRole("link", { name: "Revoke picture" }).first().click();
+    await page.waitForLoadState();
+    await page.screenshot({ path: `${folder}/revoke-api-key${suffix}-${colorScheme}.png` });
+    await take("/subscriptions", "subscriptions");
+    const ordered = (await row("Billing ledger")).replace(/^\/console/, "");
+    await take(ordered, "ordered");
+    await take(ordered + "/edit", "ordered-edit");
+    await take("/dead?holding=yes", "dead-holding");
+    const holding = (await page.locator("tbody a.strong").first().getAttribute("href"));
+    await take(holding.replace(/^\/console/, ""), "holds");
+    await page.goto(base + ordered);
+    await page.locator("tr", { hasText: "waits for its turn" }).locator("a.strong").click();
+    await page.waitForLoadState();
+    await page.screenshot({ path: `${folder}/waits${suffix}-${colorScheme}.png` });
     await page.close();
   }
 }
