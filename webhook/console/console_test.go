@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,6 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/console"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 // walk makes a request for each route, about the subscription and the delivery.
@@ -171,6 +174,60 @@ func TestOperator(t *testing.T) {
 			assert.Contains(t, link[1], "organization="+theirs, "links stay with the organization")
 		}
 	}
+}
+
+// spreading is a store that has events left to FanOut.
+type spreading struct{ webhook.Store }
+
+func (s spreading) Totals(
+	ctx context.Context, now time.Time, q webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	t, err := s.Store.Totals(ctx, now, q)
+	t.FanOuts, t.OldestFanOut = 3, now.Add(-2*time.Minute)
+	return t, err
+}
+
+// The page of operators has what is in trouble in all organizations, with the cause, in pages.
+func TestOperatorSeesTrouble(t *testing.T) {
+	t.Parallel()
+	f := newFixtureOn(t, spreading{memstore.New()})
+	gone, d := f.die(theirs, "Gone")
+	for i := range 29 {
+		sub := f.subscribe(mine, fmt.Sprintf("Off %d", i), "/")
+		require.NoError(t, f.dispatcher.DisableEndpoint(t.Context(), mine,
+			webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"}, "bob"))
+	}
+	f.identity = console.Identity{Name: "op", Operator: true}
+	page := f.page("/")
+	assert.Contains(t, page, "<dd>3</dd><dd class=\"sub\">the oldest emitted <time")
+	assert.Contains(t, page, "2 min ago")
+	seen := map[string]bool{}
+	var every strings.Builder
+	pages := 0
+	for next := "/"; next != ""; pages++ {
+		page = f.page(next)
+		every.WriteString(page)
+		next = ""
+		for _, a := range elements(parse(t, page), "a") {
+			href := attribute(a, "href")
+			if strings.HasPrefix(href, "/console/subscriptions/") {
+				assert.False(t, seen[href])
+				seen[href] = true
+			}
+			if attribute(a, "rel") == "next" {
+				next = strings.TrimPrefix(href, "/console")
+			}
+		}
+	}
+	all := every.String()
+	assert.Equal(t, 2, pages)
+	assert.Len(t, seen, 30)
+	assert.Contains(t, all, "/console/subscriptions/"+gone.ID+"?organization="+theirs)
+	assert.Contains(t, all, "/console/deliveries/"+d.ID.String()+"?organization="+theirs)
+	assert.Contains(t, all, "the endpoint answered 410 Gone")
+	assert.Contains(t, all, "by bob")
+	f.identity = console.Identity{Organizations: []string{mine}}
+	assert.NotContains(t, f.page("/?after_organization=a&after_webhook=a"), gone.ID)
 }
 
 func TestHeaders(t *testing.T) {

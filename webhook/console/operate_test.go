@@ -402,6 +402,11 @@ func TestPagesReadBoundedRows(t *testing.T) {
 		assert.LessOrEqual(t, store.rows.Load(), int64(300), path)
 		assert.Less(t, len(page), 200_000, path)
 	}
+	f.identity.Operator = true
+	store.calls.Store(0)
+	f.page("/")
+	assert.LessOrEqual(t, store.calls.Load(), int64(60), "the page of operators")
+	f.identity.Operator = false
 	store.rows.Store(0)
 	assert.Contains(t, f.page("/dead/replay-all"), "1\u202f000+")
 	assert.LessOrEqual(t, store.rows.Load(), int64(1001))

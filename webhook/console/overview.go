@@ -149,11 +149,18 @@ func (c *Console) worstOf(q *request, all map[string]*worst) (list []worst, err 
 
 // nameOf returns the name of a subscription, or its id if it was deleted in the meantime.
 func (c *Console) nameOf(q *request, known map[string]string, id string) (string, error) {
+	return c.nameIn(q, q.organizationID, known, id)
+}
+
+// nameIn is nameOf for a subscription of another organization than that of the page.
+func (c *Console) nameIn(
+	q *request, organizationID string, known map[string]string, id string,
+) (string, error) {
 	if name, ok := known[id]; ok {
 		return name, nil
 	}
 	name := id
-	sub, err := c.dispatcher.Subscription(q.Context(), q.organizationID, id)
+	sub, err := c.dispatcher.Subscription(q.Context(), organizationID, id)
 	switch {
 	case err == nil:
 		name = sub.Name
@@ -180,8 +187,13 @@ func (c *Console) operatorOverview(q *request) error {
 	body := struct {
 		dispatch.Stats
 		OldestDueAge, OldestHeldAge time.Duration
-		Organizations               []string
-		More, Listed                bool
+		// Unhealthy is a page of the endpoints that are not healthy, and Next the URL of the next page;
+		// First says that it is the first one.
+		Unhealthy     []endpointRow
+		Next          string
+		First         bool
+		Organizations []string
+		More, Listed  bool
 		// Took is how long the store took to tell the time, and Skew how far its clock is ahead of
 		// that of this machine.
 		Took, Skew time.Duration
@@ -190,6 +202,10 @@ func (c *Console) operatorOverview(q *request) error {
 	}{Stats: stats, OldestDueAge: stats.OldestDueAge(), OldestHeldAge: stats.OldestHeldAge(),
 		Took: took, Skew: now.Sub(asked.Add(took / 2)).Round(time.Millisecond),
 		Elsewhere: max(0, stats.Stored.InFlight-int64(stats.Process.Held))}
+	if body.Unhealthy, body.Next, err = c.unhealthyOfAll(q); err != nil {
+		return err
+	}
+	body.First = !q.URL.Query().Has(afterWebhook)
 	if c.cfg.Organizations != nil {
 		if body.Organizations, err = c.cfg.Organizations(q.Context()); err != nil {
 			return err
@@ -202,6 +218,41 @@ func (c *Console) operatorOverview(q *request) error {
 		body.Organizations, body.More = body.Organizations[:organizationsAtMost], true
 	}
 	return q.show("operator", page{Title: "All organizations", Section: "operator", Live: 5}, &body)
+}
+
+// The cursor of the endpoints of all organizations in a query.
+const (
+	afterOrganization = "after_organization"
+	afterWebhook      = "after_webhook"
+	afterChannel      = "after_channel"
+)
+
+// unhealthyOfAll returns a page of the endpoints of all organizations that are not healthy, and the
+// URL of the next page.
+func (c *Console) unhealthyOfAll(q *request) (rows []endpointRow, next string, err error) {
+	v := q.URL.Query()
+	states, err := c.dispatcher.EndpointStates(q.Context(), webhook.EndpointQuery{
+		AllOrganizations: true, OrganizationID: v.Get(afterOrganization),
+		After: webhook.Endpoint{SubscriptionID: v.Get(afterWebhook), Channel: v.Get(afterChannel)},
+		Limit: rowsAtMost + 1})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(states) > rowsAtMost {
+		states = states[:rowsAtMost]
+		last := states[rowsAtMost-1]
+		next = q.link("/", afterOrganization, last.OrganizationID, afterWebhook, last.SubscriptionID,
+			afterChannel, last.Channel)
+	}
+	names := map[string]string{}
+	for _, s := range states {
+		name, err := c.nameIn(q, s.OrganizationID, names, s.SubscriptionID)
+		if err != nil {
+			return nil, "", err
+		}
+		rows = append(rows, endpointRow{s, name})
+	}
+	return rows, next, nil
 }
 
 // noRate reports whether there is nothing to make a rate of.
