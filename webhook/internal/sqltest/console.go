@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -19,12 +18,13 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// ConsolePages measures the pages of the console on a store that has a million deliveries of one
-// subscription: a third of them wait, a tenth is dead, and the others have succeeded. Each page has
-// to come within a tenth of a second; the fastest of several requests counts, because others have the
-// processors, too. exec runs a statement on
-// the empty tables of the store.
-func ConsolePages(t *testing.T, s webhook.Store, exec func(statement string)) {
+// ConsolePages asks for the pages of the console on a store that has a million deliveries of one
+// subscription: a third of them wait, a tenth is dead, and the others have succeeded. exec runs a
+// statement on the empty tables of the store. check is called after each page, and looks at what its
+// statements have read. How long a page took is logged, and nothing depends on it.
+func ConsolePages(
+	t *testing.T, s webhook.Store, exec func(statement string), check func(page string),
+) {
 	t.Helper()
 	ctx := t.Context()
 	sub := NewSubscription()
@@ -61,6 +61,7 @@ func ConsolePages(t *testing.T, s webhook.Store, exec func(statement string)) {
 		return console.Identity{Organizations: []string{""}, Operator: true}, nil
 	}, console.Config{})
 	require.NoError(t, err)
+	check("") // what came before the first page
 	one := webhook.DeliveryID(deliveries + 1).String()
 	for _, page := range []string{
 		"/", "/?organization=", "/?organization=&range=7d", "/subscriptions", "/subscriptions/" + sub.ID,
@@ -69,17 +70,13 @@ func ConsolePages(t *testing.T, s webhook.Store, exec func(statement string)) {
 		"/deliveries?status=pending&before=" + one, "/dead?before=" + one,
 		"/deliveries?status=pending&subscription=" + sub.ID, "/deliveries?event=evt_77",
 	} {
-		const most = 100 * time.Millisecond
-		fastest := time.Hour
-		for n := 0; n < 3 || n < 20 && fastest >= most; n++ {
-			w := httptest.NewRecorder()
-			began := time.Now()
-			c.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet,
-				console.DefaultPrefix+page, nil))
-			fastest = min(fastest, time.Since(began))
-			require.Equal(t, http.StatusOK, w.Code, page)
-		}
-		t.Logf("%6.1f ms: %s", fastest.Seconds()*1000, strings.ReplaceAll(page, sub.ID, "ID"))
-		assert.Less(t, fastest, most, page)
+		w := httptest.NewRecorder()
+		began := time.Now()
+		c.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet,
+			console.DefaultPrefix+page, nil))
+		page = strings.ReplaceAll(page, sub.ID, "ID")
+		t.Logf("%6.1f ms: %s", time.Since(began).Seconds()*1000, page)
+		require.Equal(t, http.StatusOK, w.Code, page)
+		check(page)
 	}
 }
