@@ -214,7 +214,8 @@ type Queue interface {
 
 	// Extend moves the end of the leases to until and returns those that are
 	// lost: settled, taken over, or not held by any caller. A lease that ended but was
-	// not taken over can still be extended.
+	// not taken over can still be extended. One that ends later than until stays as it is, so that a
+	// call that takes effect late does not undo the next one.
 	Extend(ctx context.Context, until time.Time, leases []Lease) (lost []Lease, err error)
 
 	// Repair corrects up to r.Limit times that are far in the future because the store's clock was

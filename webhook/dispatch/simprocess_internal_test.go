@@ -42,6 +42,7 @@ type simProcess struct {
 	results                    []result
 	settling                   bool
 	requeues                   int // calls under way
+	queuedAgain                int // since there was room and no claim
 	aloneBusy                  bool
 	aloneWaiting               []*simFlight
 }
@@ -462,6 +463,7 @@ func (p *simProcess) lookedUp(f *simFlight, err error) {
 	p.act()
 	switch begun {
 	case fairqueue.QueuedAgain:
+		p.queuedAgain++
 		p.drop(f)
 		if f.alone {
 			p.leaveAlone()

@@ -226,7 +226,9 @@ func (s *simStore) extend(until time.Time, leases []webhook.Lease) (lost []webho
 			lost = append(lost, l)
 			continue
 		}
-		d.at = sinceEpoch(until)
+		if end := sinceEpoch(until); end > d.at || s.w.bug == bugShortensLeases {
+			d.at = end
+		}
 		d.leaseEnd = d.at
 	}
 	return lost

@@ -279,7 +279,10 @@ func (w *simWorld) checkSlots(p *simProcess) {
 	if n := stats.FastSlotsUsed + stats.GeneralSlotsUsed; n != len(p.flights) {
 		w.fail("%s has %d slots taken by %d attempts", p.name, n, len(p.flights))
 	}
-	if len(p.flights) > w.limits.InFlight || stats.Buffered > w.limits.Buffered ||
+	if stats.Buffered <= w.limits.Buffered && !p.claiming {
+		p.queuedAgain = 0 // what a worker puts back is let in without room
+	}
+	if len(p.flights) > w.limits.InFlight || stats.Buffered > w.limits.Buffered+p.queuedAgain ||
 		stats.FastSlotsUsed > max(w.limits.InFlight/4, 1) {
 		w.fail("%s exceeds its limits: %+v", p.name, stats)
 	}

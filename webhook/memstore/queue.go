@@ -191,7 +191,7 @@ func (s *Store) Extend(
 	defer s.mu.Unlock()
 	for _, lease := range leases {
 		if d := s.held(lease); d != nil {
-			s.put(d, webhook.StatusInFlight, micros(until))
+			s.put(d, webhook.StatusInFlight, max(d.at, micros(until)))
 		} else {
 			lost = append(lost, lease)
 		}

@@ -54,7 +54,9 @@ func newSettleStatements(x expander) settleStatements {
 			{fromrows} WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"result", integer}, column{"at", integer}, column{"is_lost", integer},
 			column{"uncounted", integer}, column{"attempt", text}, column{"done", binary}),
-		extend: x.batch(`{update} {p}deliveries AS d SET due_at = ? {fromrows}
+		// What is prefetched has no due_at. A call that takes effect late must not undo a later one.
+		extend: x.batch(`{update} {p}deliveries AS d
+			SET due_at = CASE WHEN d.due_at > {int} THEN d.due_at ELSE {int} END {fromrows}
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
 		start: x.batch(`{update} {p}deliveries AS d SET started_at = ? {fromrows}
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
@@ -207,7 +209,7 @@ func (s *Store) Extend(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	lost, err = s.updateHeld(ctx, s.settle.extend, micros(until), leases)
+	lost, err = s.updateHeld(ctx, s.settle.extend, leases, micros(until), micros(until))
 	if err == nil {
 		s.leases.detach(leases) // they have leases of their own now, or none
 	}
@@ -231,12 +233,12 @@ func (s *Store) Start(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	return s.updateHeld(ctx, s.settle.start, micros(now), leases)
+	return s.updateHeld(ctx, s.settle.start, leases, micros(now))
 }
 
 // updateHeld sets a time of the deliveries whose leases are held, and returns the others.
 func (s *Store) updateHeld(
-	ctx context.Context, statement *batch, at int64, leases []webhook.Lease,
+	ctx context.Context, statement *batch, leases []webhook.Lease, at ...any,
 ) (lost []webhook.Lease, err error) {
 	rows := make([]any, 0, 2*len(leases))
 	for _, l := range leases {
@@ -244,7 +246,7 @@ func (s *Store) updateHeld(
 	}
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		lost = nil
-		n, err := s.x.dialect.execBatch(ctx, q, statement, rows, []any{at})
+		n, err := s.x.dialect.execBatch(ctx, q, statement, rows, at)
 		if err != nil || n == int64(len(leases)) {
 			return err
 		}

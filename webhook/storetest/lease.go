@@ -12,6 +12,7 @@ func leaseCases() []testCase {
 	return []testCase{
 		{"Extend", extendLease},
 		{"ExtendAfterEnd", extendAfterEnd},
+		{"ExtendLate", extendLate},
 		{"ExtendLost", extendLost},
 		{"UnknownLeases", unknownLeases},
 		{"Lost", lostLeases},
@@ -48,6 +49,18 @@ func extendAfterEnd(f *fixture) {
 		"a lease that ended but was not taken over can still be extended")
 	f.requireNothingDue(end.Add(-tick), "an extended lease holds until its new end")
 	require.Equal(f.t, task.DeliveryID, f.claimOne(end).DeliveryID, "an extended lease ends")
+}
+
+// extendLate has a call take effect after the one that was made next.
+func extendLate(f *fixture) {
+	f.create(hook())
+	f.emit(start(), "evt_1")
+	task := f.claimOne(start())
+	end := start().Add(3 * lease)
+	require.Empty(f.t, f.extend(end, task.Lease))
+	require.Empty(f.t, f.extend(start().Add(2*lease), task.Lease), "the lease is held")
+	f.requireNothingDue(end.Add(-tick), "a lease is not made shorter")
+	require.Equal(f.t, task.DeliveryID, f.claimOne(end).DeliveryID)
 }
 
 func extendLost(f *fixture) {

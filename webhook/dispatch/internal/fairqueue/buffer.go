@@ -35,15 +35,15 @@ func (e *endpointQueue[T]) endpointHasRoom(t bufferThresholds, n int) bool {
 }
 
 // organizationHasRoom reports whether the endpoint's organization may have n more items
-// in the buffer for it. Of its share, three eighths are for endpoints that have been answering at
-// once, and one each for those that are new, for those that are slow, and for those of each kind
-// that have nothing yet: none of them keeps out others. Those that were new and turn out to be slow
-// keep what they have, so that the share of the slow can be exceeded, again and again as new ones
-// come. What the new and the slow have together still leaves the three eighths to the fast.
+// in the buffer for it. Of its share, endpoints that have been answering at once may have six
+// eighths, which are soon free again, those that are new one, and those that are slow one; those of
+// each kind that have nothing yet have one more. Those that were new and turn out to be slow keep
+// what they have, so that the share of the slow can be exceeded, again and again as new ones come.
+// What the new and the slow have together still leaves three eighths to the fast.
 func (e *endpointQueue[T]) organizationHasRoom(t bufferThresholds, n int) bool {
 	o, eighths, bytes := e.organization, 1, t.bytesEach/2
 	if e.appliedSpeed == speedFast {
-		eighths, bytes = 3, t.bytesEach
+		eighths, bytes = 6, t.bytesEach
 	} else if !o.othersHaveRoom(t, n) {
 		return false
 	}
@@ -65,12 +65,17 @@ func (o *organization[T]) othersHaveRoom(t bufferThresholds, n int) bool {
 // there is any. A reservation lasts until ReleasePrefetch.
 func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 	c.now = now
-	if !c.accepting || c.buffered >= c.limits.Buffered || c.distinctBytes >= c.limits.BufferedBytes {
+	if !c.accepting {
 		return false
 	}
 	e, thresholds := c.activate(d), c.bufferThresholds()
-	if e.hasBacklog || e.breaker.BackingOff(c.now) || !e.endpointHasRoom(thresholds, 1) ||
-		!e.organizationHasRoom(thresholds, 1) {
+	switch {
+	case c.buffered+c.claiming >= c.limits.Buffered, c.distinctBytes >= c.limits.BufferedBytes,
+		e.breaker.BackingOff(c.now), !e.endpointHasRoom(thresholds, 1),
+		!e.organizationHasRoom(thresholds, 1):
+		e.didNotFit = true
+		fallthrough
+	case e.overflowed:
 		c.deactivateIfIdle(e)
 		return false
 	}
@@ -97,6 +102,7 @@ func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
 	for _, d := range destinations {
 		e := c.activate(d)
 		e.hasBacklog, e.backlogAt = true, c.planNumber
+		e.overflowed, e.didNotFit = e.overflowed || e.didNotFit, false
 		c.signalClaimIfLow(e)
 	}
 }
@@ -161,17 +167,19 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	if c.claimBlocked = !c.enoughFreeToClaim(); c.claimBlocked {
 		return ClaimBudget{}
 	}
-	// Some of the buffer stays for prefetching, so that a new delivery need not wait until old ones
+	// Half of what is free stays for prefetching, so that a new delivery need not wait until old ones
 	// are done.
-	freeItems := c.limits.Buffered - c.buffered - c.minFreeToClaim()/2
+	freeItems := (c.limits.Buffered - c.buffered + 1) / 2
 	freeBytes := c.limits.BufferedBytes - c.distinctBytes
 	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.payloadEstimate), 1),
 		c.limits.PerClaim)}
+	c.claiming = b.Limit
 	b.BufferEmpty = c.buffered == 0
 	thresholds := c.bufferThresholds()
 	itemsFittingBytes := thresholds.bytesEach / c.payloadEstimate
-	b.PerOrganization = min(max(min(thresholds.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
-	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
+	share := min(thresholds.organizationItems, itemsFittingBytes) * 3 / 8
+	b.PerOrganization = min(max(share/min(max(len(c.organizations), 1), 3), 1), b.Limit)
+	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.PerOrganization)
 	c.planNumber++
 	backlogSomewhere := c.backlogSomewhere
 	c.backlogSomewhere = false
@@ -199,6 +207,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 			continue
 		}
 		e.hasBacklog = e.hasBacklog || backlogSomewhere
+		e.overflowed = e.hasBacklog
 	}
 	return b
 }
@@ -235,7 +244,7 @@ func (t *timeHeap) Pop() any {
 
 // signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
-	low := c.limits.BufferedPerEndpoint / 4
+	low := c.limits.BufferedPerEndpoint / 2
 	if e.rate.PerSecond > 0 {
 		low = min(low, e.rate.soon()/4)
 	}
@@ -249,7 +258,7 @@ func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 // than was asked for has no backlog that is due. It is called before the items are pushed, and not
 // if the claim failed.
 func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
-	c.now = now
+	c.now, c.claiming = now, 0
 	byEndpoint, byOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
 	for _, item := range items {
 		byEndpoint[item.Endpoint]++
@@ -273,17 +282,22 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	for _, item := range items {
 		if limitReached || byEndpoint[item.Endpoint] >= b.PerEndpoint ||
 			byOrganization[item.OrganizationID] >= b.PerOrganization {
-			c.activate(item.Destination).hasBacklog = true
+			e := c.activate(item.Destination)
+			e.hasBacklog, e.overflowed = true, true
 		}
 	}
 	for i := len(c.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
 		e := c.activeEndpoints[i]
 		id := e.organization.id
-		// What was stored since the plan may have been too late for the claim.
-		if e.backlogAt < c.planNumber &&
-			byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
+		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
 			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
-			e.hasBacklog = false
+			// What was stored since the plan may have been too late for the claim: another one takes it,
+			// or finds no room and marks the endpoint as overflowed again. Meanwhile deliveries are
+			// prefetched. If they were not, an endpoint whose events never pause would never get back to
+			// prefetching.
+			e.overflowed = false
+			e.hasBacklog = e.hasBacklog && e.backlogAt == c.planNumber
+			c.actions.Claim = c.actions.Claim || e.hasBacklog
 			c.deactivateIfIdle(e)
 		}
 	}

@@ -33,6 +33,7 @@ type Core[T any] struct {
 	distinctBytes    int   // of the payloads in endpoint queues, each counted once
 	payloadEstimate  int   // bytes that the payload of the next claimed item is expected to have
 	planNumber       int64 // calls of PlanClaim
+	claiming         int   // what the claim that is planned may bring
 	backlogSomewhere bool  // see MarkBacklogSomewhere
 	claimBlocked     bool  // there was no capacity for the last claim
 
@@ -91,6 +92,7 @@ type Limits struct {
 	// endpoint.
 	InFlight, InFlightPerEndpoint int
 	// Buffered is how many items may wait, and BufferedPerEndpoint how many of them for one endpoint.
+	// What a worker puts back is let in without room.
 	Buffered, BufferedPerEndpoint int
 	// BufferedBytes is how large the payloads of all items that wait may be together.
 	BufferedBytes int
@@ -437,7 +439,7 @@ func (c *Core[T]) Finish(
 	switch {
 	case e.breaker.BackingOff(now):
 		finished.Requeue = values(c.removeQueued(e))
-		e.hasBacklog = true
+		e.hasBacklog, e.overflowed = true, true
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
 		finished.Requeue, e.retries = values(e.retries), nil

@@ -35,8 +35,9 @@
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints
 // it has to leave out. A delivery that is stored by this process may be prefetched, which means
-// that it is claimed with the same call: capacity for it is reserved before. An endpoint with a
-// backlog gets nothing prefetched, so that later deliveries do not overtake earlier ones.
+// that it is claimed with the same call: capacity for it is reserved before. After one that did not
+// fit, an endpoint gets nothing prefetched until a claim has taken all that was due, so that later
+// deliveries do not overtake a backlog.
 //
 // # What is where
 //

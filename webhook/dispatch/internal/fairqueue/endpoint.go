@@ -30,10 +30,13 @@ type endpointQueue[T any] struct {
 	window           int       // how many attempts at once it has earned
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
-	// hasBacklog says that the store holds deliveries that did not fit, so that later ones must not
-	// overtake them by being prefetched.
+	// hasBacklog says that the store holds deliveries that were not prefetched.
 	hasBacklog bool
 	backlogAt  int64 // Core.planNumber when a backlog was last marked
+	// overflowed says that no claim has taken all of the backlog since a delivery did not fit, so that
+	// later ones must not overtake it by being prefetched. didNotFit says that there has been such a
+	// delivery, which may not be in the store yet.
+	overflowed, didNotFit bool
 
 	// fifo is the one that it is in: a run queue of its organization, or that of those which wait for
 	// its host; nil if it is in none.
