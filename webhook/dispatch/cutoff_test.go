@@ -272,3 +272,56 @@ func TestLeasesOfManyProbesAreExtended(t *testing.T) {
 		assert.Equal(t, endpoints, b.count(t, webhook.StatusSucceeded))
 	})
 }
+
+// slowSettle is a store whose Settle takes longer than it is until leases are extended, before or
+// after the results are stored.
+type slowSettle struct {
+	webhook.Store
+	before, after time.Duration
+}
+
+func (s slowSettle) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
+	time.Sleep(s.before)
+	defer time.Sleep(s.after)
+	return s.Store.Settle(ctx, now, settlements)
+}
+
+// A store knows no lease of a result that it has. Leases may be extended just before the process
+// hears that it has them.
+func TestAStoredResultIsNoLostLease(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before, after time.Duration
+		cancelled     bool
+		lost          int
+	}{
+		"stored":                    {after: 3 * time.Second},
+		"cancelled meanwhile":       {before: 3 * time.Second, cancelled: true, lost: 1},
+		"stored, not yet cancelled": {after: 3 * time.Second, cancelled: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				lost := 0
+				cfg := dispatch.Config{Lease: 4 * time.Second}
+				cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) {
+					lost += l.Deliveries
+				}
+				store := slowSettle{Store: memstore.New(), before: test.before, after: test.after}
+				b := benchOn(t, store, cfg, accept)
+				sub := b.subscribe(t, "*")
+				b.run(t)
+				synctest.Wait()
+				b.emit(t, event.ObjectCreated)
+				elapse(time.Second / 2)
+				if test.cancelled {
+					require.NoError(t, b.DeleteSubscription(t.Context(), "", sub.ID, 0))
+				}
+				elapse(10 * time.Second)
+				assert.Equal(t, test.lost, lost)
+			})
+		})
+	}
+}

@@ -119,6 +119,30 @@ func (h *heldLeases) recordExtended(
 	return h.loseLocked(lost)
 }
 
+// beginSettling notes that results are being stored. The store knows no lease whose result it has, and
+// may be asked to extend it before this process learns that.
+func (h *heldLeases) beginSettling(leases []webhook.Lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range leases {
+		if t := h.held(l); t != nil {
+			t.settling = true
+		}
+	}
+}
+
+// lostMeanwhile returns the tasks of those refused results whose lease was lost since beginSettling.
+func (h *heldLeases) lostMeanwhile(refused []webhook.Lease) (lostTasks []*task) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range refused {
+		if t := h.held(l); t != nil && t.lostMeanwhile {
+			lostTasks = append(lostTasks, t)
+		}
+	}
+	return lostTasks
+}
+
 // lose notes which leases are lost, and returns the tasks of those that this process held. A lease
 // of an earlier claim of a delivery that it has claimed again says nothing of the latest one.
 func (h *heldLeases) lose(lost []webhook.Lease) (lostTasks []*task) {
@@ -131,6 +155,10 @@ func (h *heldLeases) loseLocked(lost []webhook.Lease) (lostTasks []*task) {
 	for _, l := range lost {
 		if t := h.held(l); t != nil && !t.leaseLost {
 			t.leaseLost = true
+			if t.settling {
+				t.lostMeanwhile = true
+				continue
+			}
 			lostTasks = append(lostTasks, t)
 		}
 	}

@@ -382,10 +382,12 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 		}
 		r.claimIfDrained()
 	}()
+	d.leases.beginSettling(held)
 	for {
 		refused, err := d.settle(r.storeCtx, settlements)
 		if err == nil {
 			failures.Over(r.storeCtx)
+			d.reportLeasesLost(r.storeCtx, d.leases.lostMeanwhile(refused))
 			r.afterSettle(r.storeCtx, batch, refused)
 			return nil
 		}

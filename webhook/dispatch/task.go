@@ -19,9 +19,12 @@ type task struct {
 	storingProbe chan struct{}
 	// names are those of the endpoint, set by the worker that makes the attempt.
 	names names
-	// leaseLost says that another process has the lease, or that the delivery was cancelled. It and
-	// Until belong to heldLeases.
+	// leaseLost says that another process has the lease, or that the delivery was cancelled. It, Until,
+	// and the two below belong to heldLeases.
 	leaseLost bool
+	// settling says that the result is being stored, and lostMeanwhile that the store does not know
+	// the lease any more since: because it has the result, unless it refuses that.
+	settling, lostMeanwhile bool
 	// requeueOnly says that no attempt is to be made: the delivery goes back to the store.
 	requeueOnly bool
 }
