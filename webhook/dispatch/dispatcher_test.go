@@ -280,7 +280,7 @@ func TestGivingUp(t *testing.T) {
 				sub := b.subscribe(t, "*")
 				b.run(t)
 				b.emit(t, event.ObjectCreated)
-				time.Sleep(time.Hour)
+				time.Sleep(10 * time.Minute)
 				d := b.only(t)
 				assert.Equal(t, webhook.StatusDead, d.Status)
 				require.Len(t, d.Attempts, c.attempts)

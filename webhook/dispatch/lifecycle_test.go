@@ -519,7 +519,7 @@ func TestRefusalsAndSomeFailuresChangeNoHealth(t *testing.T) {
 				b.run(t)
 				length := 10 * day
 				if testing.Short() {
-					length = day
+					length = 6 * time.Hour
 				}
 				b.emitFor(t, 2*time.Minute, length)
 				assert.Empty(t, changes.all())
@@ -749,7 +749,7 @@ func TestEnablingKeepsSinceWhenItFailed(t *testing.T) {
 		start := time.Now()
 		b.emitFor(t, time.Second, 3*time.Minute)
 		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
-		elapse(day)
+		elapse(time.Hour)
 		enabled := time.Now()
 		require.NoError(t, b.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
 		b.emitFor(t, time.Second, 3*time.Minute)

@@ -18,29 +18,29 @@ import (
 
 func TestASubscriptionHasItsOwnRetryPolicy(t *testing.T) {
 	t.Parallel()
-	const minute = time.Minute
+	const unit = 10 * time.Second
 	for name, test := range map[string]struct {
 		own  *webhook.Retry
 		asks time.Duration   // what the endpoint asks for
 		want []time.Duration // when attempts are made; the last one is that of the death
 	}{
-		"none":         {nil, 0, []time.Duration{0, minute, 3 * minute, 7 * minute}},
-		"zero":         {&webhook.Retry{}, 0, []time.Duration{0, minute, 3 * minute, 7 * minute}},
+		"none":         {nil, 0, []time.Duration{0, unit, 3 * unit, 7 * unit}},
+		"zero":         {&webhook.Retry{}, 0, []time.Duration{0, unit, 3 * unit, 7 * unit}},
 		"no retry":     {&webhook.Retry{MaxAttempts: 1}, 0, []time.Duration{0}},
-		"max attempts": {&webhook.Retry{MaxAttempts: 3}, 0, []time.Duration{0, minute, 3 * minute}},
-		"max age": {&webhook.Retry{MaxAge: 3*minute + time.Second}, 0,
-			[]time.Duration{0, minute, 3 * minute}},
-		"delays": {&webhook.Retry{Delays: []time.Duration{5 * minute, 0, minute}}, 0,
-			[]time.Duration{0, 5 * minute, 5 * minute, 6 * minute}},
+		"max attempts": {&webhook.Retry{MaxAttempts: 3}, 0, []time.Duration{0, unit, 3 * unit}},
+		"max age": {&webhook.Retry{MaxAge: 3*unit + time.Second}, 0,
+			[]time.Duration{0, unit, 3 * unit}},
+		"delays": {&webhook.Retry{Delays: []time.Duration{5 * unit, 0, unit}}, 0,
+			[]time.Duration{0, 5 * unit, 5 * unit, 6 * unit}},
 		"delays and max attempts": {&webhook.Retry{
-			Delays: []time.Duration{5 * minute, minute}, MaxAttempts: 2,
-		}, 0, []time.Duration{0, 5 * minute}},
+			Delays: []time.Duration{5 * unit, unit}, MaxAttempts: 2,
+		}, 0, []time.Duration{0, 5 * unit}},
 		"delays and max age": {&webhook.Retry{
-			Delays: []time.Duration{5 * minute, minute}, MaxAge: 5*minute + time.Second,
-		}, 0, []time.Duration{0, 5 * minute}},
+			Delays: []time.Duration{5 * unit, unit}, MaxAge: 5*unit + time.Second,
+		}, 0, []time.Duration{0, 5 * unit}},
 		"asked for more": {&webhook.Retry{
-			Delays: []time.Duration{minute, minute, minute}, MaxAge: time.Hour,
-		}, 25 * minute, []time.Duration{0, 25 * minute, 50 * minute}},
+			Delays: []time.Duration{unit, unit, unit}, MaxAge: 60 * unit,
+		}, 25 * unit, []time.Duration{0, 25 * unit, 50 * unit}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +48,7 @@ func TestASubscriptionHasItsOwnRetryPolicy(t *testing.T) {
 				start := time.Now()
 				var made []time.Duration
 				b := newBench(t, dispatch.Config{
-					Retry: dispatch.RetrySchedule{minute, 2 * minute, 4 * minute},
+					Retry: dispatch.RetrySchedule{unit, 2 * unit, 4 * unit},
 				}, func(context.Context, *channel.Message) (channel.Result, error) {
 					made = append(made, time.Since(start))
 					if test.asks > 0 {
@@ -64,7 +64,7 @@ func TestASubscriptionHasItsOwnRetryPolicy(t *testing.T) {
 				b.run(t)
 				synctest.Wait()
 				b.emit(t, event.ObjectCreated)
-				elapse(3 * time.Hour)
+				elapse(100 * unit)
 				require.Len(t, made, len(test.want), "%v", made)
 				for i, want := range test.want {
 					late := made[i] - want // each retry waits for a poll
