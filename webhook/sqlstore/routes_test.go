@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -13,15 +14,17 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// longPattern is what the patterns of routesOf are cut from.
-var longPattern = event.Pattern(make([]byte, 2*maxRoutesBytes))
+// longPattern is what the patterns of routesOf share, which would take half a gigabyte otherwise.
+var longPattern = event.Pattern(make([]byte, 1<<20))
 
 // routesOf makes the routes of an organization that count as about so many bytes.
 func routesOf(id string, version int64, bytes int) *routes {
 	var table *match.Table
+	patterns := slices.Repeat([]event.Pattern{longPattern}, bytes/len(longPattern))
+	patterns = append(patterns, longPattern[:bytes%len(longPattern)])
 	return &routes{organizationID: id, version: version, table: table.With(match.Route{
 		At:         webhook.SubscriptionCursor{CreatedAt: time.Unix(1, 0), ID: "wh_" + id},
-		EventTypes: []event.Pattern{longPattern[:bytes]},
+		EventTypes: patterns,
 		Targets:    make([]match.Target, 1),
 	})}
 }
