@@ -99,7 +99,11 @@ func TestWebhookGracefulRestarts(t *testing.T) {
 				}
 			})
 		}
-		for range 10 {
+		restarts := 10
+		if testing.Short() {
+			restarts = 2
+		}
+		for range restarts {
 			for until := served.Load() + 30; served.Load() < until; {
 				runtime.Gosched()
 			}

@@ -23,7 +23,10 @@ import (
 // recipient and event.
 func TestEmailBurst(t *testing.T) {
 	t.Parallel()
-	const webhooks, events = 12, 50
+	webhooks, events := 12, 50
+	if testing.Short() {
+		events = 5
+	}
 	s := &plainMailServer{}
 	s.start(t)
 	channels, err := standard.New(standard.Config{SMTP: s.client(t, nil)})

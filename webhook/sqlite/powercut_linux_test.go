@@ -671,7 +671,7 @@ func TestPowerCuts(t *testing.T) {
 	powerSeeds(func(seed uint64) {
 		n := *powerCuts
 		if testing.Short() {
-			n = min(n, 5)
+			n = min(n, 2)
 		}
 		assert.Empty(t, cuts(t, seed, 60, n, noPowerBug), "-power.seed %d", seed)
 	})
@@ -754,7 +754,7 @@ func TestDiskFails(t *testing.T) {
 			f := failure{first: first, count: 1 + random.IntN(2)*random.IntN(8), full: random.IntN(2) == 0}
 			problems, n := failures(t, seed, steps, f, noPowerBug)
 			require.Empty(t, problems, "-power.seed %d", seed)
-			if failed += n; n == 0 {
+			if failed += n; n == 0 || testing.Short() && !*powerAll {
 				break
 			}
 		}

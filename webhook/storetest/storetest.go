@@ -58,7 +58,7 @@ var slowGroups = []string{"Concurrency", "Model", "Peers"}
 
 // Run runs the suite, each case as a parallel subtest.
 // With -short it leaves out the groups that take most of the time, Concurrency, Model and Peers, and
-// the cases with many subscriptions, requests or leases.
+// the cases with many subscriptions, requests or leases, or with a large batch.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	groups := []group{
@@ -111,7 +111,7 @@ func Run(t *testing.T, h Harness) {
 			continue
 		}
 		for _, c := range group.cases {
-			if testing.Short() && strings.Contains(c.name, "Many") {
+			if testing.Short() && (strings.Contains(c.name, "Many") || c.name == "LargeBatch") {
 				continue
 			}
 			t.Run(group.name+"/"+c.name, func(t *testing.T) {
