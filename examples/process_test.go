@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a process may take for anything.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // programs is the folder with the built servers.
 type programs string

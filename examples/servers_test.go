@@ -138,7 +138,7 @@ func testStopWithoutLoss(t *testing.T, programs programs) {
 
 	second := programs.start(t, "emitter", env, "-dev", "-addr=127.0.0.1:0", db,
 		"-url="+endpoint.server.URL)
-	require.Eventually(t, func() bool { return len(endpoint.ids()) >= len(emitted) }, 10*time.Second,
+	require.Eventually(t, func() bool { return len(endpoint.ids()) >= len(emitted) }, patience,
 		5*time.Millisecond)
 	second.stop()
 	slices.Sort(emitted)

@@ -239,3 +239,20 @@ func TestEmailCancelledAfterTheMail(t *testing.T) {
 		assert.Len(t, s.taken(), 1)
 	})
 }
+
+// A connection that has gone silent, because a firewall has forgotten it, costs
+// a part of an attempt and not the attempt.
+func TestEmailConnectionGoneSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowServer{before: map[string]time.Duration{"RSET": time.Hour}}
+		c := openEmail(t, s.client(t, SMTPConfig{}), "a@example.com")
+		began := time.Now()
+		for range 2 {
+			_, err := c.Send(t.Context(), emailMessage())
+			assert.NoError(t, err)
+		}
+		assert.Equal(t, smtpStale, time.Since(began))
+		assert.Len(t, s.taken(), 2)
+	})
+}

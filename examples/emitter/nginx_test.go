@@ -128,6 +128,6 @@ func startNginx(t *testing.T, behind string) string {
 			_ = conn.Close()
 		}
 		return err == nil
-	}, 20*time.Second, 5*time.Millisecond, "nginx does not listen")
+	}, time.Minute, 5*time.Millisecond, "nginx does not listen")
 	return folder
 }

@@ -114,8 +114,13 @@ func TestListeningNoticesSilence(t *testing.T) {
 		"Listen goes on if the connection is silent and works")
 
 	hasty := open(t, dsn)
-	hasty.SetListenPatience(10*time.Millisecond, 50*time.Millisecond)
-	go func() { ended <- hasty.Listen(ctx, func() { listening <- struct{}{} }) }()
+	go func() {
+		ended <- hasty.Listen(ctx, func() {
+			// Not before, or a busy server has too little time for the trial.
+			hasty.SetListenPatience(10*time.Millisecond, 50*time.Millisecond)
+			listening <- struct{}{}
+		})
+	}()
 	<-listening
 	p.set(vanished)
 	require.ErrorIs(t, <-ended, context.DeadlineExceeded)

@@ -102,7 +102,7 @@ func passed(t *testing.T, store receiver.Deduper) {
 			receiver.Claim{Key: c.Key, Token: receiver.NewToken()}, time.Hour)
 		require.NoError(t, err)
 		return standing.State == receiver.Claimed
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 }
 
 // Prune removes the rows whose time has passed and no others.

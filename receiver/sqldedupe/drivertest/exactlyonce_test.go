@@ -136,7 +136,7 @@ func testExactlyOnce(t *testing.T, db database, store *sqldedupe.Dedupe, deduper
 	}
 	acknowledged := func(id string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return send(process(""), id) == 200 }, 20*time.Second,
+		require.Eventually(t, func() bool { return send(process(""), id) == 200 }, time.Minute,
 			20*time.Millisecond)
 	}
 
