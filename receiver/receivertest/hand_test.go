@@ -120,7 +120,7 @@ func newHand(t *testing.T) *hand {
 		Others:      []receivertest.Credentials{credentials(t, nextSecret, next)},
 		Retired: []receivertest.Credentials{credentials(t, oldSecret, key),
 			credentials(t, secret, old)},
-		MaxBody: h.maxBody, ReadTimeout: h.timeout,
+		MaxBody: h.maxBody, ReadTimeout: h.timeout, Timeout: runTimeout,
 		Handled: func(_ context.Context, id string) (int, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()

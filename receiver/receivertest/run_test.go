@@ -46,6 +46,9 @@ type bench struct {
 	failing map[string]bool
 }
 
+// runTimeout bounds a run where no test is about that: many run at the same time.
+const runTimeout = 10 * time.Minute
+
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{key: signature.NewKey(), counts: make(map[string]int),
@@ -62,6 +65,7 @@ func newBench(t *testing.T) *bench {
 		Credentials: receivertest.Credentials{Secret: secret, Signer: signer},
 		MaxBody:     4096,
 		ReadTimeout: 500 * time.Millisecond,
+		Timeout:     runTimeout,
 		Handled: func(_ context.Context, id string) (int, error) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -817,7 +817,7 @@ func concurrentLines(views ...*fixture) {
 			return
 		}
 		subjectOf := func(id string) string { return "s" + id[len("evt_"):len("evt_")+1] }
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 			tasks, err := v.Claim(v.ctx, now, webhook.ClaimRequest{Until: now.Add(lease), Limit: 3,
 				PerEndpoint: 3})
 			if err != nil {

@@ -171,7 +171,7 @@ func (term *terminal) prepare(folder, command string) {
 func (term *terminal) shows(text string) string {
 	term.t.Helper()
 	var screen string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		screen = term.tmux("capture-pane", "-p", "-e")
 		if strings.Contains(screen, text) {
 			return screen
