@@ -379,23 +379,29 @@ func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, options dispa
 	if o == nil {
 		return q, options
 	}
+	readReplayFilter(o, &q, maxReplays, &options.PerSecond)
+	q.Before = readDeliveryCursor(p, o.at("cursor"), o.text("cursor"))
+	o.end()
+	return q, options
+}
+
+// readReplayFilter reads the members that all replays have. Those that are absent keep their value.
+func readReplayFilter(o *object, q *webhook.DeliveryQuery, maxLimit int, perSecond *float64) {
 	if s := o.text("status"); s != "" {
 		if q.Status = webhook.Status(s); !q.Status.Settled() {
-			p.add(o.at("status"), "enum", "must be dead, succeeded or cancelled")
+			o.found.add(o.at("status"), "enum", "must be dead, succeeded or cancelled")
 		}
 	}
 	q.EventType, q.EventID = o.text("event_type"), o.text("event_id")
 	q.Since, q.Until = o.time("since"), o.time("until")
-	if o.read("limit", "integer", &q.Limit) && (q.Limit < 1 || q.Limit > maxReplays) {
-		p.add(o.at("limit"), typeValue, "must be between 1 and %d", maxReplays)
+	if o.read("limit", "integer", &q.Limit) && (q.Limit < 1 || q.Limit > maxLimit) {
+		o.found.add(o.at("limit"), typeValue, "must be between 1 and %d", maxLimit)
 	}
-	if o.read("per_second", "number", &options.PerSecond) &&
-		!(options.PerSecond >= minReplayRate && options.PerSecond <= maxReplayRate) {
-		p.add(o.at("per_second"), typeValue, "must be between %v and %v", minReplayRate, maxReplayRate)
+	if o.read("per_second", "number", perSecond) &&
+		!(*perSecond >= minReplayRate && *perSecond <= maxReplayRate) {
+		o.found.add(o.at("per_second"), typeValue, "must be between %v and %v", minReplayRate,
+			maxReplayRate)
 	}
-	q.Before = readDeliveryCursor(p, o.at("cursor"), o.text("cursor"))
-	o.end()
-	return q, options
 }
 
 // Statistics says what a webhook's deliveries did since a time, and how many are unfinished now.

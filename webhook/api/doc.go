@@ -23,7 +23,7 @@
 //
 // An API key has a [webhook.Role]; a request that needs more is answered with 403.
 //
-//	read         all GET, and POST /list and /preview
+//	read         all GET, and POST /list, /preview and /deliveries/replays/count
 //	operate      replay, cancel, test, enable and disable endpoints, PATCH of is_active alone,
 //	             named positions
 //	administer   create, change and delete webhooks, signing secrets, API keys
@@ -107,6 +107,14 @@
 // Last-Event-ID, and misses nothing. GET /deliveries/tail does the same with deliveries, and GET
 // /deliveries/results with what becomes of them: attempts, replays and cancellations. Streams end when their [http.Server] shuts down.
 //
+// # Replays
+//
+// POST /deliveries/replays begins to replay the deliveries that a filter selects, of one webhook or
+// of all, by default the dead ones, and answers at once. The processes of the service go on with it,
+// also after a restart. GET /deliveries/replays lists replays, GET /deliveries/replays/{replay_id}
+// says how far one is, and POST …/stop ends it. POST /deliveries/replays/count counts first. The
+// older POST /{webhook_id}/replay replays before it answers, and takes several requests for many.
+//
 // # Endpoints that fail
 //
 // GET /endpoints lists the endpoints that are degraded or disabled, with the cause. GET
@@ -153,6 +161,9 @@
 //	a preview                     2 s                                        422
 //	a test                        30 s                                       its attempts time out
 //	a replay by filter            20 s                                       a cursor
+//	replays in the background     webhook.MaxReplays (10)                    403, TypeQuota
+//	of an organization
+//	a count of a replay           10,000 deliveries                          "more"
 //	a list                        about 4 MiB                                a cursor
 //
 // A request is in progress until its answer is written. Because an organization never has more
@@ -207,6 +218,7 @@
 //	rotate.go       signing secrets
 //	endpoints.go    endpoints that fail, enabling and disabling them
 //	deliveries.go   deliveries, replays and statistics
+//	replays.go      replays that go on in the background
 //	tail.go         events, deliveries and results from a position on; named positions
 //	stream.go       server-sent events, and requests that wait
 //	totals.go       figures across all webhooks

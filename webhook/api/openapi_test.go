@@ -117,7 +117,10 @@ func TestOpenAPIStatuses(t *testing.T) {
 		for _, route := range f.api.Routes() {
 			seen[route] = f.usualStatuses(route)
 		}
-		for route, cases := range statusCases(sub.ID, signer, held) {
+		replay, err := f.client(orgA).StartReplay(t.Context(), api.BackgroundReplayRequest{})
+		require.NoError(t, err)
+
+		for route, cases := range statusCases(sub.ID, signer, replay.ID, held) {
 			method, _, _ := strings.Cut(route, " ")
 			for _, c := range cases {
 				a := f.do(method, prefix+c.path, c.body, c.header...)
@@ -158,7 +161,7 @@ func jsonString(v any) string {
 
 // statusCases returns, by operation, the requests for statuses that depend on their content. The
 // order matters: webhooks are deleted last.
-func statusCases(id, signer string, held webhook.Delivery) map[string][]statusCase {
+func statusCases(id, signer, replay string, held webhook.Delivery) map[string][]statusCase {
 	const missing = "/wh_0123456789abcdef"
 	hook, sign := "/"+id, "/"+signer
 	stale := []string{"If-Match", `"0-0"`}
@@ -202,6 +205,18 @@ func statusCases(id, signer string, held webhook.Delivery) map[string][]statusCa
 			{409, hook + "/deliveries/dlv_3/skip", "", nil}},
 		"POST /{identifier}/replay": {{202, hook + "/replay", "", nil},
 			{404, missing + "/replay", "", nil}, {422, hook + "/replay", "[]", nil}},
+		"GET /deliveries/replays": {{200, "/deliveries/replays", "", nil}},
+		"POST /deliveries/replays": {{202, "/deliveries/replays", "", nil},
+			{404, "/deliveries/replays", `{"webhook_id": "wh_0123456789abcdef"}`, nil},
+			{422, "/deliveries/replays", "", badKey}},
+		"POST /deliveries/replays/count": {{200, "/deliveries/replays/count", "", nil},
+			{404, "/deliveries/replays/count", `{"webhook_id": "wh_0123456789abcdef"}`, nil},
+			{422, "/deliveries/replays/count", "[]", nil}},
+		"GET /deliveries/replays/{replay_id}": {{200, "/deliveries/replays/" + replay, "", nil},
+			{404, "/deliveries/replays/rpl_0", "", nil}},
+		"POST /deliveries/replays/{replay_id}/stop": {
+			{200, "/deliveries/replays/" + replay + "/stop", "", nil},
+			{404, "/deliveries/replays/rpl_0/stop", "", nil}},
 		"GET /events": {{200, "/events", "", nil}, {422, "/events?after=1", "", nil}},
 		"GET /{identifier}/events": {{200, hook + "/events", "", nil},
 			{404, missing + "/events", "", nil}, {422, hook + "/events?wait=31", "", nil}},
@@ -260,7 +275,8 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 	f.t.Helper()
 	method, path, _ := strings.Cut(route, " ")
 	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}",
-		"dlv_1", "{name}", "reader", "{api_key_id}", "key_0123456789abcdef").Replace(path)
+		"dlv_1", "{name}", "reader", "{api_key_id}", "key_0123456789abcdef",
+		"{replay_id}", "rpl_0123456789abcdef").Replace(path)
 	switch route {
 	case "GET /health":
 		return []int{f.statusOf(brokenStore{f.store}, nil, httptest.NewRequest(method, path, nil))}
@@ -363,6 +379,23 @@ type askingStore struct {
 	meanwhile func()
 }
 
+// Capabilities has replays of which the API is asked again while one begins.
+func (s askingStore) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Replays = askingReplays{c.Replays, s.meanwhile}
+	return c
+}
+
+type askingReplays struct {
+	webhook.ReplayStore
+	meanwhile func()
+}
+
+func (s askingReplays) CreateReplay(ctx context.Context, r *webhook.Replay) error {
+	s.meanwhile()
+	return s.ReplayStore.CreateReplay(ctx, r)
+}
+
 func (s askingStore) Deliveries(
 	context.Context, webhook.DeliveryQuery,
 ) ([]webhook.Delivery, error) {
@@ -373,21 +406,26 @@ func (s askingStore) Deliveries(
 // pendingStatuses returns the statuses of requests that are repeated before they have ended.
 func (f *fixture) pendingStatuses(id string) map[string]int {
 	f.t.Helper()
-	request := func() *http.Request {
-		r := httptest.NewRequest(http.MethodPost, prefix+"/"+id+"/replay", nil)
-		r.Header.Set("Idempotency-Key", "k")
-		return r
+	seen := map[string]int{}
+	for route, path := range map[string]string{"POST /{identifier}/replay": "/" + id + "/replay",
+		"POST /deliveries/replays": "/deliveries/replays"} {
+		request := func() *http.Request {
+			r := httptest.NewRequest(http.MethodPost, prefix+path, nil)
+			r.Header.Set("Idempotency-Key", "k")
+			return r
+		}
+		var a *api.API
+		second := httptest.NewRecorder()
+		d := f.dispatcherOn(askingStore{f.store, func() { a.ServeHTTP(second, request()) }})
+		a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil },
+			api.Config{Logger: f.logger})
+		require.NoError(f.t, err)
+		first := httptest.NewRecorder()
+		a.ServeHTTP(first, request())
+		assert.Equal(f.t, http.StatusAccepted, first.Code)
+		seen[route] = second.Code
 	}
-	var a *api.API
-	second := httptest.NewRecorder()
-	d := f.dispatcherOn(askingStore{f.store, func() { a.ServeHTTP(second, request()) }})
-	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil },
-		api.Config{Logger: f.logger})
-	require.NoError(f.t, err)
-	first := httptest.NewRecorder()
-	a.ServeHTTP(first, request())
-	assert.Equal(f.t, http.StatusAccepted, first.Code)
-	return map[string]int{"POST /{identifier}/replay": second.Code}
+	return seen
 }
 
 // Generators of clients do not support lists of types, lists without items, and schemas with the

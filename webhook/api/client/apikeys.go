@@ -12,25 +12,7 @@ import (
 // APIKeys returns the API keys of the organization, the oldest first, those that were revoked or have
 // expired included. It reads page by page, and ends after the first error.
 func (c *Client) APIKeys(ctx context.Context) iter.Seq2[*webhook.APIKey, error] {
-	return func(yield func(*webhook.APIKey, error) bool) {
-		query := url.Values{}
-		for {
-			var page api.APIKeyPage
-			if _, err := c.call(ctx, "GET", "/api-keys", query, nil, &page); err != nil {
-				yield(nil, err)
-				return
-			}
-			for i := range page.Results {
-				if !yield(&page.Results[i], nil) {
-					return
-				}
-			}
-			if page.NextCursor == nil {
-				return
-			}
-			query.Set("cursor", *page.NextCursor)
-		}
-	}
+	return pages[webhook.APIKey](ctx, c, "GET", "/api-keys", url.Values{}, nil)
 }
 
 // CreateAPIKey creates an API key and returns it, which nothing shows again. The error matches

@@ -52,25 +52,7 @@ func (c *Client) Deliveries(
 	if subscriptionID != "" {
 		path = at(subscriptionID, "deliveries")
 	}
-	return func(yield func(*webhook.Delivery, error) bool) {
-		query := filter.query()
-		for {
-			var page api.DeliveryPage
-			if _, err := c.call(ctx, "GET", path, query, nil, &page); err != nil {
-				yield(nil, err)
-				return
-			}
-			for i := range page.Results {
-				if !yield(&page.Results[i], nil) {
-					return
-				}
-			}
-			if page.NextCursor == nil {
-				return
-			}
-			query.Set("cursor", *page.NextCursor)
-		}
-	}
+	return pages[webhook.Delivery](ctx, c, "GET", path, filter.query(), nil)
 }
 
 // Delivery returns one delivery of a webhook.
@@ -126,6 +108,7 @@ func (c *Client) Event(
 // how many were replayed, also after an error. Deliveries that are not settled, that already have
 // 250 attempts (dispatch.MaxReplayed), or whose channel is gone are skipped and not counted. With
 // an idempotency key the whole call can be repeated after an error, and continues where it ended.
+// [Client.StartReplay] leaves it to the service.
 func (c *Client) ReplayAll(
 	ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option,
 ) (int, error) {
@@ -137,7 +120,8 @@ func (c *Client) ReplayAll(
 		}
 	})
 	for {
-		out, err := c.ReplayPart(ctx, subscriptionID, request, options...)
+		var out api.ReplayResponse
+		_, err := c.call(ctx, "POST", at(subscriptionID, "replay"), nil, request, &out, options...)
 		if err != nil {
 			return replayed, err
 		}
@@ -150,17 +134,6 @@ func (c *Client) ReplayAll(
 			request.Limit = limit - replayed
 		}
 	}
-}
-
-// ReplayPart makes one of the calls that [Client.ReplayAll] makes, for a program that shows progress.
-// It replays at most request.Limit deliveries. To continue, set request.Cursor to the NextCursor of
-// the answer, until that is nil.
-func (c *Client) ReplayPart(
-	ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option,
-) (*api.ReplayResponse, error) {
-	out := &api.ReplayResponse{}
-	_, err := c.call(ctx, "POST", at(subscriptionID, "replay"), nil, request, out, options...)
-	return orNil(out, err)
 }
 
 // Statistics returns the figures of a webhook since the hour of the given time; zero is 24 hours

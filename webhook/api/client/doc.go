@@ -12,5 +12,6 @@
 // # What is where
 //
 // [Client] and its options are in client.go, its calls in webhooks.go, endpoints.go, deliveries.go,
-// tail.go and apikeys.go, the format of streams in sse.go, and [Error] in errors.go.
+// replays.go, tail.go and apikeys.go, reading of lists in pages.go, the format of streams in sse.go,
+// and [Error] in errors.go.
 package client

@@ -27,28 +27,11 @@ func (c *Client) Endpoints(
 func (c *Client) UnhealthyEndpoints(
 	ctx context.Context, health webhook.Health,
 ) iter.Seq2[*webhook.EndpointState, error] {
-	return func(yield func(*webhook.EndpointState, error) bool) {
-		query := url.Values{}
-		if health != "" {
-			query.Set("health", string(health))
-		}
-		for {
-			var page api.EndpointPage
-			if _, err := c.call(ctx, "GET", "/endpoints", query, nil, &page); err != nil {
-				yield(nil, err)
-				return
-			}
-			for i := range page.Results {
-				if !yield(&page.Results[i], nil) {
-					return
-				}
-			}
-			if page.NextCursor == nil {
-				return
-			}
-			query.Set("cursor", *page.NextCursor)
-		}
+	query := url.Values{}
+	if health != "" {
+		query.Set("health", string(health))
 	}
+	return pages[webhook.EndpointState](ctx, c, "GET", "/endpoints", query, nil)
 }
 
 // EnableEndpoint enables an endpoint that is degraded or disabled, and returns its state. The

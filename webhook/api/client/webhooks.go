@@ -111,25 +111,8 @@ func (c *Client) Search(
 	ctx context.Context, filter SubscriptionFilter,
 ) iter.Seq2[*webhook.Subscription, error] {
 	const pageSize = 100
-	return func(yield func(*webhook.Subscription, error) bool) {
-		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
-		for {
-			var page api.SubscriptionPage
-			if _, err := c.call(ctx, "POST", "/list", query, filter, &page); err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, sub := range page.Results {
-				if !yield(sub, nil) {
-					return
-				}
-			}
-			if page.Pagination.NextCursor == nil {
-				return
-			}
-			query.Set("cursor", *page.Pagination.NextCursor)
-		}
-	}
+	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	return pages[webhook.Subscription](ctx, c, "POST", "/list", query, filter)
 }
 
 // RotateSecret adds a new signing secret before the present one and returns it. The channel may

@@ -36,6 +36,16 @@ func TestOwnDocument(t *testing.T) {
 	want(409, "POST", one+"/deliveries/dlv_2/replay", "")
 	want(202, "POST", one+"/replay",
 		`{"status": "cancelled", "limit": 5, "per_second": 2.5, "since": "2025-01-01T00:00:00Z"}`)
+	var replay struct {
+		ID string `json:"replay_id"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(want(202, "POST", "/deliveries/replays",
+		`{"webhook_id": "`+created.ID+`", "status": "cancelled", "limit": 5, "per_second": 2.5}`)), &replay))
+	want(200, "POST", "/deliveries/replays/count", "")
+	want(200, "GET", "/deliveries/replays", "")
+	want(200, "GET", "/deliveries/replays/"+replay.ID, "")
+	want(200, "POST", "/deliveries/replays/"+replay.ID+"/stop", "")
+	want(200, "GET", "/deliveries/replays/"+replay.ID, "")
 	want(200, "GET", one+"/statistics", "")
 	want(200, "GET", one+"/events?limit=1&event_type=object.*", "")
 	want(200, "GET", "/events", "")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -144,8 +145,12 @@ func TestDeliveries(t *testing.T) {
 		"deliveries show " + webhookID:                    exitUsage,
 		"deliveries show " + webhookID + " dlv_77":        exitNo,
 		"deliveries cancel " + webhookID + " dlv_1":       exitNo, // it is settled
-		"deliveries replay --per-second 0 " + webhookID:   exitUsage,
-		"deliveries replay --status pending " + webhookID: exitNo,
+		"deliveries replay --all --per-second 0":          exitUsage,
+		"deliveries replay --all --status pending":        exitNo,
+		"deliveries replay --all " + otherID:              exitNo,
+		"deliveries replay " + webhookID:                  exitUsage,
+		"deliveries replay --all " + webhookID + " dlv_1": exitUsage,
+		"deliveries skip " + webhookID + " dlv_1":         exitNo, // it holds no subject
 	} {
 		got := s.run(strings.Fields(args)...)
 		assert.Equal(t, code, got.code, "%s: %s", args, got.stderr)
@@ -159,20 +164,16 @@ func TestReplay(t *testing.T) {
 	s := newService(t)
 	s.deliver(3, http.StatusBadRequest)
 	s.answers.Store(http.StatusOK)
-	assert.Contains(t, s.run("deliveries", "replay", "--dry-run", webhookID).stdout, "3 deliveries fit")
-	assert.JSONEq(t, `{"replayed": 0, "fit": 2}`,
-		s.run("deliveries", "replay", "--dry-run", "--json", "--limit", "2", webhookID).stdout)
+	assert.Contains(t, s.run("deliveries", "replay", "--all", "--dry-run", webhookID).stdout,
+		"3 deliveries fit")
+	assert.JSONEq(t, `{"deliveries": 2, "more": false}`,
+		s.run("deliveries", "replay", "--all", "--dry-run", "--json", "--limit", "2").stdout)
 	dead := decode[webhook.Delivery](t, first(strings.Split(
 		s.run("deliveries", "list", "--json", "--status", "dead").stdout, "\n")))
 	got := s.run("deliveries", "replay", webhookID, dead.ID.String())
 	assert.Contains(t, got.stdout, dead.ID.String()+"  pending\n")
-	got = s.run("deliveries", "replay", "--limit", "1", "--json", webhookID)
-	assert.JSONEq(t, `{"replayed": 1}`, got.stdout)
-	got = s.run("deliveries", "replay", webhookID)
-	assert.Equal(t, "1 delivery replayed\n", got.stdout)
-	s.drain()
-	assert.Contains(t, s.run("deliveries", "replay", "--dry-run", webhookID).stdout, "0 deliveries fit")
 
+	s.drain()
 	s.emit(1)
 	waits := decode[webhook.Delivery](t, s.run("deliveries", "list", "--json", "--status", "pending").stdout)
 	got = s.run("deliveries", "cancel", webhookID, waits.ID.String())
@@ -222,7 +223,8 @@ func TestDoctor(t *testing.T) {
 	got = s.run("doctor")
 	assert.Equal(t, exitOK, got.code, got.stdout)
 	assert.Contains(t, got.stdout, "warning  last 24 hours: 1 succeeded, 2 died, most of them of "+webhookID)
-	assert.Contains(t, got.stdout, "webhooks deliveries replay --since 24h")
+	assert.Contains(t, strings.Join(strings.Fields(got.stdout), " "),
+		"webhooks deliveries replay --all --since 24h "+webhookID)
 
 	// A delivery that no process makes.
 	s.emit(1)
@@ -260,4 +262,92 @@ func TestDoctorComparesClocks(t *testing.T) {
 		assert.Equal(t, exitUnreachable, got.code)
 		assert.Equal(t, want, decode[check](t, strings.Split(got.stdout, "\n")[1]).Result, "%v", off)
 	}
+}
+
+// A replay of many can be begun, left, found again, watched and stopped.
+func TestReplays(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	assert.Contains(t, s.run("replays", "list").stderr, "There are no replays.")
+	s.deliver(3, http.StatusBadRequest)
+	s.answers.Store(http.StatusOK)
+	got := s.run("deliveries", "replay", "--all", "--detach", "--per-second", "0.5", "--json", webhookID)
+	require.Equal(t, exitOK, got.code, got.stderr)
+	begun := decode[api.Replay](t, got.stdout)
+	assert.Equal(t, api.ReplayRunning, begun.State)
+	got = s.run("replays", "show", begun.ID)
+	assert.Contains(t, got.stdout, begun.ID+"  running\n")
+	assert.Contains(t, got.stdout, "remaining  3 deliveries\n")
+	assert.Regexp(t, begun.ID+` +running +0 .* first +dead, `+webhookID+`\n`,
+		s.run("replays", "list").stdout)
+
+	interrupted, cancel := context.WithCancel(t.Context())
+	left := make(chan call)
+	go func() { left <- runsWith(interrupted, s.env, "", "replays", "show", "--follow", begun.ID) }()
+	cancel()
+	assert.Equal(t, exitInterrupted, (<-left).code)
+
+	got = s.run("replays", "stop", begun.ID)
+	assert.Equal(t, exitOK, got.code)
+	assert.Contains(t, got.stdout, begun.ID+"  stopped\n")
+	assert.Equal(t, exitNo, s.run("replays", "show", "--follow", begun.ID).code, "it has not come to its end")
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.d.Run(ctx) }()
+	got = s.run("deliveries", "replay", "--all", "--json")
+	assert.Equal(t, exitOK, got.code, got.stderr)
+	all := decode[api.Replay](t, got.stdout)
+	assert.Equal(t, api.ReplayEnded, all.State)
+	assert.EqualValues(t, 3, all.Replayed)
+	stop()
+	require.NoError(t, <-ended)
+	assert.Equal(t, exitNo, s.run("replays", "show", "rpl_0").code)
+	assert.Equal(t, exitNo, s.run("replays", "stop", "rpl_0").code)
+}
+
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	assert.Contains(t, s.run("endpoints", "list").stderr, "No endpoints fit.")
+	assert.Contains(t, s.run("endpoints", "list", webhookID).stdout, webhookID+"  webhook  healthy")
+	got := s.run("endpoints", "disable", webhookID)
+	assert.Equal(t, exitOK, got.code)
+	assert.Equal(t, webhookID+" webhook is disabled.\n", got.stdout)
+	assert.Contains(t, s.run("endpoints", "list").stdout, webhookID+"  webhook  disabled")
+	assert.Contains(t, s.run("endpoints", "list", "--health", "degraded").stderr, "No endpoints fit.")
+	assert.Contains(t, s.run("endpoints", "list", "--health", "healthy", webhookID).stderr,
+		"No endpoints fit.")
+	got = s.run("endpoints", "enable", "--json", webhookID, "webhook")
+	assert.Equal(t, webhook.Healthy, decode[webhook.EndpointState](t, got.stdout).Health)
+	for args, code := range map[string]int{
+		"endpoints list --health ill":           exitUsage,
+		"endpoints list --health healthy":       exitUsage,
+		"endpoints list " + otherID:             exitNo,
+		"endpoints enable":                      exitUsage,
+		"endpoints enable " + otherID:           exitNo,
+		"endpoints disable " + webhookID + " x": exitNo,
+	} {
+		assert.Equal(t, code, s.run(strings.Fields(args)...).code, args)
+	}
+}
+
+// A delivery in a line says what it waits for, and one that holds its subject until when.
+func TestDeliveriesInOrder(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	sub.Ordering = &webhook.Ordering{SkipAfter: time.Hour}
+	require.NoError(t, s.d.UpdateSubscription(t.Context(), sub))
+	s.deliver(2, http.StatusBadRequest)
+	got := s.run("deliveries", "show", webhookID, "dlv_2")
+	assert.Contains(t, got.stdout, "waits for  dlv_1, an earlier event")
+	got = s.run("deliveries", "show", webhookID, "dlv_1")
+	assert.Regexp(t, `holds +later events about its subject until it is replayed or skipped, or until .*, in `,
+		got.stdout)
+	got = s.run("deliveries", "skip", webhookID, "dlv_1")
+	assert.Equal(t, exitOK, got.code, got.stderr)
+	assert.NotContains(t, got.stdout, "holds")
+	assert.NotContains(t, s.run("deliveries", "show", webhookID, "dlv_2").stdout, "waits for")
 }

@@ -27,8 +27,9 @@ func commands() []*command {
 		&verifyCommand, &signCommand, &secretNewCommand, &secretRotateCommand, &suiteCommand,
 		&templateCheckCommand, &templateRenderCommand, &listCommand, &triggerCommand,
 		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesTailCommand, &deliveriesReplayCommand,
-		&deliveriesCancelCommand, &deliveriesExportCommand, &keysListCommand, &keysCreateCommand,
-		&keysRevokeCommand, &doctorCommand, &listenCommand,
+		&deliveriesCancelCommand, &deliveriesSkipCommand, &deliveriesExportCommand, &replaysListCommand,
+		&replaysShowCommand, &replaysStopCommand, &endpointsListCommand, &endpointsEnableCommand,
+		&endpointsDisableCommand, &keysListCommand, &keysCreateCommand, &keysRevokeCommand, &doctorCommand, &listenCommand,
 		&completionCommand, &versionCommand,
 	}
 }

@@ -269,14 +269,25 @@ func (a *app) printDelivery(d *webhook.Delivery) error {
 	a.printf("%s  %s\n", d.ID, status)
 	line := func(label, value string) {
 		if value != "" {
-			a.printf("  %-9s%s\n", label, visible(value))
+			a.printf("  %-11s%s\n", label, visible(value))
 		}
 	}
 	line("event", d.EventID+" "+d.EventType)
 	line("webhook", d.SubscriptionID+" "+d.Channel)
 	line("emitted", withAgo(stamp(d.CreatedAt), ago(d.CreatedAt)))
 	line("due", withAgo(stamp(d.DueAt), ago(d.DueAt)))
+	if d.WaitsFor != 0 {
+		line("waits for", d.WaitsFor.String()+", an earlier event about the same subject")
+	}
+	line("expires", withAgo(stamp(d.ExpiresAt), ago(d.ExpiresAt)))
 	line("settled", withAgo(stamp(d.SettledAt), ago(d.SettledAt)))
+	if d.Holds {
+		until := "it is replayed or skipped"
+		if !d.SkipAt.IsZero() {
+			until += ", or until " + withAgo(stamp(d.SkipAt), ago(d.SkipAt))
+		}
+		line("holds", "later events about its subject until "+until)
+	}
 	for _, t := range d.Attempts {
 		a.printf("  attempt %d at %s, took %s%s\n", t.Number, stamp(t.StartedAt), short(t.Duration),
 			visible(answerOf(t.StatusCode, t.Error)))

@@ -45,7 +45,9 @@
 //   - output.go: text, JSON, colours, progress
 //   - sign.go, secret.go, suite.go, template.go, list.go, trigger.go, doctor.go, version.go: the
 //     commands of these names
-//   - deliveries.go, replay.go: list, show, tail and export; replay and cancel
+//   - deliveries.go, replay.go: list, show, tail and export; replay, cancel and skip
+//   - replays.go: list, show and stop replays of many deliveries, and watch one
+//   - endpoints.go: list, enable and disable endpoints
 //   - keys.go: list, create and revoke API keys
 //   - listen.go, forward.go, tail.go: the command listen; the requests of a channel to another URL;
 //     where a tail begins

@@ -190,8 +190,8 @@ func (d *doctor) endpoints(ctx context.Context) error {
 			c.Detail += fmt.Sprintf(" (%s)", causeOf(state.Cause))
 		}
 		if state.Health == webhook.Disabled {
-			c.Result, c.Remedy = checkFail, "Nothing is delivered to it until a person enables it: repair the "+
-				"endpoint, then enable it over the API (POST …/"+state.SubscriptionID+"/endpoints/enable)."
+			c.Result, c.Remedy = checkFail, "Nothing is delivered to it until a person enables it. Repair the "+
+				"endpoint, then: webhooks endpoints enable "+state.SubscriptionID+" "+state.Channel+"."
 		}
 		if err := d.report(c); err != nil {
 			return err
@@ -267,7 +267,7 @@ func (d *doctor) lastDay(ctx context.Context) error {
 		c.Result = checkWarn
 		c.Detail += fmt.Sprintf(", most of them of %s (%d)", worst, worstDead)
 		c.Remedy = "See why: webhooks deliveries list --status dead " + worst + ". Once that is repaired: " +
-			"webhooks deliveries replay --since 24h " + worst + "."
+			"webhooks deliveries replay --all --since 24h " + worst + "."
 	}
 	return d.report(c)
 }

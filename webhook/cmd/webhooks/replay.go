@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
@@ -9,26 +10,29 @@ import (
 )
 
 var deliveriesReplayCommand = command{
-	name: "deliveries replay", args: "WEBHOOK [DELIVERY]",
+	name: "deliveries replay", args: "[WEBHOOK] [DELIVERY]",
 	short: "Deliver again: one delivery, or all that fit",
 	long: `
-With DELIVERY, replays that one. Without it, replays the settled deliveries that
-fit the filters, by default the dead ones, --per-second of them a second. With
+With DELIVERY, replays that one. With --all, begins to replay the settled
+deliveries that fit the filters, of WEBHOOK or of all webhooks, by default the
+dead ones, --per-second of them a second, and shows how far it is. With
 --dry-run, says how many fit and replays nothing.
 
-Ctrl-C stops it. What was replayed until then stays replayed, and a second call
-does not replay it again unless it has failed again.`,
+The service goes on with a replay by itself. Ctrl-C or --detach leave it, and
+"webhooks replays" finds it again: to list, to watch and to stop it.`,
 	example: `
-webhooks deliveries replay --since 2h --dry-run wh_0123456789
-webhooks deliveries replay --since 2h wh_0123456789
+webhooks deliveries replay --all --since 2h --dry-run wh_0123456789
+webhooks deliveries replay --all --since 2h wh_0123456789
 webhooks deliveries replay wh_0123456789 dlv_42`,
 	setup: func(s *flagSet) action {
 		var o replayOptions
 		o.connection.declare(s)
 		o.deliveryFilter.declare(s)
+		s.BoolVar(&o.all, "all", false, "replay all that fit")
 		s.IntVar(&o.limit, "limit", 0, "how many at most (default all)")
 		s.Float64Var(&o.perSecond, "per-second", 50, "how many become due each second")
 		s.BoolVar(&o.dryRun, "dry-run", false, "count only")
+		s.BoolVar(&o.detach, "detach", false, "do not wait for its end")
 		return func(ctx context.Context, a *app, args []string) error { return a.replay(ctx, o, args) }
 	},
 }
@@ -38,7 +42,24 @@ var deliveriesCancelCommand = command{
 	short:   "End a delivery that waits or is in flight",
 	long:    `An attempt that is in flight may still arrive.`,
 	example: `webhooks deliveries cancel wh_0123456789 dlv_42`,
-	setup: func(s *flagSet) action {
+	setup:   changeDelivery((*client.Client).Cancel),
+}
+
+var deliveriesSkipCommand = command{
+	name: "deliveries skip", args: "WEBHOOK DELIVERY",
+	short: "Skip a dead delivery that holds its subject",
+	long: `
+For a webhook with an ordering: the next event about the subject has its turn.
+The delivery stays dead, and can be replayed.`,
+	example: `webhooks deliveries skip wh_0123456789 dlv_42`,
+	setup:   changeDelivery((*client.Client).Skip),
+}
+
+// changeDelivery returns the setup of a command that changes one delivery and prints it.
+func changeDelivery(
+	change func(*client.Client, context.Context, string, webhook.DeliveryID) (*webhook.Delivery, error),
+) func(*flagSet) action {
+	return func(s *flagSet) action {
 		var o connection
 		o.declare(s)
 		return func(ctx context.Context, a *app, args []string) error {
@@ -50,26 +71,19 @@ var deliveriesCancelCommand = command{
 			if err != nil {
 				return err
 			}
-			d, err := c.Cancel(ctx, args[0], id)
+			d, err := change(c, ctx, args[0], id)
 			if err != nil {
 				return err
 			}
 			return a.printDelivery(d)
 		}
-	},
+	}
 }
 
 type replayOptions struct {
 	deliveryOptions
-	perSecond float64
-	dryRun    bool
-}
-
-// replayInfo is the answer of a replay by filter as JSON.
-type replayInfo struct {
-	Replayed int `json:"replayed"`
-	// Fit is how many deliveries fit, of a dry run.
-	Fit *int `json:"fit,omitempty"`
+	all, dryRun, detach bool
+	perSecond           float64
 }
 
 func (a *app) replay(ctx context.Context, o replayOptions, args []string) error {
@@ -78,12 +92,14 @@ func (a *app) replay(ctx context.Context, o replayOptions, args []string) error 
 		return usagef("--limit must not be negative")
 	case o.perSecond <= 0:
 		return usagef("--per-second must be positive")
+	case o.all == (len(args) == 2):
+		return usagef("give either WEBHOOK and DELIVERY, or --all")
 	}
 	c, err := o.client(a)
 	if err != nil {
 		return err
 	}
-	if len(args) == 2 {
+	if !o.all {
 		id, err := parseDelivery(args[1])
 		if err != nil {
 			return err
@@ -94,68 +110,36 @@ func (a *app) replay(ctx context.Context, o replayOptions, args []string) error 
 		}
 		return a.printDelivery(d)
 	}
-	if o.status == "" {
-		o.status = string(webhook.StatusDead)
-	}
+	asked := api.BackgroundReplayRequest{SubscriptionID: first(args), Status: webhook.Status(o.status),
+		EventType: o.eventType, EventID: o.eventID, Since: o.since.Time, Until: o.until.Time,
+		Limit: o.limit, PerSecond: o.perSecond}
 	if o.dryRun {
-		return a.countReplay(ctx, c, o, args[0])
-	}
-	return a.replayAll(ctx, c, o, args[0])
-}
-
-func (a *app) countReplay(
-	ctx context.Context, c *client.Client, o replayOptions, webhookID string,
-) error {
-	n := 0
-	for _, err := range c.Deliveries(ctx, webhookID, o.filter()) {
+		n, err := c.CountReplay(ctx, asked)
 		if err != nil {
 			return err
 		}
-		if n++; n == o.limit {
-			break
+		if a.json {
+			return a.object(n)
 		}
-		a.progressf("%s fit", deliveriesOf(n))
+		a.printf("%s fit; nothing was replayed\n", orMore(n.Deliveries, n.More))
+		return nil
 	}
-	if a.json {
-		return a.object(replayInfo{Fit: &n})
+	begun, err := c.StartReplay(ctx, asked)
+	if err != nil {
+		return err
 	}
-	a.printf("%s fit; nothing was replayed\n", deliveriesOf(n))
-	return nil
-}
-
-// replayPart is how many deliveries one request replays, so that progress is shown.
-const replayPart = 200
-
-func (a *app) replayAll(
-	ctx context.Context, c *client.Client, o replayOptions, webhookID string,
-) error {
-	request := api.ReplayRequest{Status: webhook.Status(o.status), EventType: o.eventType,
-		EventID: o.eventID, Since: o.since.Time, Until: o.until.Time, PerSecond: o.perSecond}
-	replayed := 0
-	for {
-		request.Limit = replayPart
-		if o.limit > 0 {
-			request.Limit = min(replayPart, o.limit-replayed)
-		}
-		a.progressf("%s replayed", deliveriesOf(replayed))
-		part, err := c.ReplayPart(ctx, webhookID, request)
-		if err != nil {
-			if replayed > 0 {
-				a.notef("%s replayed before the error.\n", deliveriesOf(replayed))
-			}
-			return err
-		}
-		replayed += part.Replayed
-		if part.NextCursor == nil || o.limit > 0 && replayed >= o.limit {
-			break
-		}
-		request.Cursor = *part.NextCursor
+	if o.detach {
+		return a.printReplay(begun)
 	}
-	if a.json {
-		return a.object(replayInfo{Replayed: replayed})
-	}
-	a.printf("%s replayed\n", deliveriesOf(replayed))
-	return nil
+	return a.followReplay(ctx, c, begun)
 }
 
 func deliveriesOf(n int) string { return counted(n, "delivery", "deliveries") }
+
+// orMore writes a number of deliveries that was counted up to a bound.
+func orMore(n int, more bool) string {
+	if more {
+		return strconv.Itoa(n) + " or more deliveries"
+	}
+	return deliveriesOf(n)
+}

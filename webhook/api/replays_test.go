@@ -1,0 +1,185 @@
+package api_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+// dead makes n dead deliveries of a new webhook of organization A, and returns its id.
+func (f *fixture) dead(n int) string {
+	f.t.Helper()
+	sub, err := f.client(orgA).Create(f.t.Context(), sinkSubscription("bad", `{"fail": "rejected"}`))
+	require.NoError(f.t, err)
+	f.emit(orgA, n)
+	require.NoError(f.t, f.dispatcher.Drain(f.t.Context()))
+	time.Sleep(time.Second) // a replay leaves alone what is settled when it begins
+	return sub.ID
+}
+
+func TestBackgroundReplay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		id := f.dead(20)
+		c, ctx := f.client(orgA), t.Context()
+		asked := api.BackgroundReplayRequest{SubscriptionID: id, PerSecond: 0.1, Limit: 15,
+			EventType: "object.created"}
+		count, err := c.CountReplay(ctx, asked)
+		require.NoError(t, err)
+		assert.Equal(t, &api.ReplayCount{Deliveries: 15}, count)
+
+		begun, err := c.StartReplay(ctx, asked, client.WithIdempotencyKey("k"))
+		require.NoError(t, err)
+		again, err := c.StartReplay(ctx, asked, client.WithIdempotencyKey("k"))
+		require.NoError(t, err)
+		assert.Equal(t, begun, again)
+		assert.Equal(t, api.ReplayRunning, begun.State)
+		assert.Equal(t, "api", begun.CreatedBy)
+		asked.Status = webhook.StatusDead
+		assert.Equal(t, asked, begun.Request)
+
+		time.Sleep(time.Minute) // nothing runs
+		found, err := c.FindReplay(ctx, begun.ID)
+		require.NoError(t, err)
+		assert.True(t, found.Stalled)
+		require.NotNil(t, found.Remaining)
+		assert.Equal(t, 15, *found.Remaining)
+
+		f.run()
+		time.Sleep(time.Minute)
+		found, err = c.FindReplay(ctx, begun.ID)
+		require.NoError(t, err)
+		assert.False(t, found.Stalled)
+		assert.Positive(t, found.Replayed)
+		assert.EqualValues(t, 15, found.Replayed+int64(*found.Remaining))
+		assert.False(t, found.MoreRemaining)
+
+		stopped, err := c.StopReplay(ctx, begun.ID)
+		require.NoError(t, err)
+		assert.Equal(t, api.ReplayStopped, stopped.State)
+		assert.Equal(t, "api", stopped.StoppedBy)
+		list, err := c.Replays(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, []api.Replay{*stopped}, list)
+
+		all, err := c.StartReplay(ctx, api.BackgroundReplayRequest{})
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		all, err = c.FindReplay(ctx, all.ID)
+		require.NoError(t, err)
+		assert.Equal(t, api.ReplayEnded, all.State)
+		assert.Nil(t, all.Remaining)
+		assert.False(t, all.EndedAt.IsZero())
+	})
+}
+
+// What is counted are the deliveries that would be replayed; while they are, up to a bound.
+func TestCountReplay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		id := f.dead(1003)
+		c, ctx := f.client(orgA), t.Context()
+		count := func(asked api.BackgroundReplayRequest) api.ReplayCount {
+			t.Helper()
+			n, err := c.CountReplay(ctx, asked)
+			require.NoError(t, err)
+			return *n
+		}
+		assert.Equal(t, api.ReplayCount{Deliveries: 1003},
+			count(api.BackgroundReplayRequest{SubscriptionID: id}))
+		assert.Equal(t, api.ReplayCount{Deliveries: 1001},
+			count(api.BackgroundReplayRequest{Limit: 1001}))
+		assert.Zero(t, count(api.BackgroundReplayRequest{Status: webhook.StatusSucceeded}))
+		assert.Zero(t, count(api.BackgroundReplayRequest{Since: time.Now()}))
+
+		begun, err := c.StartReplay(ctx, api.BackgroundReplayRequest{})
+		require.NoError(t, err)
+		found, err := c.FindReplay(ctx, begun.ID)
+		require.NoError(t, err)
+		assert.Equal(t, 1000, *found.Remaining)
+		assert.True(t, found.MoreRemaining)
+	})
+}
+
+// A replay belongs to its organization, and needs the role operate.
+func TestWhoMayReplay(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	a, b, ctx := f.client(orgA), f.client(orgB), t.Context()
+	begun, err := a.StartReplay(ctx, api.BackgroundReplayRequest{})
+	require.NoError(t, err)
+	list, err := b.Replays(ctx)
+	require.NoError(t, err)
+	assert.Empty(t, list)
+	_, err = b.FindReplay(ctx, begun.ID)
+	require.ErrorIs(t, err, webhook.ErrNotFound)
+	_, err = b.StopReplay(ctx, begun.ID)
+	require.ErrorIs(t, err, webhook.ErrNotFound)
+	sub, err := b.Create(ctx, sinkSubscription("b", `{}`))
+	require.NoError(t, err)
+	_, err = a.StartReplay(ctx, api.BackgroundReplayRequest{SubscriptionID: sub.ID})
+	require.ErrorIs(t, err, webhook.ErrNotFound)
+
+	for role, may := range map[webhook.Role]bool{webhook.RoleRead: false, webhook.RoleOperate: true} {
+		key, made, err := f.apiKeys.Create(ctx, apikey.Service(""), webhook.APIKey{OrganizationID: orgA,
+			Name: "ada", Rights: webhook.Rights{Role: role}})
+		require.NoError(t, err)
+		bearer := []string{"Authorization", "Bearer " + key}
+		started := f.do("POST", prefix+"/deliveries/replays", "", bearer...)
+		stopped := f.do("POST", prefix+"/deliveries/replays/"+begun.ID+"/stop", "", bearer...)
+		f.do("POST", prefix+"/deliveries/replays/count", "", bearer...).want(http.StatusOK)
+		if may {
+			assert.Equal(t, made.ID+" ada", started.want(http.StatusAccepted)["created_by"])
+			stopped.want(http.StatusOK)
+		} else {
+			started.want(http.StatusForbidden)
+			stopped.want(http.StatusForbidden)
+		}
+	}
+}
+
+func TestReplaysAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	c, ctx := f.client(orgA), t.Context()
+	for range webhook.MaxReplays {
+		_, err := c.StartReplay(ctx, api.BackgroundReplayRequest{})
+		require.NoError(t, err)
+	}
+	_, err := c.StartReplay(ctx, api.BackgroundReplayRequest{})
+	require.ErrorIs(t, err, webhook.ErrLimit)
+	assert.Equal(t, []string{"body.status: enum", "body.limit: value_error",
+		"body.per_second: value_error", "body.cursor: extra_forbidden"},
+		f.do("POST", prefix+"/deliveries/replays", `{"status": "pending", "limit": 0, "per_second": 0,
+			"cursor": "dlv_1"}`).problems())
+}
+
+// noReplays is a store that cannot keep replays.
+type noReplays struct{ webhook.Store }
+
+func (s noReplays) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Replays = nil
+	return c
+}
+
+func TestStoreWithoutReplays(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return noReplays{s} }})
+	assert.Equal(t, "NotFoundError",
+		f.do("POST", prefix+"/deliveries/replays", "").errorType(http.StatusNotFound))
+	_, err := f.dispatcher.Replays(t.Context(), orgA)
+	require.ErrorIs(t, err, dispatch.ErrNoReplays)
+}
