@@ -16,12 +16,13 @@ import (
 func withManagement(
 	handler http.Handler, d *dispatch.Dispatcher, key string, stored *apikey.Keys, logger *slog.Logger,
 ) (http.Handler, error) {
-	first := api.NewKeys()
+	first := api.NewKeys() // in memory: it comes from the environment, and opens an empty store
 	if err := first.Add("", api.HashKey(key)); err != nil {
 		return nil, err
 	}
 	management, err := api.New(d, first.Authenticate, api.Config{
 		APIKeys: stored,
+		Publish: true, // one's own organization has all API keys
 		Logger:  logger,
 		// The first key has no name. This tells what was done with it from what the library did.
 		Actor: func(*http.Request) string { return "the management API" },

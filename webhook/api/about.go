@@ -78,31 +78,32 @@ func (a *API) getOpenAPI(*request) (*response, error) {
 //go:embed openapi.json
 var openAPISource []byte
 
-// openAPIDocument returns the document of an API at the prefix, with or without the paths of API keys.
-func openAPIDocument(prefix string, apiKeys bool) ([]byte, error) {
+// openAPIDocument returns the document of an API: its prefix, and the operations that it has.
+func openAPIDocument(cfg *Config) ([]byte, error) {
 	var document map[string]json.RawMessage
 	if err := json.Unmarshal(openAPISource, &document); err != nil {
 		return nil, fmt.Errorf("api: openapi.json: %w", err)
 	}
-	servers, err := json.Marshal([]map[string]string{{"url": prefix}})
+	servers, err := json.Marshal([]map[string]string{{"url": cfg.Prefix}})
 	if err != nil {
 		return nil, err
 	}
 	document["servers"] = servers
-	if !apiKeys {
-		var paths map[string]json.RawMessage
-		if err := json.Unmarshal(document["paths"], &paths); err != nil {
-			return nil, err
-		}
-		maps.DeleteFunc(paths, func(path string, _ json.RawMessage) bool {
-			return strings.HasPrefix(path, "/api-keys")
-		})
-		if document["paths"], err = json.Marshal(paths); err != nil {
-			return nil, err
-		}
-		if err := dropUnused(document); err != nil {
-			return nil, err
-		}
+	var paths map[string]map[string]json.RawMessage
+	if err := json.Unmarshal(document["paths"], &paths); err != nil {
+		return nil, err
+	}
+	if !cfg.Publish {
+		delete(paths["/events"], "post")
+	}
+	maps.DeleteFunc(paths, func(path string, _ map[string]json.RawMessage) bool {
+		return cfg.APIKeys == nil && strings.HasPrefix(path, "/api-keys")
+	})
+	if document["paths"], err = json.Marshal(paths); err != nil {
+		return nil, err
+	}
+	if err := dropUnused(document); err != nil {
+		return nil, err
 	}
 	return json.Marshal(document)
 }

@@ -72,6 +72,10 @@ type Config struct {
 	// /api-keys. Nil has no such paths, and leaves all requests to the Authenticator.
 	APIKeys *apikey.Keys
 
+	// Publish lets requests with the role operate publish events: POST /events. The channels cannot tell
+	// such an event from one that the service has emitted, so think of who has API keys. Off by default.
+	Publish bool
+
 	// Actor names who makes a request that the Authenticator has accepted, such as the user. A request
 	// with one of the APIKeys is made by the id and the name of the key. The name is kept as [webhook.EndpointState.ChangedBy], which the API shows, up to 200
 	// bytes of it. Nil, or an empty name, is "api".
@@ -118,7 +122,7 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 	if err != nil {
 		return nil, err
 	}
-	document, err := openAPIDocument(cfg.Prefix, cfg.APIKeys != nil)
+	document, err := openAPIDocument(&cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +279,10 @@ func (a *API) routes() []route {
 
 		{method: "GET", path: "/health", handle: a.health, public: true},
 		{method: "GET", path: "/openapi.json", handle: a.getOpenAPI, public: true},
+	}
+	if a.cfg.Publish {
+		routes = append(routes, route{method: "POST", path: "/events", handle: a.publish,
+			need: webhook.RoleOperate})
 	}
 	if a.cfg.APIKeys != nil {
 		routes = append(routes,

@@ -550,6 +550,8 @@ func TestForeignIDs(t *testing.T) {
 		_, key, err := f.apiKeys.Create(ctx, apikey.Service(""),
 			webhook.APIKey{OrganizationID: orgA, Name: "s3cr3t"})
 		require.NoError(t, err)
+		replay, err := f.client(orgA).StartReplay(ctx, api.BackgroundReplayRequest{EventID: "s3cr3t"})
+		require.NoError(t, err)
 		before := f.snapshot()
 
 		bodies := map[string]string{
@@ -559,6 +561,10 @@ func TestForeignIDs(t *testing.T) {
 			"POST /preview":     `{"template": "{{ event_id }}", "event_id": "` + delivery.EventID + `"}`,
 			"DELETE /{identifier}/signing-secret/previous": "",
 			"PUT /{identifier}/positions/{name}":           `{"position": "pos_0000000000000001"}`,
+			"POST /deliveries/replays":                     `{"webhook_id": "` + sub.ID + `"}`,
+			"POST /deliveries/replays/count":               `{"webhook_id": "` + sub.ID + `"}`,
+			"POST /events": `{"event_id": "` + delivery.EventID + `", "event_type": "a.b", "namespace": "n",
+				"subject": {"type": "t", "id": "i"}}`,
 		}
 		want := map[string]int{
 			"POST ":                                 http.StatusConflict,
@@ -574,13 +580,16 @@ func TestForeignIDs(t *testing.T) {
 			"GET /deliveries/tail":                  http.StatusOK,
 			"GET /deliveries/results":               http.StatusOK,
 			"GET /totals":                           http.StatusOK,
+			"GET /deliveries/replays":               http.StatusOK,
+			"POST /events":                          http.StatusAccepted,
 			"GET /api-keys":                         http.StatusOK,
 			"POST /api-keys":                        http.StatusCreated,
 			"DELETE /{identifier}/positions/{name}": http.StatusNoContent,
 		}
 		for _, route := range f.api.Routes() {
 			path := strings.NewReplacer("{identifier}", sub.ID, "{delivery_id}",
-				delivery.ID.String(), "{name}", "reader", "{api_key_id}", key.ID).Replace(strings.SplitN(route, " ", 2)[1])
+				delivery.ID.String(), "{name}", "reader", "{api_key_id}", key.ID,
+				"{replay_id}", replay.ID).Replace(strings.SplitN(route, " ", 2)[1])
 			method := strings.SplitN(route, " ", 2)[0]
 			a := f.do(method, prefix+path, bodies[route], f.as(orgB)...)
 			status := want[route]
@@ -610,5 +619,7 @@ func (f *fixture) snapshot() []any {
 	require.NoError(f.t, err)
 	keys, err := f.apiKeys.List(f.t.Context(), webhook.APIKeyQuery{OrganizationID: orgA})
 	require.NoError(f.t, err)
-	return []any{subscriptions, deliveries, states, positions, keys}
+	replays, err := f.dispatcher.Replays(f.t.Context(), orgA)
+	require.NoError(f.t, err)
+	return []any{subscriptions, deliveries, states, positions, keys, replays}
 }

@@ -24,8 +24,8 @@
 // An API key has a [webhook.Role]; a request that needs more is answered with 403.
 //
 //	read         all GET, and POST /list, /preview and /deliveries/replays/count
-//	operate      replay, cancel, test, enable and disable endpoints, PATCH of is_active alone,
-//	             named positions
+//	operate      replay, cancel, skip, test, publish, enable and disable endpoints, PATCH of
+//	             is_active alone, named positions
 //	administer   create, change and delete webhooks, signing secrets, API keys
 //
 // To see a secret is a right of its own: without it, ?reveal= is answered with 403, and a new signing
@@ -91,6 +91,16 @@
 // Fields that the server sets are accepted and ignored, because clients send back what they
 // have read. So is description, of a webhook and of a channel: the contract's examples send
 // it, but its schemas do not have it, so answers do not either.
+//
+// # Publishing
+//
+// With [Config.Publish], POST /events publishes the event in the body, as [dispatch.Dispatcher.Emit]
+// does, for the organization of the request: for services in other languages, and for a person who
+// tries a webhook. The answer says how many deliveries that made, and whether the event_id had been
+// published before, which does nothing. ?ttl_seconds= is its time to live.
+//
+// It needs the role operate. That role may send any event to a webhook already, as a test; and what
+// publishes events should not need an API key that can change webhooks, or create other keys.
 //
 // # Reading without a push
 //
@@ -219,6 +229,7 @@
 //	endpoints.go    endpoints that fail, enabling and disabling them
 //	deliveries.go   deliveries, replays and statistics
 //	replays.go      replays that go on in the background
+//	publish.go      publishing of events
 //	tail.go         events, deliveries and results from a position on; named positions
 //	stream.go       server-sent events, and requests that wait
 //	totals.go       figures across all webhooks

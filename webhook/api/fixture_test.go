@@ -84,7 +84,7 @@ func newFixture(t *testing.T, o options) *fixture {
 	f.apiKeys, err = apikey.New(f.store, apikey.Config{Logger: f.logger})
 	require.NoError(t, err)
 	t.Cleanup(f.apiKeys.Wait)
-	cfg := api.Config{Logger: f.logger, Library: o.library, APIKeys: f.apiKeys}
+	cfg := api.Config{Logger: f.logger, Library: o.library, APIKeys: f.apiKeys, Publish: true}
 	if o.api != nil {
 		o.api(&cfg)
 	}

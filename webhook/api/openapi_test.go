@@ -217,6 +217,8 @@ func statusCases(id, signer, replay string, held webhook.Delivery) map[string][]
 		"POST /deliveries/replays/{replay_id}/stop": {
 			{200, "/deliveries/replays/" + replay + "/stop", "", nil},
 			{404, "/deliveries/replays/rpl_0/stop", "", nil}},
+		"POST /events": {{202, "/events", `{"event_type": "a.b", "namespace": "n", "subject":
+			{"type": "t", "id": "i"}}`, nil}, {422, "/events", "{}", nil}},
 		"GET /events": {{200, "/events", "", nil}, {422, "/events?after=1", "", nil}},
 		"GET /{identifier}/events": {{200, hook + "/events", "", nil},
 			{404, missing + "/events", "", nil}, {422, hook + "/events?wait=31", "", nil}},
@@ -311,7 +313,7 @@ func (f *fixture) fullStatus(method, path string) int {
 	d := f.dispatcherOn(askingStore{f.store,
 		func() { a.ServeHTTP(second, httptest.NewRequest(method, path, nil)) }})
 	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil },
-		api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1, APIKeys: f.apiKeys})
+		api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1, APIKeys: f.apiKeys, Publish: true})
 	require.NoError(f.t, err)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/event-types", nil))
@@ -333,7 +335,7 @@ func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int 
 	f.t.Helper()
 	a, newErr := api.New(f.dispatcherOn(store),
 		func(*http.Request) (string, error) { return orgA, err },
-		api.Config{Logger: f.logger, APIKeys: f.apiKeys})
+		api.Config{Logger: f.logger, APIKeys: f.apiKeys, Publish: true})
 	require.NoError(f.t, newErr)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -144,6 +146,23 @@ func (c *Client) Statistics(
 	out := &api.Statistics{}
 	_, err := c.call(ctx, "GET", at(subscriptionID, "statistics"),
 		DeliveryFilter{Since: since}.query(), nil, out)
+	return orNil(out, err)
+}
+
+// Publish publishes an event, as Dispatcher.Emit does, if the service allows it (api.Config.Publish).
+// It gives the event an ID if it has none, so that the call can be repeated after an error: an event
+// that was published before does nothing. The OrganizationID does not count. A TTL is rounded up to
+// seconds.
+func (c *Client) Publish(ctx context.Context, e *event.Event) (*api.Published, error) {
+	if e.ID == "" {
+		e.ID = event.NewID()
+	}
+	query := url.Values{}
+	if e.TTL != 0 {
+		query.Set("ttl_seconds", strconv.FormatFloat(math.Ceil(e.TTL.Seconds()), 'f', -1, 64))
+	}
+	out := &api.Published{}
+	_, err := c.call(ctx, "POST", "/events", query, e, out)
 	return orNil(out, err)
 }
 

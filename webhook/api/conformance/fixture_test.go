@@ -58,7 +58,8 @@ func newFixture(t *testing.T) *fixture {
 	authenticate := func(*http.Request) (string, error) { return "org_1", f.failure }
 	keys, err := apikey.New(store, apikey.Config{Logger: logger})
 	require.NoError(t, err)
-	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger, APIKeys: keys})
+	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger, APIKeys: keys,
+		Publish: true})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	f.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/openapi.json", nil))

@@ -49,6 +49,9 @@ func TestOwnDocument(t *testing.T) {
 	want(200, "GET", one+"/statistics", "")
 	want(200, "GET", one+"/events?limit=1&event_type=object.*", "")
 	want(200, "GET", "/events", "")
+	want(202, "POST", "/events?ttl_seconds=60",
+		`{"event_type": "a.b", "namespace": "n", "subject": {"type": "t", "id": "i"}}`)
+	want(422, "POST", "/events", "{}")
 	want(200, "GET", "/deliveries/tail", "")
 	want(200, "GET", "/deliveries/results", "")
 	want(200, "PUT", one+"/positions/cache", `{"position": "pos_0000000000000001"}`)

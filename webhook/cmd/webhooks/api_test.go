@@ -54,9 +54,10 @@ func TestConnectionProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, command := range []string{"list", "deliveries list", "deliveries export", "trigger " + webhookID,
-				"deliveries show " + webhookID + " dlv_1", "deliveries replay " + webhookID,
-				"deliveries cancel " + webhookID + " dlv_1", "secret rotate " + webhookID, "doctor"} {
+			for _, command := range []string{"list", "deliveries list", "deliveries export",
+				"trigger --test " + webhookID, "trigger --event-type object.created",
+				"deliveries show " + webhookID + " dlv_1", "deliveries replay --all", "replays list",
+				"endpoints list", "deliveries cancel " + webhookID + " dlv_1", "secret rotate " + webhookID, "doctor"} {
 				got := runs(t, env{envURL: c.url, envAPIKey: c.key}, "", strings.Fields(command)...)
 				assert.Equal(t, c.code, got.code, "%s: %s", command, got.stderr)
 				assert.Contains(t, got.stderr, c.says, command)
@@ -72,33 +73,68 @@ func TestConnectionProblems(t *testing.T) {
 func TestTrigger(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	got := s.run("trigger", webhookID)
+	got := s.run("trigger", "--test", webhookID)
 	assert.Equal(t, exitOK, got.code, got.stderr)
 	assert.Contains(t, got.stdout, "webhook: accepted after ")
 	assert.Contains(t, got.stdout, ", with 200\n")
 	assert.EqualValues(t, 1, s.arrived.Load())
 
 	s.answers.Store(http.StatusTeapot)
-	got = s.run("trigger", webhookID, "--event", file(t, `{"subject": {"id": "obj_9"}}`))
+	got = s.run("trigger", "--test", webhookID, "--event", file(t, `{"subject": {"id": "obj_9"}}`))
 	assert.Equal(t, exitNo, got.code)
 	assert.Contains(t, got.stdout, "webhook: failed after ")
 	assert.Contains(t, got.stdout, "with 418")
 	assert.NotContains(t, got.stdout, "\x1b", "what strangers write cannot steer the terminal")
-	sent := decode[api.TestResponse](t, s.run("trigger", webhookID, "--json").stdout)
+	sent := decode[api.TestResponse](t, s.run("trigger", "--test", webhookID, "--json").stdout)
 	assert.False(t, sent.Results[0].Succeeded)
 
 	assert.Contains(t, s.run("trigger", "--list").stdout, "object.created ")
 	assert.Equal(t, "object.created",
 		decode[api.EventType](t, first(strings.Split(s.run("trigger", "--list", "--json").stdout, "\n"))).Type)
 	for args, code := range map[string]int{
-		"trigger":                             exitUsage,
-		"trigger --event-type X " + webhookID: exitUsage,
-		"trigger --event /does/not/exist " + webhookID: exitUsage,
-		"trigger " + otherID:                           exitNo,
-		"trigger --channel fax " + webhookID:           exitNo,
+		"trigger":                                   exitUsage,
+		"trigger " + webhookID:                      exitUsage,
+		"trigger --list --test " + webhookID:        exitUsage,
+		"trigger --event-type X":                    exitUsage,
+		"trigger --channel a --event-type a.b":      exitUsage,
+		"trigger --event-type a.b":                  exitNo, // it is not in the catalogue
+		"trigger --event /does/not/exist":           exitUsage,
+		"trigger --test " + otherID:                 exitNo,
+		"trigger --channel fax --test " + webhookID: exitNo,
 	} {
 		assert.Equal(t, code, s.run(strings.Fields(args)...).code, args)
 	}
+}
+
+func TestTriggerPublishes(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for range 2 { // an example is a new event each time
+		got := s.run("trigger", "--event-type", "object.created")
+		assert.Equal(t, exitOK, got.code, got.stderr)
+		assert.Regexp(t, `^evt_\S+ is published: 1 delivery\n$`, got.stdout)
+	}
+	s.drain()
+	assert.EqualValues(t, 2, s.arrived.Load())
+	name := file(t, `{"event_id": "evt_1", "namespace": "n", "subject": {"type": "t", "id": "i"}}`)
+	got := s.run("trigger", "--event", name, "--event-type", "invoice.paid", "--json")
+	assert.Equal(t, api.Published{EventID: "evt_1"}, decode[api.Published](t, got.stdout))
+	got = s.run("trigger", "--event", name, "--event-type", "invoice.paid")
+	assert.Equal(t, "evt_1 was published before: nothing is delivered again\n", got.stdout)
+	name = file(t, `{"event_type": "a.b", "namespace": "n", "subject": {"type": "t", "id": "i"}}`)
+	assert.Contains(t, s.run("trigger", "--event", name).stderr, "No webhook is subscribed to a.b.")
+	assert.Equal(t, exitUsage, s.run("trigger", "--event", name, "--event-type", "a.c").code)
+	got = s.run("trigger", "--event", file(t, `{}`))
+	assert.Equal(t, exitNo, got.code)
+	assert.Contains(t, got.stderr, "body event_type: is required")
+
+	closed, err := api.New(s.d, func(*http.Request) (string, error) { return "org", nil }, api.Config{})
+	require.NoError(t, err)
+	server := httptest.NewServer(closed)
+	t.Cleanup(server.Close)
+	got = runs(t, env{envURL: server.URL}, "", "trigger", "--event", name)
+	assert.Equal(t, exitNo, got.code)
+	assert.Contains(t, got.stderr, "webhooks trigger --test WEBHOOK")
 }
 
 func TestDeliveries(t *testing.T) {

@@ -199,7 +199,7 @@ func onTerminal(t *testing.T, folder string) {
 	assert.NotContains(t, screen, "\x1b[32m")
 
 	// Progress is there while it takes long, and gone afterwards.
-	term.types("clear; webhooks trigger "+webhookID+" --url "+address+"; echo third $?", "Enter")
+	term.types("clear; webhooks trigger --test "+webhookID+" --url "+address+"; echo third $?", "Enter")
 	term.shows("waiting for the endpoint")
 	term.types("C-c")
 	screen = term.shows("third 130")

@@ -57,7 +57,7 @@ func newService(t *testing.T) *service {
 		OrganizationID: "org", Name: "first",
 		Rights: webhook.Rights{Role: webhook.RoleAdminister, Reveal: true}})
 	require.NoError(t, err)
-	a, err := api.New(s.d, nil, api.Config{Logger: logger, APIKeys: keys})
+	a, err := api.New(s.d, nil, api.Config{Logger: logger, APIKeys: keys, Publish: true})
 	require.NoError(t, err)
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)

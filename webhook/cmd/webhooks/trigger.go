@@ -2,50 +2,61 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
 )
 
 var triggerCommand = command{
-	name: "trigger", args: "[WEBHOOK]", short: "Send a test event to a webhook, now",
+	name: "trigger", short: "Publish an event, or send a test to a webhook",
 	long: `
-Has the API make one attempt for each channel of the webhook, signed and
-rendered as a delivery is, even if the webhook is paused. Nothing is stored, and
-nothing is retried. The event is a file, where missing fields get sample values,
-or the catalogue's example of a type. --list shows the catalogue.`,
+Publishes an event over the API, as the service does: it goes to all webhooks
+that are subscribed to its type, and is stored, retried and listed. The event is
+a file, or the catalogue's example of a type, with a new id. --list shows the
+catalogue. A service has to allow it (api.Config.Publish).
+
+With --test, has the API make one attempt for each channel of one webhook
+instead, signed and rendered as a delivery is, even if the webhook is paused.
+Nothing is stored, and nothing is retried. Missing fields get sample values.`,
 	example: `
 webhooks trigger --list
-webhooks trigger --event-type object.created wh_0123456789
-webhooks trigger --event event.json --channel slack wh_0123456789`,
+webhooks trigger --event-type object.created
+webhooks trigger --event event.json
+webhooks trigger --test wh_0123456789 --channel slack`,
 	setup: func(s *flagSet) action {
 		var o triggerOptions
 		o.declare(s)
+		s.StringVar(&o.test, "test", "", "`webhook` to send a test to")
 		s.StringVar(&o.event, "event", "", "`file` with the event")
-		s.StringVar(&o.eventType, "event-type", "", "`type` of the event (default one that the webhook "+
-			"is subscribed to)")
-		s.StringVar(&o.channel, "channel", "", "`channel` of the webhook (default all)")
+		s.StringVar(&o.eventType, "event-type", "", "`type` of the event (default of a test: one that the "+
+			"webhook is subscribed to)")
+		s.StringVar(&o.channel, "channel", "", "`channel` that a test is sent to (default all)")
 		s.BoolVar(&o.list, "list", false, "list the event types of the catalogue")
-		return func(ctx context.Context, a *app, args []string) error {
-			return a.trigger(ctx, o, first(args))
-		}
+		return func(ctx context.Context, a *app, _ []string) error { return a.trigger(ctx, o) }
 	},
 }
 
 type triggerOptions struct {
 	connection
-	event, eventType, channel string
-	list                      bool
+	test, event, eventType, channel string
+	list                            bool
 }
 
-func (a *app) trigger(ctx context.Context, o triggerOptions, webhookID string) error {
-	if (webhookID == "") != o.list {
-		return usagef("give either a webhook or --list")
+func (a *app) trigger(ctx context.Context, o triggerOptions) error {
+	switch {
+	case o.list && o.test+o.event+o.eventType+o.channel != "":
+		return usagef("--list stands alone")
+	case !o.list && o.test+o.event+o.eventType == "":
+		return usagef("give the event, with --event or --event-type, or a webhook, with --test")
+	case o.channel != "" && o.test == "":
+		return usagef("--channel is for --test: an event goes to all channels")
 	}
-	request := api.TestRequest{Channel: o.channel, EventType: o.eventType}
 	if o.eventType != "" {
 		if err := event.ValidType(o.eventType); err != nil {
 			return usagef("--event-type %v", err)
@@ -62,17 +73,80 @@ func (a *app) trigger(ctx context.Context, o triggerOptions, webhookID string) e
 		}
 		return a.printTypes(types)
 	}
+	var e *event.Event
 	if o.event != "" {
-		if request.Event, err = a.readEvent(o.event); err != nil {
+		if e, err = a.readEvent(o.event); err != nil {
 			return err
 		}
 	}
+	if o.test == "" {
+		return a.publish(ctx, c, o.eventType, e)
+	}
 	a.progressf("waiting for the endpoint")
-	sent, err := c.SendTest(ctx, webhookID, request)
+	sent, err := c.SendTest(ctx, o.test,
+		api.TestRequest{Channel: o.channel, EventType: o.eventType, Event: e})
 	if err != nil {
 		return err
 	}
 	return a.printTest(sent)
+}
+
+// publish publishes an event, or the example of a type if it is nil.
+func (a *app) publish(ctx context.Context, c *client.Client, eventType string, e *event.Event) error {
+	switch {
+	case e == nil:
+		var err error
+		if e, err = exampleOf(ctx, c, eventType); err != nil {
+			return err
+		}
+	case e.Type == "":
+		e.Type = eventType
+	case eventType != "" && e.Type != eventType:
+		return usagef("--event-type is %s, and the event is of type %s", eventType, e.Type)
+	}
+	published, err := c.Publish(ctx, e)
+	var answer *client.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusMethodNotAllowed {
+		return &hintError{errors.New("the service takes no events over its API"),
+			"It has to allow that (api.Config.Publish). A test of one webhook needs no permission:\n" +
+				"  webhooks trigger --test WEBHOOK", exitNo}
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.object(published)
+	}
+	id := visible(published.EventID)
+	switch {
+	case published.Duplicate:
+		a.printf("%s was published before: nothing is delivered again\n", id)
+	case published.Unfinished:
+		a.printf("%s is published, and its deliveries are being made\n", id)
+	default:
+		a.printf("%s is published: %s\n", id, deliveriesOf(published.Deliveries))
+		if published.Deliveries == 0 {
+			a.notef("No webhook is subscribed to %s.\n", visible(e.Type))
+		}
+	}
+	return nil
+}
+
+// exampleOf returns the example of a type in the service's catalogue, as a new event.
+func exampleOf(ctx context.Context, c *client.Client, eventType string) (*event.Event, error) {
+	types, err := c.EventTypes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range types {
+		if t.Type == eventType {
+			e := event.Catalogue{{Type: t.Type, Example: string(t.Example)}}.Sample(t.Type)
+			e.ID, e.OccurredAt = event.NewID(), time.Now().UTC().Truncate(time.Microsecond)
+			return e, nil
+		}
+	}
+	return nil, &hintError{fmt.Errorf("%s is not in the catalogue of the service", eventType),
+		"\"webhooks trigger --list\" shows it; an event of another type comes from a file (--event).", exitNo}
 }
 
 func (a *app) printTypes(types []api.EventType) error {
