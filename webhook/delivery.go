@@ -67,8 +67,12 @@ func (id DeliveryID) String() string { return "dlv_" + strconv.FormatInt(int64(i
 // MarshalText writes the public form.
 func (id DeliveryID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText reads the public form.
+// UnmarshalText reads what MarshalText writes, also for 0, which is no delivery.
 func (id *DeliveryID) UnmarshalText(text []byte) error {
+	if string(text) == DeliveryID(0).String() {
+		*id = 0
+		return nil
+	}
 	parsed, err := ParseDeliveryID(string(text))
 	if err != nil {
 		return err

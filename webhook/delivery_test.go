@@ -41,6 +41,13 @@ func TestDeliveryID(t *testing.T) {
 		_, err := webhook.ParseDeliveryID(wrong)
 		assert.Error(t, err, wrong)
 	}
+	for _, id := range []webhook.DeliveryID{0, 42} { // 0 is no delivery, and can be stored
+		text, err := id.MarshalText()
+		require.NoError(t, err)
+		back := webhook.DeliveryID(7)
+		require.NoError(t, back.UnmarshalText(text))
+		assert.Equal(t, id, back)
+	}
 }
 
 func FuzzParseDeliveryID(f *testing.F) {

@@ -51,6 +51,7 @@ func newReplay(n int, organizationID string) *webhook.Replay {
 
 func replayStored(f *fixture, s webhook.ReplayStore) {
 	first, second := newReplay(1, org), newReplay(2, org)
+	second.Query.Before, second.Query.Limit = 0, 0 // of all, as most begin
 	for _, r := range []*webhook.Replay{first, second} {
 		require.NoError(f.t, s.CreateReplay(f.ctx, r))
 		require.EqualValues(f.t, 1, r.Revision)
@@ -71,6 +72,7 @@ func replayStored(f *fixture, s webhook.ReplayStore) {
 		require.Equal(f.t, a, b, rule)
 	}
 	same(first, "a replay is stored as it is")
+	same(second, "a replay of all is stored as it is")
 	list, err := s.Replays(f.ctx, org)
 	require.NoError(f.t, err)
 	require.Len(f.t, list, 2)
