@@ -69,10 +69,11 @@ func HashKey(key string) string {
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
-// Keys holds the hashes of API keys, and the organization of each, in the memory of one process: see
-// package apikey for keys that all processes share, and that customers manage. An organization can have any
-// number of keys: to replace one, add the new key, and remove the old one when it is no longer
-// used. Keys is safe for concurrent use. Make it with [NewKeys].
+// Keys holds the hashes of API keys, and the organization of each, in the memory of one process. It is
+// for keys that come with the process, such as one from its environment that opens an empty store, and
+// for tests: package apikey has keys that all processes share, and that customers manage. An
+// organization can have any number of keys: to replace one, add the new key, and remove the old one
+// when it is no longer used. Keys is safe for concurrent use. Make it with [NewKeys].
 type Keys struct {
 	// blind is the secret of the digests by which organizations are looked up, so that the time
 	// of a lookup says nothing about the stored hashes.

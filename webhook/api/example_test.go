@@ -1,12 +1,15 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
@@ -17,12 +20,17 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	key, hash := api.NewKey() // the customer keeps the key, the service the hash
-	keys := api.NewKeys()
-	if err := keys.Add("org_acme", hash); err != nil {
+	keys, err := apikey.New(dispatcher, apikey.Config{}) // in the store, for all processes
+	if err != nil {
 		panic(err)
 	}
-	management, err := api.New(dispatcher, keys.Authenticate, api.Config{})
+	key, _, err := keys.Create(context.Background(), apikey.Service("setup"), webhook.APIKey{
+		OrganizationID: "org_acme", Name: "first", // the customer keeps the key, the store a hash
+		Rights: webhook.Rights{Role: webhook.RoleAdminister}})
+	if err != nil {
+		panic(err)
+	}
+	management, err := api.New(dispatcher, nil, api.Config{APIKeys: keys})
 	if err != nil {
 		panic(err)
 	}

@@ -11,7 +11,7 @@
 // The management API and the console take [Keys] in their Configs, and let customers manage API
 // keys of their own:
 //
-//	h, err := api.New(dispatcher, api.ByAPIKey(keys), api.Config{APIKeys: keys})
+//	h, err := api.New(dispatcher, nil, api.Config{APIKeys: keys})
 //
 // # What an API key looks like
 //
@@ -33,6 +33,10 @@
 // not have the form of one are refused without a query. Of keys that this process has not seen to
 // work, it looks up [MaxGuesses] at a time; others wait, up to a second. So guesses take a small part
 // of the connections to the database, and keys that work do not wait for them.
+//
+// A lookup costs about half of the shortest request: to read one webhook over the API takes 1.6 times
+// as long with an API key of the store as with one in memory on SQLite, and 1.5 times on PostgreSQL.
+// BenchmarkAPIKey of both modules measures it.
 //
 // # Rights
 //

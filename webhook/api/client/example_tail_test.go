@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
@@ -23,13 +24,8 @@ func ExampleClient_Tail() {
 		fmt.Println(err)
 		return
 	}
-	keys := api.NewKeys()
-	key, hash := api.NewKey()
-	if err := keys.Add("org_acme", hash); err != nil {
-		fmt.Println(err)
-		return
-	}
-	h, err := api.New(d, keys.Authenticate, api.Config{})
+	authenticate := func(*http.Request) (string, error) { return "org_acme", nil }
+	h, err := api.New(d, authenticate, api.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -37,7 +33,7 @@ func ExampleClient_Tail() {
 	server := httptest.NewServer(h)
 	defer server.Close()
 
-	c, err := client.New(server.URL+api.DefaultPrefix, key, client.Config{})
+	c, err := client.New(server.URL+api.DefaultPrefix, "", client.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return
