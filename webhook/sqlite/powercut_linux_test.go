@@ -28,6 +28,9 @@ var (
 	powerRuns = flag.Int("power.runs", 1, "how often they run, with other seeds")
 	powerCuts = flag.Int("power.cuts", 20, "how often TestPowerCuts cuts the power in a run")
 	powerAll  = flag.Bool("power.all", false, "TestDiskFails fails every call, not some of them")
+	powerTime = flag.Duration("power.duration", 0,
+		"for how long TestPowerCuts and TestDiskFails run at most, each; 0 for as long as it takes")
+	powerFirst = flag.Int("power.first", 0, "the first call that TestDiskFails fails")
 )
 
 // powerBug is a bug that a test plants, to see that it is found.
@@ -635,15 +638,18 @@ func (s *service) wasCommitted(got string, cut, done int) bool {
 	return false
 }
 
-// powerSeeds calls fn with a seed for each run.
-func powerSeeds(fn func(seed uint64)) {
-	for range *powerRuns {
+// powerSeeds calls fn with a seed for each run, and when to end.
+func powerSeeds(t *testing.T, fn func(seed uint64, over func() bool)) {
+	began, runs := time.Now(), 0
+	over := func() bool { return *powerTime > 0 && time.Since(began) >= *powerTime }
+	for ; runs < *powerRuns && !over(); runs++ {
 		seed := *powerSeed
 		if seed == 0 {
 			seed = rand.Uint64()
 		}
-		fn(seed)
+		fn(seed, over)
 	}
+	t.Logf("%d of %d runs", runs, *powerRuns)
 }
 
 // cuts runs a service, cuts its power at random moments, and says what was wrong afterwards.
@@ -668,7 +674,7 @@ func cuts(t *testing.T, seed uint64, steps, cuts int, bug powerBug) (problems []
 // one that a call had reported, or one of the call that was under way.
 func TestPowerCuts(t *testing.T) {
 	t.Parallel()
-	powerSeeds(func(seed uint64) {
+	powerSeeds(t, func(seed uint64, _ func() bool) {
 		n := *powerCuts
 		if testing.Short() {
 			n = min(n, 2)
@@ -740,7 +746,7 @@ func failures(
 // Nothing that was promised is lost, and the store goes on when the disk does.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
-	powerSeeds(func(seed uint64) {
+	powerSeeds(t, func(seed uint64, over func() bool) {
 		const steps = 20
 		random := rand.New(rand.NewPCG(seed, 4))
 		failed, gap := 0, 40
@@ -750,7 +756,11 @@ func TestDiskFails(t *testing.T) {
 		case testing.Short():
 			gap = 200
 		}
-		for first := random.IntN(gap); ; first += 1 + random.IntN(2*gap-1) {
+		for first := *powerFirst + random.IntN(gap); ; first += 1 + random.IntN(2*gap-1) {
+			if over() {
+				t.Logf("seed %d: -power.duration is over before call %d", seed, first)
+				break
+			}
 			f := failure{first: first, count: 1 + random.IntN(2)*random.IntN(8), full: random.IntN(2) == 0}
 			problems, n := failures(t, seed, steps, f, noPowerBug)
 			require.Empty(t, problems, "-power.seed %d", seed)

@@ -19,6 +19,8 @@ type attack struct {
 	victim string // its organization
 	begin  func(t *testing.T, w *World)
 	after  func(t *testing.T, w *World) // what goes on, once a second
+	// store wraps the store, if what the attack takes from others is in it.
+	store func(webhook.Store) webhook.Store
 }
 
 func silent(host string, timeout int) *Site {
@@ -35,7 +37,7 @@ func attacks() []attack {
 			for range 50 {
 				w.EmitKind(t, "attacker", "silent")
 			}
-		}, nil},
+		}, nil, nil},
 		{"2000 endpoints hang for 10 s, 50 events", "victim", func(t *testing.T, w *World) {
 			for i := range 2000 {
 				w.Subscribe(t, "attacker", 1, silent(fmt.Sprint("a", i, ".example"), 10))
@@ -43,7 +45,7 @@ func attacks() []attack {
 			for range 50 {
 				w.EmitKind(t, "attacker", "silent")
 			}
-		}, nil},
+		}, nil, nil},
 		fallSilent("a host that 400 organizations use hangs", func(int) Site {
 			return Site{Kind: "turns", HostName: "hooks.example", Timed: 10}
 		}, 2),
@@ -57,7 +59,7 @@ func attacks() []attack {
 			for range 20 {
 				w.EmitKind(t, "one", "silent")
 			}
-		}, func(t *testing.T, w *World) { w.EmitKind(t, "one", "silent") }},
+		}, func(t *testing.T, w *World) { w.EmitKind(t, "one", "silent") }, nil},
 		{"550 endpoints of the victim's organization fall silent", "one", func(t *testing.T, w *World) {
 			for i := range 550 {
 				w.Subscribe(t, "one", 1, &Site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"),
@@ -68,7 +70,7 @@ func attacks() []attack {
 				time.Sleep(time.Second)
 			}
 			w.turned.Store(true)
-		}, func(t *testing.T, w *World) { w.EmitKind(t, "one", "turns") }},
+		}, func(t *testing.T, w *World) { w.EmitKind(t, "one", "turns") }, nil},
 		{"2000 endpoints that answered fall silent", "victim", func(t *testing.T, w *World) {
 			for i := range 2000 {
 				w.Subscribe(t, "attacker", 1, &Site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"),
@@ -79,13 +81,13 @@ func attacks() []attack {
 				time.Sleep(2 * time.Second)
 			}
 			w.turned.Store(true)
-		}, func(t *testing.T, w *World) { w.EmitKind(t, "attacker", "turns") }},
+		}, func(t *testing.T, w *World) { w.EmitKind(t, "attacker", "turns") }, nil},
 		{"the templates of 100 endpoints burn CPU", "victim", func(t *testing.T, w *World) {
 			for i := range 100 {
 				w.Subscribe(t, "attacker", 1, &Site{Kind: "burns", HostName: fmt.Sprint("a", i, ".example"),
 					Timed: 10})
 			}
-		}, func(t *testing.T, w *World) { w.EmitKind(t, "attacker", "burns") }},
+		}, func(t *testing.T, w *World) { w.EmitKind(t, "attacker", "burns") }, nil},
 		{"the templates of 100 organizations burn CPU", "victim", func(t *testing.T, w *World) {
 			for i := range 100 {
 				w.Subscribe(t, fmt.Sprint("org", i), 1,
@@ -95,7 +97,7 @@ func attacks() []attack {
 			for i := range 100 {
 				w.EmitKind(t, fmt.Sprint("org", i), "burns")
 			}
-		}},
+		}, nil},
 		{"500 endpoints drip", "victim", func(t *testing.T, w *World) {
 			for i := range 10 {
 				w.Subscribe(t, "attacker", 50, &Site{Kind: "drips",
@@ -104,7 +106,7 @@ func attacks() []attack {
 			for range 20 {
 				w.EmitKind(t, "attacker", "drips")
 			}
-		}, func(t *testing.T, w *World) { w.EmitKind(t, "attacker", "drips") }},
+		}, func(t *testing.T, w *World) { w.EmitKind(t, "attacker", "drips") }, nil},
 		{"events of 200 KB, more than there is memory for", "victim", func(t *testing.T, w *World) {
 			for i := range 4 {
 				kind := fmt.Sprint("large", i) // events of its own, which take memory of their own
@@ -117,11 +119,13 @@ func attacks() []attack {
 			for i := range 120 * 4 { // what answers in time may have much in memory
 				w.EmitKind(t, "attacker", fmt.Sprint("large", i%4))
 			}
-		}, nil},
-		{"events of 200 KB of 20 organizations", "victim", func(t *testing.T, w *World) {
+		}, nil, nil},
+		{"events of 200 KB of 40 organizations", "victim", func(t *testing.T, w *World) {
 			for i := range 20 {
-				w.Subscribe(t, fmt.Sprint("org", i), 5,
-					&Site{Kind: "large", HostName: fmt.Sprint("a", i, ".example"), Timed: 30})
+				for _, name := range []string{"org", "late"} {
+					w.Subscribe(t, fmt.Sprint(name, i), 5,
+						&Site{Kind: "large", HostName: fmt.Sprint(name, i, ".example"), Timed: 30})
+				}
 			}
 			for i := range 400 {
 				if i == 60 {
@@ -131,12 +135,12 @@ func attacks() []attack {
 				w.EmitKind(t, fmt.Sprint("org", i%20), "large")
 			}
 		}, func(t *testing.T, w *World) {
-			for i := range 4 {
-				w.EmitKind(t, fmt.Sprint("org", i), "large")
+			for i := range 40 { // they have no backlog yet
+				w.EmitKind(t, fmt.Sprint("late", i%20), "large")
 			}
-		}},
+		}, nil},
 		{"subscriptions with a backlog change all the time", "victim", func(t *testing.T, w *World) {
-			for i := range 20 {
+			for i := range 40 {
 				w.Subscribe(t, "attacker", 5, silent(fmt.Sprint("a", i, ".example"), 60))
 			}
 			for range 50 {
@@ -151,7 +155,7 @@ func attacks() []attack {
 					require.NoError(t, w.UpdateSubscription(t.Context(), sub))
 				}
 			}
-		}},
+		}, nil},
 		{"500 events a second for endpoints that answer", "victim", func(t *testing.T, w *World) {
 			for i := range 4 {
 				w.Subscribe(t, "attacker", 1, &Site{Kind: "under", HostName: fmt.Sprint("a", i, ".example"),
@@ -161,16 +165,24 @@ func attacks() []attack {
 			for range 500 {
 				w.EmitKind(t, "attacker", "under")
 			}
-		}},
+		}, nil},
 		{"500 deliveries are replayed once a second", "victim", func(t *testing.T, w *World) {
 			for i := range 5 {
 				w.Subscribe(t, "attacker", 1, &Site{Kind: "under", HostName: fmt.Sprint("a", i, ".example"),
 					Timed: 10})
 			}
+			for i := range 4 {
+				w.Subscribe(t, "attacker", 50, &Site{Kind: "turns", HostName: fmt.Sprint("b", i, ".example"),
+					Timed: 60})
+			}
 			for range 100 {
 				w.EmitKind(t, "attacker", "under")
 			}
+			for range 15 { // what is replayed first
+				w.EmitKind(t, "attacker", "turns")
+			}
 			time.Sleep(30 * time.Second)
+			w.turned.Store(true)
 		}, func(t *testing.T, w *World) {
 			settled, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "attacker",
 				Status: webhook.StatusSucceeded, Limit: 500, WithoutAttempts: true})
@@ -179,7 +191,7 @@ func attacks() []attack {
 			for i := range settled {
 				require.NoError(t, w.Replay(t.Context(), "attacker", settled[i].ID))
 			}
-		}},
+		}, nil},
 		{"tests of 50 silent channels, by 40 organizations", "victim", func(t *testing.T, w *World) {
 			for i := range 40 {
 				w.Subscribe(t, fmt.Sprint("org", i), 50, silent(fmt.Sprint("a", i, ".example"), 60))
@@ -195,17 +207,17 @@ func attacks() []attack {
 			}
 			synctest.Wait()
 			assert.Positive(t, w.Hanging.Load())
-		}},
-		{"events that 100 endpoints refuse", "victim", func(t *testing.T, w *World) {
-			for i := range 2 {
+		}, nil},
+		{"events that 200 endpoints refuse after 3 s", "victim", func(t *testing.T, w *World) {
+			for i := range 4 {
 				w.Subscribe(t, "attacker", 50, &Site{Kind: "refuses", HostName: fmt.Sprint("a", i, ".example"),
 					Timed: 10})
 			}
 		}, func(t *testing.T, w *World) {
-			for range 5 {
+			for range 6 {
 				w.EmitKind(t, "attacker", "refuses")
 			}
-		}},
+		}, nil},
 		{"100 readers of tails that select nothing", "victim", func(t *testing.T, w *World) {
 			w.Subscribe(t, "attacker", 1, &Site{Kind: "under", HostName: "a.example", Timed: 10})
 			for range 100 {
@@ -225,7 +237,7 @@ func attacks() []attack {
 			for range 20 {
 				w.EmitKind(t, "attacker", "under")
 			}
-		}},
+		}, func(s webhook.Store) webhook.Store { return newPool(s, 5, 3*time.Millisecond) }},
 		{"all at once", "victim", func(t *testing.T, w *World) {
 			for _, kind := range []string{"silent", "under", "fails", "alternates"} {
 				for i := range 6 {
@@ -239,7 +251,7 @@ func attacks() []attack {
 					w.EmitKind(t, "attacker", kind)
 				}
 			}
-		}},
+		}, nil},
 	}
 }
 
@@ -261,5 +273,5 @@ func fallSilent(name string, site func(organization int) Site, channels int) att
 			time.Sleep(time.Second)
 		}
 		w.turned.Store(true)
-	}, emit}
+	}, emit, nil}
 }

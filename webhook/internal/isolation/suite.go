@@ -45,7 +45,11 @@ func (s Suite) Run(t *testing.T) {
 }
 
 func (s Suite) run(t *testing.T, a attack) {
-	w := New(t, s.NewStore(t), s.Config)
+	store := s.NewStore(t)
+	if a.store != nil {
+		store = a.store(store)
+	}
+	w := New(t, store, s.Config)
 	w.Subscribe(t, a.victim, 1, &Site{Kind: "victim", HostName: "shop.example", Timed: 10})
 	alone, p99 := w.victim(t, a.victim, 2)
 	require.InDelta(t, 1, alone, 0, "alone, all that it emits arrives")

@@ -62,7 +62,8 @@ func (s *Site) Send(ctx context.Context, m *channel.Message) (channel.Result, er
 		time.Sleep(290 * time.Millisecond)
 	case s.Kind == "fails":
 		return channel.Result{}, channel.Classify(500, http.Header{}, time.Now())
-	case s.Kind == "refuses":
+	case s.Kind == "refuses": // in time, so that nothing is wrong with the endpoint
+		time.Sleep(3 * time.Second)
 		return channel.Result{}, channel.Classify(422, http.Header{}, time.Now())
 	case s.Kind == "alternates" && n%2 == 0:
 		time.Sleep(time.Millisecond)
@@ -166,10 +167,11 @@ func (w *World) victim(
 	t.Helper()
 	var ids []string
 	for range seconds * 100 {
+		began := time.Now()
 		e := w.EmitKind(t, organization, "victim")
 		ids = append(ids, e.ID)
 		w.mu.Lock()
-		w.sent[e.ID] = time.Now()
+		w.sent[e.ID] = began
 		w.mu.Unlock()
 		time.Sleep(10 * time.Millisecond)
 	}
