@@ -44,9 +44,9 @@ type Replay struct {
 	// ID is "rpl_" and 16 hexadecimal digits.
 	ID             string
 	OrganizationID string
-	// Query selects the deliveries. Its Before says how far the replay is: from there on, towards
-	// smaller ids, nothing has been replayed yet. Its Limit is how many are replayed at most; 0 is
-	// all.
+	// Query selects the deliveries, the oldest first. Its After says how far the replay is: from there
+	// on, towards larger ids, nothing has been replayed yet. Its Limit is how many are replayed at most;
+	// 0 is all.
 	Query DeliveryQuery
 	// PerSecond is how many deliveries become due each second.
 	PerSecond float64

@@ -19,8 +19,9 @@ import (
 // A receiver has to remember an event_id for longer than its deliveries are retried.
 type Retry struct {
 	// Delays are the waits after the first failure, the second, and so on. When they are used up, the
-	// delivery is given up. They are whole seconds, without jitter. If an endpoint asks for a longer
-	// wait, it gets that. Empty means that dispatch.Config.Retry decides. [StandardRetryDelays] is a
+	// delivery is given up. They are whole seconds, and the Dispatcher makes each a little longer,
+	// by up to a tenth: see dispatch.Config.ScheduleJitter. If an endpoint asks for a longer wait, it
+	// gets that. Empty means that dispatch.Config.Retry decides. [StandardRetryDelays] is a
 	// list that many know.
 	Delays []time.Duration
 	// MaxAttempts bounds the attempts of a delivery: 1 means one attempt and no retry. A replay

@@ -447,7 +447,7 @@ type Settlement struct {
 // call except Prune, and Totals of all organizations, is scoped to one organization and returns
 // ErrNotFound for the deliveries of another.
 type History interface {
-	// Deliveries returns the deliveries that fit the query, the newest first.
+	// Deliveries returns the deliveries that fit the query, the newest first unless it says otherwise.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
 	// Delivery returns one delivery, or ErrNotFound.
 	Delivery(ctx context.Context, organizationID string, id DeliveryID) (*Delivery, error)
@@ -506,6 +506,10 @@ type DeliveryQuery struct {
 	// Before is the cursor: it selects the ids that are smaller. For the next page, set it to the last
 	// id of this one. 0 begins with the newest delivery.
 	Before DeliveryID
+	// OldestFirst has the oldest deliveries returned first. Their cursor is After, which selects the
+	// ids that are larger. 0 begins with the oldest delivery.
+	OldestFirst bool
+	After       DeliveryID
 	// Limit is the largest number of deliveries to return. 0 or less means [DefaultPageSize].
 	Limit int
 }

@@ -270,7 +270,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	res = resultOf(t, attempt, decide(&t.Task, endedAttempt{
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
-	}, retryRules{entry.retry, d.retry}, endedAt))
+	}, retryRules{entry.retry, d.retry, d.cfg.ScheduleJitter}, endedAt))
 	res.settlement.Progress, res.revision = progress, entry.revision
 	res.setSkip(entry.ordering, endedAt)
 	if throttles(err) {

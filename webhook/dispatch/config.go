@@ -25,6 +25,12 @@ type Config struct {
 	// precedence: see [webhook.Retry].
 	Retry RetryPolicy
 
+	// ScheduleJitter makes each wait of a list longer by a random share of it, from nothing to
+	// ScheduleJitter, so that deliveries that failed together do not come back together. It applies
+	// where Retry is a [RetrySchedule], and to [webhook.Retry].Delays. [ExponentialRetry] has a Jitter
+	// of its own. At most 1. Defaults to 0.1; [NoJitter] means that the waits are those of the list.
+	ScheduleJitter float64
+
 	// MaxInFlight is the largest number of attempts in flight in this process. A quarter of it is
 	// reserved for endpoints that have been answering within 300 ms; all other attempts share the
 	// rest. In each part, and in the whole, an organization or a host may have at most four times as
@@ -139,6 +145,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Retry == nil {
 		c.Retry = ExponentialRetry{}
 	}
+	settings.Default(&c.ScheduleJitter, 0.1)
 	c.Tests = c.Tests.withDefaults()
 	c.Tails = c.Tails.withDefaults()
 	c.Lifecycle = c.Lifecycle.withDefaults()
@@ -159,6 +166,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	var p event.Problems
 	p.AddError("Retry", c.Retry.Validate())
+	if j := c.ScheduleJitter; j != NoJitter && !(j > 0 && j <= 1) {
+		p.Add("ScheduleJitter", "must be from 0 to 1, or NoJitter")
+	}
 	c.Tests.validate(&p)
 	c.Tails.validate(&p)
 	c.Lifecycle.validate(&p)

@@ -122,6 +122,7 @@ func refusesRequest(status int) bool {
 type retryRules struct {
 	own    *webhook.Retry
 	policy RetryPolicy
+	jitter float64 // of the waits of own
 }
 
 // next says when the delivery is tried again after an attempt that failed at now.
@@ -151,7 +152,7 @@ func (r retryRules) wait(f Failure) (wait time.Duration, again bool) {
 	case own.MaxAttempts > 0 && f.Attempts >= own.MaxAttempts:
 		return 0, false
 	case len(own.Delays) > 0:
-		wait, again = RetrySchedule(own.Delays).Next(f)
+		wait, again = jitteredSchedule{own.Delays, r.jitter}.Next(f)
 	default:
 		wait, again = r.policy.Next(f)
 	}

@@ -16,7 +16,7 @@ func TestDecide(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 11, 1, 12, 0, 0, 0, time.UTC)
 	schedule := retryRules{policy: RetrySchedule{time.Minute, time.Hour}}
-	with := func(own webhook.Retry) retryRules { return retryRules{&own, schedule.policy} }
+	with := func(own webhook.Retry) retryRules { return retryRules{own: &own, policy: schedule.policy} }
 	status := func(code int) endedAttempt {
 		return endedAttempt{err: channel.Classify(code, nil, time.Time{}), class: channel.ClassStatus}
 	}

@@ -72,9 +72,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		cfg:      cfg,
 		channels: newChannelCache(store, cfg.Channels),
 		retry:    guardedRetry{cfg.Retry, cfg.Logger},
-		maxRetryWait: min(max(cfg.Retry.MaxWait(), webhook.MaxRetryDelay, channel.MaxRetryAfter),
-			maxWait),
-		tests: newTestGate(cfg.Tests),
+		tests:    newTestGate(cfg.Tests),
 		queue: fairqueue.New[*task](fairqueue.Limits{
 			InFlight:               cfg.MaxInFlight,
 			InFlightPerEndpoint:    cfg.MaxInFlightPerEndpoint,
@@ -85,6 +83,11 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 			InitialPayloadEstimate: MaxPayload, // the first claim is a careful one
 		}),
 	}
+	own := jitteredSchedule{RetrySchedule{webhook.MaxRetryDelay}, cfg.ScheduleJitter}
+	if list, ok := cfg.Retry.(RetrySchedule); ok {
+		d.retry = jitteredSchedule{list, cfg.ScheduleJitter}
+	}
+	d.maxRetryWait = min(max(d.retry.MaxWait(), own.MaxWait(), channel.MaxRetryAfter), maxWait)
 	d.emits = groupcommit.Group[webhook.NewEvent, webhook.Emitted]{
 		Commit:    d.commitEmits,
 		Weight:    func(e webhook.NewEvent) int { return len(e.Payload) },

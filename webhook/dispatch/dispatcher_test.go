@@ -51,6 +51,9 @@ func benchOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send channe
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.ScheduleJitter == 0 {
+		cfg.ScheduleJitter = dispatch.NoJitter // tests know when retries come
+	}
 	cfg.Hooks.Attempted = func(o dispatch.Result) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -106,7 +106,7 @@ func (r *run) noteStart(t *task) bool {
 func (r *run) resultOfLost(t *task) result {
 	d := r.d
 	d.logDelivery(r.storeCtx, &d.lines.attemptLost, t, nil, slog.Int("lost", t.Lost))
-	rules := retryRules{policy: d.retry}
+	rules := retryRules{policy: d.retry, jitter: d.cfg.ScheduleJitter}
 	entry, err := d.channels.get(
 		r.attemptCtx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
 	switch {

@@ -67,6 +67,8 @@ type ReplayProgress struct {
 	Replayed int
 	// Before is where to continue: the Before of the query for the rest.
 	Before webhook.DeliveryID
+
+	after webhook.DeliveryID // the same of a query that is OldestFirst
 }
 
 // ReplayAll replays the settled deliveries that fit the query, the newest first, q.Limit of them at
@@ -82,8 +84,8 @@ type ReplayProgress struct {
 // Deliveries of subscriptions with a [webhook.Ordering] come after all others, the oldest first, so
 // that those of a subject are made in their order. There may be up to 100,000 of them: with more,
 // ReplayAll returns an error before it replays any of those. Until the last one is replayed, Before
-// stays where the first one was found. So set SettledBefore when you continue. StartReplay, which
-// goes on in steps, keeps their order within a step only.
+// stays where the first one was found. So set SettledBefore when you continue. StartReplay has no
+// such bound: it replays all deliveries the oldest first.
 func (d *Dispatcher) ReplayAll(
 	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions,
 ) (ReplayProgress, error) {
@@ -91,21 +93,23 @@ func (d *Dispatcher) ReplayAll(
 		return ReplayProgress{Before: q.Before},
 			errors.New("webhook: ReplayAll: the rate must be at least one an hour")
 	}
+	q.OldestFirst = false
 	return d.replayFrom(ctx, q, options, time.Time{})
 }
 
 // minReplayRate is the lowest rate of replays of many deliveries, each second.
 const minReplayRate = 1.0 / 3600
 
-// replayFrom is ReplayAll with the time at which the first delivery becomes due; zero is now.
+// replayFrom is ReplayAll with the time at which the first delivery becomes due; zero is now. If the
+// query is OldestFirst, all deliveries are replayed in that order.
 func (d *Dispatcher) replayFrom(
 	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions, start time.Time,
 ) (ReplayProgress, error) {
 	const page = 100
-	progress := ReplayProgress{Before: q.Before}
+	progress := ReplayProgress{Before: q.Before, after: q.After}
 	limit := q.Limit
 	r := replaying{d: d, organizationID: q.OrganizationID, options: &options, progress: &progress,
-		start: start, ordered: make(map[string]bool)}
+		start: start, oldestFirst: q.OldestFirst, ordered: make(map[string]bool)}
 	q.WithoutAttempts = true
 	if q.AttemptsBelow <= 0 || q.AttemptsBelow > MaxReplayed {
 		q.AttemptsBelow = MaxReplayed
@@ -125,8 +129,13 @@ func (d *Dispatcher) replayFrom(
 					return progress, err
 				}
 			}
-			if before = deliveries[i].ID; len(r.later) == 0 {
-				progress.Before = before
+			switch id := deliveries[i].ID; {
+			case q.OldestFirst:
+				q.After, progress.after = id, id
+			case len(r.later) == 0:
+				before, progress.Before = id, id
+			default:
+				before = id
 			}
 		}
 		d.queue.SignalClaim()
@@ -147,6 +156,7 @@ type replaying struct {
 	options        *ReplayOptions
 	progress       *ReplayProgress
 	start          time.Time
+	oldestFirst    bool
 	// ordered says which subscriptions have an Ordering, as far as they were read, and later has their
 	// deliveries, the newest first.
 	ordered map[string]bool
@@ -155,6 +165,9 @@ type replaying struct {
 
 // visit replays a delivery, or leaves it to replayLater.
 func (r *replaying) visit(ctx context.Context, d *webhook.Delivery) error {
+	if r.oldestFirst {
+		return r.replay(ctx, d.ID)
+	}
 	ordered, known := r.ordered[d.SubscriptionID]
 	if !known {
 		sub, err := r.d.store.Subscription(ctx, r.organizationID, d.SubscriptionID)

@@ -29,8 +29,8 @@ const (
 	replayChanges = 20
 )
 
-// StartReplay begins to replay the settled deliveries that fit the query, as
-// [Dispatcher.ReplayAll] does, and returns at once: the Run of this process or of another one goes
+// StartReplay begins to replay the settled deliveries that fit the query, the oldest first, q.Limit of
+// them at most if that is not 0. What [Dispatcher.ReplayAll] skips is skipped. It returns at once: the Run of this process or of another one goes
 // on with it, also after a restart, until all are replayed or [Dispatcher.StopReplay] ends it.
 // Deliveries become due at the rate of the options, and are replayed half a minute before that at
 // most. Those that are settled after the call are left alone. by says who began it; it may be empty.
@@ -60,7 +60,7 @@ func (d *Dispatcher) StartReplay(
 	}
 	d.clock.refresh(ctx)
 	now := d.now()
-	q.AttemptsBelow, q.WithoutAttempts = 0, false
+	q.AttemptsBelow, q.WithoutAttempts, q.OldestFirst = 0, false, true
 	r := &webhook.Replay{ID: webhook.NewReplayID(), OrganizationID: q.OrganizationID, Query: q,
 		PerSecond: options.PerSecond, SettledBefore: options.SettledBefore, CreatedAt: now,
 		CreatedBy: by, Until: now}
@@ -178,6 +178,7 @@ func (d *Dispatcher) replayStep(
 		due = next
 	}
 	q := r.Query
+	q.OldestFirst = true // one that an earlier version began has not set it
 	ahead := now.Add(replayAhead).Sub(due).Seconds() * r.PerSecond
 	q.Limit = 1 + int(min(max(ahead, 0), replayStep-1))
 	if r.Query.Limit > 0 {
@@ -188,8 +189,8 @@ func (d *Dispatcher) replayStep(
 	progress, err := d.replayFrom(bounded, q, ReplayOptions{PerSecond: r.PerSecond,
 		SettledBefore: r.SettledBefore}, due)
 	cutOff := err != nil && bounded.Err() != nil
-	from := r.Query.Before
-	r.Query.Before = progress.Before
+	from := r.Query.After
+	r.Query.After = progress.after
 	if n := progress.Replayed; n > 0 {
 		r.Replayed += int64(n)
 		r.LastDue = due.Add(time.Duration(float64(n-1) / r.PerSecond * float64(time.Second)))
@@ -230,7 +231,7 @@ func saveReplay(
 			return nil
 		case err != nil:
 			return err
-		case !stored.Ended() || stored.Query.Before != from:
+		case !stored.Ended() || stored.Query.After != from:
 			return nil // the lease has ended, and another process goes on with it
 		}
 		r.EndedAt, r.StoppedBy, r.Revision = stored.EndedAt, stored.StoppedBy, stored.Revision

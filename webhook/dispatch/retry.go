@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -159,8 +160,8 @@ func (p ExponentialRetry) interval(attempts int) time.Duration {
 }
 
 // RetrySchedule is a list of waits: the first is the one after the first failure. The delivery is
-// given up after one attempt more than there are waits. The waits are exact, without jitter; a wait
-// of zero retries at once. There must be at least one wait, and each may be at most a year.
+// given up after one attempt more than there are waits. A Dispatcher makes each wait a little longer:
+// see [Config].ScheduleJitter. A wait of zero retries at once. There must be at least one wait, and each may be at most a year.
 // [webhook.StandardRetryDelays] is the list that Standard Webhooks recommends.
 type RetrySchedule []time.Duration
 
@@ -193,6 +194,25 @@ func (s RetrySchedule) Validate() error {
 		}
 	}
 	return problems.Err()
+}
+
+// jitteredSchedule is a list whose waits are longer by a random share of them, up to jitter.
+type jitteredSchedule struct {
+	RetrySchedule
+	jitter float64
+}
+
+// Next returns the wait of the list, and more.
+func (s jitteredSchedule) Next(f Failure) (time.Duration, bool) {
+	wait, again := s.RetrySchedule.Next(f)
+	return s.longer(wait, rand.Float64()), again //nolint:gosec // nothing secret depends on it
+}
+
+// MaxWait returns the longest wait with the most jitter.
+func (s jitteredSchedule) MaxWait() time.Duration { return s.longer(s.RetrySchedule.MaxWait(), 1) }
+
+func (s jitteredSchedule) longer(wait time.Duration, share float64) time.Duration {
+	return wait + time.Duration(share*max(s.jitter, 0)*float64(wait))
 }
 
 // guardedRetry is a RetryPolicy that is replaced by the default one for a failure at which it

@@ -510,7 +510,7 @@ func (p *simProcess) answered(f *simFlight) {
 	p.w.attemptEnds(p, f)
 	f.delivery = nil
 	attempt := &webhook.Attempt{Number: t.Attempts + 1, StartedAt: now, Class: string(f.attempt.class)}
-	res := resultOf(t, attempt, decide(&t.Task, f.attempt, retryRules{f.entry.retry, simRetry}, now))
+	res := resultOf(t, attempt, decide(&t.Task, f.attempt, retryRules{own: f.entry.retry, policy: simRetry}, now))
 	res.revision = f.entry.revision
 	if throttles(f.attempt.err) {
 		p.core.Throttle(p.local(), f.item, res.observed.RetryAfter)

@@ -141,15 +141,29 @@ func (l *log) forget() {
 // newestBefore walks the deliveries with ids below the cursor, the newest
 // first. A zero cursor walks all.
 func (l *log) newestBefore(cursor webhook.DeliveryID) iter.Seq[*delivery] {
+	return unpruned(slices.Backward(l.between(0, cursor)))
+}
+
+// oldestBetween walks the deliveries with ids between the two, the oldest first. Zero bounds nothing.
+func (l *log) oldestBetween(after, before webhook.DeliveryID) iter.Seq[*delivery] {
+	return unpruned(slices.All(l.between(after, before)))
+}
+
+// between returns the entries with ids between the two. Zero bounds nothing.
+func (l *log) between(after, before webhook.DeliveryID) []*delivery {
+	compare := func(d *delivery, id webhook.DeliveryID) int { return cmp.Compare(d.id, id) }
 	entries := l.entries
-	if cursor > 0 {
-		n, _ := slices.BinarySearchFunc(entries, cursor, func(d *delivery, id webhook.DeliveryID) int {
-			return cmp.Compare(d.id, id)
-		})
+	if before > 0 {
+		n, _ := slices.BinarySearchFunc(entries, before, compare)
 		entries = entries[:n]
 	}
+	n, _ := slices.BinarySearchFunc(entries, after+1, compare)
+	return entries[n:]
+}
+
+func unpruned(entries iter.Seq2[int, *delivery]) iter.Seq[*delivery] {
 	return func(yield func(*delivery) bool) {
-		for _, d := range slices.Backward(entries) {
+		for _, d := range entries {
 			if !d.pruned && !yield(d) {
 				return
 			}

@@ -27,7 +27,11 @@ func (s *Store) Deliveries(
 	}
 	limit := q.PageSize()
 	var found []webhook.Delivery
-	for d := range candidates.newestBefore(q.Before) {
+	walk := candidates.newestBefore(q.Before)
+	if q.OldestFirst {
+		walk = candidates.oldestBetween(q.After, q.Before)
+	}
+	for d := range walk {
 		if fits(d, q) {
 			found = append(found, d.snapshot(!q.WithoutAttempts))
 		}
@@ -53,7 +57,7 @@ func (s *Store) candidates(q webhook.DeliveryQuery) *log {
 }
 
 func fits(d *delivery, q webhook.DeliveryQuery) bool {
-	return (q.EventType == "" || q.EventType == d.event.eventType) &&
+	return d.id > q.After && (q.EventType == "" || q.EventType == d.event.eventType) &&
 		(q.SubscriptionID == "" || q.SubscriptionID == d.endpoint.key.SubscriptionID) &&
 		(q.Status == "" || q.Status == d.reported()) &&
 		(q.Since.IsZero() || d.event.createdAt >= micros(q.Since)) &&
@@ -181,7 +185,6 @@ func (s *Store) Replay(
 		return webhook.ErrNotFound
 	}
 	if !d.status.Settled() { // its subscription was deleted
-		d.turn = noTurn
 		s.put(d, webhook.StatusCancelled, micros(due))
 	}
 	if d.status == webhook.StatusSucceeded {

@@ -119,7 +119,7 @@ func runDispatcher(t *testing.T, delays *delays) {
 	}
 	d, err := dispatch.New(memstore.New(), dispatch.Config{
 		Channels: channels, Logger: slog.New(slog.DiscardHandler), MaxInFlight: worldSlots,
-		Retry: worldRetries,
+		Retry: worldRetries, ScheduleJitter: dispatch.NoJitter,
 		Hooks: dispatch.Hooks{Attempted: func(r dispatch.Result) {
 			if r.Attempt.Number == 1 {
 				delays.add(r.Endpoint.Channel, time.Since(r.QueuedAt))

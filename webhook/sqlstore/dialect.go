@@ -136,10 +136,10 @@ type dialect interface {
 	// claimSQL selects what is due in a range of endpoints. claimLimit returns how many
 	// rows it must return so that the first limit of them are right once they are sorted.
 	claimSQL() string
-	// newestSQL selects the ids of the newest deliveries d, with their event e, of each of some
-	// endpoints p that meet the condition. After its parameters, one says how many of each endpoint,
+	// firstSQL selects the ids of the first deliveries d in that order of their ids, ASC or DESC, with
+	// their event e, of each of some endpoints p that meet the condition. After its parameters, one says how many of each endpoint,
 	// and one, as ints returns it, of which endpoints.
-	newestSQL(condition string) string
+	firstSQL(condition, order string) string
 	claimLimit(limit, perEndpoint int) int
 }
 

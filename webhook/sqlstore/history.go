@@ -24,7 +24,7 @@ type historyStatements struct {
 	// Pages of endpoints, of an organization or one subscription, and of blocks, of
 	// listed endpoints or of all.
 	endpoints, endpointsOf                         string
-	blocks, organizationBlocks, subscriptionBlocks string
+	blocks, organizationBlocks, subscriptionBlocks blockStatements
 	state, replay, cancel                          string
 }
 
@@ -48,7 +48,12 @@ func newHistoryStatements(x expander) historyStatements {
 	const organizationBlocks = `SELECT DISTINCT b.block FROM {p}endpoints p {join} {p}blocks b
 		ON b.endpoint_id = p.id
 		WHERE p.organization_id = ?`
-	const nextBlocks = ` AND b.block <= ? ORDER BY b.block DESC LIMIT ?`
+	blocksOf := func(statement string) blockStatements {
+		const bounds = ` AND block >= ? AND block <= ? ORDER BY block `
+		return blockStatements{
+			newest: x.sql(statement + bounds + `DESC LIMIT ?`), oldest: x.sql(statement + bounds + `LIMIT ?`),
+		}
+	}
 	const deliveries = deliveryColumns + `d.history` + deliveryTables
 	return historyStatements{
 		deliveries: deliveries,
@@ -60,11 +65,9 @@ func newHistoryStatements(x expander) historyStatements {
 			WHERE organization_id = ? AND (webhook_id, id) > (?, ?) ORDER BY webhook_id, id LIMIT ?`),
 		endpointsOf: x.sql(`SELECT id, webhook_id FROM {p}endpoints
 			WHERE organization_id = ? AND webhook_id = ? AND id > ? ORDER BY id LIMIT ?`),
-		blocks: x.sql(
-			`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id {in} AND block <= ? ORDER BY block DESC
-				LIMIT ?`),
-		organizationBlocks: x.sql(organizationBlocks + nextBlocks),
-		subscriptionBlocks: x.sql(organizationBlocks + ` AND p.webhook_id = ?` + nextBlocks),
+		blocks:             blocksOf(`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id {in}`),
+		organizationBlocks: blocksOf(organizationBlocks),
+		subscriptionBlocks: blocksOf(organizationBlocks + ` AND p.webhook_id = ?`),
 		state: x.sql(`SELECT d.state, p.state, d.turn, coalesce((
 				SELECT live.id FROM {p}endpoints live
 				WHERE live.webhook_id = p.webhook_id AND live.channel = p.channel AND live.state < 2
@@ -280,15 +283,16 @@ func (s *Store) Deliveries(
 type listing struct {
 	query webhook.DeliveryQuery
 	limit int
-	// below is what ids must be smaller than.
-	below int64
+	// above is what ids must be larger than, and below what they must be smaller than.
+	above, below int64
 	// filter is what the rows must fulfil, whatever the index.
 	filter conditions
 	found  []webhook.Delivery
 }
 
 func newListing(q webhook.DeliveryQuery) *listing {
-	l := &listing{query: q, limit: q.PageSize(), below: int64(q.Before)}
+	l := &listing{query: q, limit: q.PageSize(), above: max(int64(q.After), 0),
+		below: int64(q.Before)}
 	if l.below <= 0 {
 		l.below = math.MaxInt64
 	}
@@ -345,7 +349,15 @@ func (c *conditions) add(condition string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
-// fetch adds the newest deliveries that meet the condition and the filter.
+// order is that of the ids.
+func (l *listing) order() string {
+	if l.query.OldestFirst {
+		return "ASC"
+	}
+	return "DESC"
+}
+
+// fetch adds the first deliveries, in the order of the query, that meet the condition and the filter.
 func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ...any) error {
 	var all conditions
 	all.add(condition, args...)
@@ -356,7 +368,7 @@ func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ..
 	if l.query.WithoutAttempts {
 		columns = s.history.brief
 	}
-	statement := s.x.sql(columns + all.sql.String() + ` ORDER BY d.id DESC LIMIT ?`)
+	statement := s.x.sql(columns + all.sql.String() + ` ORDER BY d.id ` + l.order() + ` LIMIT ?`)
 	return collect(ctx, s.read, func(rows scanner) error {
 		d, err := scanDelivery(rows, !l.query.WithoutAttempts)
 		l.found = append(l.found, d)
@@ -372,8 +384,8 @@ func (s *Store) listEvent(ctx context.Context, l *listing) error {
 	if err != nil || !found {
 		return err
 	}
-	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, id, last, l.below,
-		id)
+	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, max(id, l.above), last,
+		l.below, id)
 }
 
 // endpointsPage is how many endpoints of an organization a list reads in one statement, and the
@@ -383,7 +395,7 @@ const (
 	blocksPage    = 64
 )
 
-// listEndpoints keeps the newest of kept and of what the endpoints have in partial indexes, whose
+// listEndpoints keeps the first of kept and of what the endpoints have in partial indexes, whose
 // conditions parts are. The indexes go from endpoint to endpoint, and from delivery to delivery of
 // one, so that as much is read of each endpoint as is asked for, however much waits. It reads a page
 // of endpoints at a time.
@@ -395,11 +407,11 @@ func (s *Store) listEndpoints(
 		if l.filter.sql.Len() > 0 {
 			part += " AND " + l.filter.sql.String()
 		}
-		parts[i] = s.x.dialect.newestSQL(part)
+		parts[i] = s.x.dialect.firstSQL(part, l.order())
 	}
 	condition := `d.id IN (SELECT n.id FROM (SELECT m.id FROM (` + strings.Join(parts, ` UNION ALL `) +
-		`) m ORDER BY m.id DESC LIMIT ?) n)`
-	above := int64(0) // what ids must be larger than to be among the newest
+		`) m ORDER BY m.id ` + l.order() + ` LIMIT ?) n)`
+	above, below := l.above, l.below // where the ids are that are still looked for
 	for at := (endpointCursor{}); ; {
 		ids, err := s.nextEndpoints(ctx, l, &at)
 		if err != nil {
@@ -409,15 +421,17 @@ func (s *Store) listEndpoints(
 			l.found = nil
 			var args []any
 			for range parts {
-				args = append(append(args, above, l.below), l.filter.args...)
+				args = append(append(args, above, below), l.filter.args...)
 				args = append(args, l.limit, s.x.dialect.ints(ids))
 			}
 			if err := s.fetch(ctx, l, condition, append(args, l.limit)...); err != nil {
 				return err
 			}
-			kept = newest(append(kept, l.found...), l.limit)
-			if len(kept) == l.limit {
-				above = int64(kept[len(kept)-1].ID)
+			kept = l.first(append(kept, l.found...))
+			if n := len(kept); n == l.limit && l.query.OldestFirst {
+				below = int64(kept[n-1].ID)
+			} else if n == l.limit {
+				above = int64(kept[n-1].ID)
 			}
 		}
 		if len(ids) < endpointsPage {
@@ -432,7 +446,7 @@ func (s *Store) listEndpoints(
 func (s *Store) listUnfinished(ctx context.Context, l *listing) error {
 	if l.query.Status != webhook.StatusPending {
 		err := s.fetch(ctx, l, `p.organization_id = ? AND d.id IN (SELECT d.id `+prefetched+
-			` AND d.id < ?)`, l.query.OrganizationID, l.below)
+			` AND d.id > ? AND d.id < ?)`, l.query.OrganizationID, l.above, l.below)
 		if err != nil {
 			return err
 		}
@@ -444,13 +458,18 @@ func (s *Store) listUnfinished(ctx context.Context, l *listing) error {
 	return s.listEndpoints(ctx, l, l.found, parts...)
 }
 
-// newest returns the newest of the deliveries, in their order and each once.
-func newest(all []webhook.Delivery, limit int) []webhook.Delivery {
-	slices.SortStableFunc(all, func(a, b webhook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
+// first returns the first of the deliveries, in the order of the query and each once.
+func (l *listing) first(all []webhook.Delivery) []webhook.Delivery {
+	slices.SortStableFunc(all, func(a, b webhook.Delivery) int {
+		if l.query.OldestFirst {
+			return cmp.Compare(a.ID, b.ID)
+		}
+		return cmp.Compare(b.ID, a.ID)
+	})
 	all = slices.CompactFunc(all, func(a, b webhook.Delivery) bool { return a.ID == b.ID })
-	if len(all) > limit {
-		clear(all[limit:]) // so that they are not kept in memory
-		all = all[:limit]
+	if len(all) > l.limit {
+		clear(all[l.limit:]) // so that they are not kept in memory
+		all = all[:l.limit]
 	}
 	return all
 }
@@ -472,13 +491,14 @@ func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 			statement, owner = s.history.subscriptionBlocks, append(owner, l.query.SubscriptionID)
 		}
 	}
-	for last := l.below >> blockBits; ; {
-		blocks, err := s.blocksBefore(ctx, statement, append(slices.Clone(owner), last, blocksPage))
+	for first, last := (l.above+1)>>blockBits, l.below>>blockBits; ; {
+		blocks, err := s.nextBlocks(ctx, statement.in(l), append(slices.Clone(owner), first, last,
+			blocksPage))
 		if err != nil {
 			return err
 		}
 		for _, b := range blocks {
-			bounds := []any{b << blockBits, min((b+1)<<blockBits, l.below)}
+			bounds := []any{max(b<<blockBits, l.above+1), min((b+1)<<blockBits, l.below)}
 			err := s.fetch(ctx, l, `d.id >= ? AND d.id < ?`+mine, append(bounds, args...)...)
 			if err != nil || len(l.found) == l.limit {
 				return err
@@ -487,11 +507,25 @@ func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 		if len(blocks) < blocksPage {
 			return nil
 		}
-		last = blocks[len(blocks)-1] - 1
+		if at := blocks[len(blocks)-1]; l.query.OldestFirst {
+			first = at + 1
+		} else {
+			last = at - 1
+		}
 	}
 }
 
-func (s *Store) blocksBefore(
+// blockStatements read ranges of ids between two, from the newest or the oldest.
+type blockStatements struct{ newest, oldest string }
+
+func (b blockStatements) in(l *listing) string {
+	if l.query.OldestFirst {
+		return b.oldest
+	}
+	return b.newest
+}
+
+func (s *Store) nextBlocks(
 	ctx context.Context, statement string, args []any,
 ) (blocks []int64, err error) {
 	err = collect(ctx, s.read, func(rows scanner) error {

@@ -24,7 +24,7 @@ func (portable) expand(statement string) string      { return statement }
 func (portable) rows([]column) map[int]string        { return map[int]string{1: "{rows}"} }
 func (portable) returning() bool                     { return false }
 func (portable) claimSQL() string                    { return "" }
-func (portable) newestSQL(string) string             { return "" }
+func (portable) firstSQL(string, string) string      { return "" }
 func (portable) tailSQL() (given, open string)       { return "", "" }
 func (portable) addResultsSQL() string               { return "" }
 func (portable) resultsSQL() (given, open string)    { return "", "" }

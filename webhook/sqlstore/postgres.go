@@ -371,10 +371,10 @@ WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`
 }
 
-func (postgresDialect) newestSQL(condition string) string {
+func (postgresDialect) firstSQL(condition, order string) string {
 	return `SELECT x.id FROM {p}endpoints p CROSS JOIN LATERAL (
 			SELECT d.id FROM {p}deliveries d {join} {p}events e ON e.id = d.event_id
-			WHERE ` + condition + ` AND d.endpoint_id = p.id ORDER BY d.id DESC LIMIT ?) x
+			WHERE ` + condition + ` AND d.endpoint_id = p.id ORDER BY d.id ` + order + ` LIMIT ?) x
 		WHERE p.id {in}`
 }
 

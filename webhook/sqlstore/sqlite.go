@@ -179,10 +179,10 @@ WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`
 }
 
-func (sqliteDialect) newestSQL(condition string) string {
+func (sqliteDialect) firstSQL(condition, order string) string {
 	return `SELECT x.id FROM {p}endpoints p {join} {p}deliveries x ON x.id IN (
 			SELECT d.id FROM {p}deliveries d {join} {p}events e ON e.id = d.event_id
-			WHERE ` + condition + ` AND d.endpoint_id = p.id ORDER BY d.id DESC LIMIT ?)
+			WHERE ` + condition + ` AND d.endpoint_id = p.id ORDER BY d.id ` + order + ` LIMIT ?)
 		WHERE p.id {in}`
 }
 

@@ -253,7 +253,7 @@ func (s *Store) readTail(ctx context.Context, t *tailing) error {
 	found := []int64{}
 	if len(ids) > 0 {
 		args := append(slices.Clone(owner), (t.at+1)>>blockBits, maxTailBlocks)
-		if found, err = s.blocksBefore(ctx, blocks, args); err != nil {
+		if found, err = s.nextBlocks(ctx, blocks, args); err != nil {
 			return err
 		}
 	}

@@ -27,14 +27,14 @@
 //   - lifecycle.go: pausing and deleting subscriptions
 //   - endpoints.go: the states of endpoints: healthy, degraded, disabled
 //   - rates.go: permits of endpoints with a rate limit
-//   - history.go: queries of deliveries, Replay, Cancel
+//   - history.go, lists.go: queries of deliveries, Replay, Cancel
 //   - prune.go: Prune
 //   - statistics.go, hourly.go, totals.go: Statistics, and the totals of deliveries
 //   - capabilities.go: transactions, notifications, idempotency keys
 //   - tail.go, results.go: reading in order what was emitted and what became of it; named positions
 //   - replays.go: replays of many deliveries
 //   - apikeys.go: API keys
-//   - ordering.go: deliveries in order
+//   - ordering.go, orderlines.go: deliveries in order
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines
 //   - processes.go: several processes on the same data, and a process that starts again

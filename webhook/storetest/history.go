@@ -15,6 +15,7 @@ import (
 func historyCases() []testCase {
 	return []testCase{
 		{"NewestFirst", newestFirst},
+		{"OldestFirst", oldestFirst},
 		{"Filters", deliveryFilters},
 		{"FilterStatus", deliveryFilterStatus},
 		{"WithoutAttempts", withoutAttempts},

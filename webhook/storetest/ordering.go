@@ -46,11 +46,16 @@ func orderingCases(h Harness) []testCase {
 		{"Changes", with(changesOfOrdering)},
 		{"Repair", with(repairOrdered)},
 		{"ManyInOneLine", with(manyInOneLine)},
+		{"ReplayAfterReadding", with(replayAfterReadding)},
+		{"SecondDeath", with(secondDeath)},
+		{"ParkedLine", with(parkedLine)},
 		{"Random", with(randomOrdered)},
 		{"Concurrent", with(func(f *fixture) { concurrentLines(f, f) })},
 	}
 	if h.Peer != nil {
-		cases = append(cases, testCase{"ConcurrentPeers", with(func(f *fixture) {
+		cases = append(cases, testCase{"SettledByAPeer", with(func(f *fixture) {
+			settledByPeer(f, f.with(h.Peer(f.t, f.inner)))
+		})}, testCase{"ConcurrentPeers", with(func(f *fixture) {
 			concurrentLines(f, f.with(h.Peer(f.t, f.inner)))
 		})})
 	}
@@ -670,7 +675,7 @@ func manyInOneLine(f *fixture) {
 	}
 	f.emitAbout(start(), "fast", "evt_fast")
 	found := false
-	for range 10 {
+	for range 3 {
 		for _, task := range f.claimWith(start(), webhook.ClaimRequest{Limit: 100, PerEndpoint: 20}) {
 			require.Equal(f.t, "evt_fast", task.EventID)
 			found = true

@@ -79,7 +79,7 @@ func replayStored(f *fixture, s webhook.ReplayStore) {
 	require.Equal(f.t, second.ID, list[0].ID, "the newest comes first")
 
 	stale := *first
-	first.Replayed, first.LastDue, first.Query.Before = 12, start().Add(time.Minute), 99
+	first.Replayed, first.LastDue, first.Query.After = 12, start().Add(time.Minute), 99
 	require.NoError(f.t, s.UpdateReplay(f.ctx, first))
 	require.EqualValues(f.t, 2, first.Revision)
 	same(first, "an update replaces the replay")

@@ -1,0 +1,104 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// replayAfterReadding replays what stood in line at a channel that was removed and added again,
+// before Prune has seen that.
+func replayAfterReadding(f *fixture) {
+	sub := f.create(ordered("webhook", "slack"))
+	f.emitAbout(start(), "a", "evt_1", "evt_2")
+	tasks := f.claim(start(), 10)
+	require.Len(f.t, tasks, 2)
+	f.settle(start(), died(tasks[0], start()), died(tasks[1], start()))
+	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = sub.Channels[:1] })
+	f.update(sub, func(sub *webhook.Subscription) {
+		sub.Channels = append(sub.Channels, hook("slack").Channels[0])
+	})
+	f.emitAbout(start(), "a", "evt_3")
+	first := f.claimEvents(start(), "a channel that is added again has lines of its own", "evt_3")[0]
+	for _, id := range []string{"evt_2", "evt_1"} {
+		for _, d := range f.list(webhook.DeliveryQuery{EventID: id}) {
+			if d.Channel == "slack" {
+				require.NoError(f.t, f.Replay(f.ctx, start(), org, d.ID))
+			}
+		}
+	}
+	f.requireNothingDue(start(), "what is replayed stands in the new line")
+	for _, next := range []string{"evt_1", "evt_2"} {
+		f.settle(start(), succeeded(first, start()))
+		first = f.claimEvents(start(), "in its order", next)[0]
+		require.Equal(f.t, "slack", first.Endpoint.Channel)
+	}
+}
+
+// secondDeath has a delivery die twice, the second time for ever.
+func secondDeath(f *fixture) {
+	f.create(ordered())
+	f.emitAbout(start(), "a", "evt_1")
+	until := start().Add(time.Hour)
+	f.settle(start(), diedUntil(f.claimOne(start()), start(), until))
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, f.of("evt_1").ID))
+	require.Zero(f.t, f.of("evt_1").SkipAt)
+	f.settle(start(), died(f.claimOne(start()), start()))
+	dead := f.of("evt_1")
+	require.True(f.t, dead.Holds)
+	require.Zero(f.t, dead.SkipAt, "the time of the first death counts no more")
+	f.emitAbout(start(), "a", "evt_2")
+	f.requireNothingDue(until.Add(time.Hour), "nor for later events")
+}
+
+// parkedLine has more deliveries of one subject wait while their subscription is paused than a claim
+// looks at, and than are given back to the queue at once.
+func parkedLine(f *fixture) {
+	sub := f.create(ordered())
+	f.setPaused(sub, true)
+	const n = 130
+	for i := range n / 10 {
+		events := make([]webhook.NewEvent, 10)
+		for j := range events {
+			events[j] = about("a", fmt.Sprint("evt_", 10*i+j))
+		}
+		f.enqueue(start(), events...)
+	}
+	f.requireNothingDue(start(), "a paused subscription delivers nothing")
+	f.setPaused(sub, false)
+	for i := range n {
+		at := start().Add(time.Duration(i) * time.Second)
+		f.settle(at, succeeded(f.claimEvents(at, "they go on in order", fmt.Sprint("evt_", i))[0], at))
+	}
+	require.Zero(f.t, f.unfinished(start().Add(time.Hour)))
+
+	// One that waits for a time is in the queue, and may be parked there.
+	f.emitAbout(start(), "b", "evt_x", "evt_y")
+	until := start().Add(time.Hour)
+	f.settle(start(), diedUntil(f.claimOne(start()), start(), until))
+	f.setPaused(sub, true)
+	f.requireNothingDue(until.Add(-tick), "paused")
+	require.NoError(f.t, f.Capabilities().Ordering.Skip(f.ctx, start(), org, f.of("evt_x").ID))
+	f.setPaused(sub, false)
+	f.claimEvents(start(), "the next one has its turn", "evt_y")
+}
+
+// settledByPeer has a store settle what another one has claimed.
+func settledByPeer(f, peer *fixture) {
+	f.create(ordered())
+	f.emitAbout(start(), "a", "evt_1", "evt_2", "evt_3", "evt_4")
+	until := start().Add(time.Hour)
+	task := f.claimEvents(start(), "the first one", "evt_1")[0]
+	peer.settle(start(), succeeded(task, start()))
+	task = f.claimEvents(start(), "the next one has its turn, whoever settles", "evt_2")[0]
+	peer.settle(start(), diedUntil(task, start(), until))
+	f.requireNothingDue(until.Add(-tick), "a dead one holds its line")
+	task = peer.claimEvents(until, "until its time", "evt_3")[0]
+	f.settle(until, died(task, until))
+	f.requireNothingDue(until, "or for ever")
+	require.NoError(f.t, f.Capabilities().Ordering.Skip(f.ctx, until, org, task.DeliveryID))
+	peer.claimEvents(until, "it is skipped", "evt_4")
+}
