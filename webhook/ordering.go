@@ -47,6 +47,10 @@ import (
 // are. A rate limit and the bounds of concurrency apply as usual. Prune keeps a dead delivery for as
 // long as it holds its subject.
 //
+// How much waits behind a delivery that holds its subject is not bounded: nothing bounds the pending
+// deliveries of an organization, which wait in the store. [Totals] count what waits, and what holds,
+// with the age of the oldest: without a SkipAfter, watch that.
+//
 // Whether a delivery stands in line is decided when its event is emitted. A subscription that
 // becomes ordered does not wait for earlier events, and one that becomes unordered delivers what
 // stands in line in its order, beside later events.

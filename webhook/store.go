@@ -207,6 +207,15 @@ type Queue interface {
 	// so.
 	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
 
+	// ClaimExpired takes deliveries that Claim does not hand out, or one at a time: those of paused
+	// subscriptions and of endpoints that are degraded or disabled, whose event has expired by now (see
+	// Task.ExpiresAt), up to the limit. They are pending, due or not, or in flight with a lease that
+	// ended by now, and do not wait in line. Each gets a lease until the given time and a new token, as
+	// though it had been claimed, for the caller to settle it as dead. A delivery may be taken up to
+	// ExpiredWithin after it has expired. If ClaimExpired returns fewer than limit, nothing else is to
+	// be taken now.
+	ClaimExpired(ctx context.Context, now, until time.Time, limit int) ([]Task, error)
+
 	// Start records that attempts of the deliveries begin at now, and returns the
 	// leases that are lost, as Extend does. A Dispatcher calls it before it attempts a
 	// delivery that has lost a lease before: see Task.Lost.
@@ -281,10 +290,16 @@ type NewEvent struct {
 	// Subject is what the event is about, for a subscription with an [Ordering]. Extra does not count.
 	Subject event.Subject
 	// TTL is the time to live, in whole microseconds, and zero for none. The deliveries of the event
-	// expire that long after their QueuedAt. A store keeps it and hands it out as Task.ExpiresAt; that
-	// such a delivery becomes dead is up to the caller. It should not write anything for a zero TTL.
+	// expire that long after their QueuedAt. A store keeps it and hands it out as Task.ExpiresAt, and
+	// finds what has expired: see Queue.ClaimExpired. That such a delivery becomes dead is up to the
+	// caller. It should not write anything for a zero TTL.
 	TTL time.Duration
 }
+
+// ExpiredWithin is for how long a store may leave alone a delivery that has expired and that an
+// earlier ClaimExpired could not take, because it was in flight, waited in line, or would have been
+// claimed soon.
+const ExpiredWithin = 10 * time.Minute
 
 // MaxTTL is the longest time to live of an event.
 const MaxTTL = 365 * 24 * time.Hour

@@ -40,6 +40,11 @@ type Totals struct {
 	// paused subscription, or for an endpoint that is not healthy, do not count. If MoreUnfinished is
 	// set, a store may have looked at only some of the endpoints, at least 1000.
 	OldestDue time.Time
+	// InLine counts those of the unfinished deliveries that wait behind another one of their subject
+	// (see [Ordering]), and Holding those of the dead that hold their subject, each up to the query's
+	// Limit. OldestHolding is when the oldest of those that were counted died; zero if none holds.
+	InLine, Holding int64
+	OldestHolding   time.Time
 	// DegradedEndpoints and DisabledEndpoints count the endpoints whose stored [EndpointState] says
 	// so, up to the query's Limit together.
 	DegradedEndpoints, DisabledEndpoints int64

@@ -49,8 +49,9 @@
 //
 //   - at once, when an attempt fails and the next one would be too late. The error of that attempt
 //     says so.
-//   - otherwise when it has its turn: at the latest when its endpoint is probed or healthy again, or
-//     its subscription is no longer paused. The last entry of its history then has [ClassExpired].
+//   - otherwise when it has its turn, or within a minute or so if its subscription is paused or its
+//     endpoint degraded or disabled. The last entry of its history then has [ClassExpired]. What waits
+//     in line behind another delivery of its subject expires when its turn comes.
 //
 // An attempt that has begun in time may end later. Set the timeout of the channel for that.
 //

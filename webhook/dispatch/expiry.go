@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -21,6 +22,26 @@ const (
 // expired reports whether no attempt of the delivery may begin at the time.
 func expired(t *webhook.Task, at time.Time) bool {
 	return !t.ExpiresAt.IsZero() && !at.Before(t.ExpiresAt)
+}
+
+// expireBatch is how many deliveries one call of the store hands out that have expired.
+const expireBatch = 500
+
+// expire settles what has expired and is not claimed, or only bit by bit, because its endpoint gets
+// nothing. It reports whether there is more.
+func (r *run) expire(ctx context.Context) (more bool, err error) {
+	d := r.d
+	at := d.now()
+	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	local := time.Now()
+	tasks, err := d.store.ClaimExpired(bounded, at, at.Add(d.cfg.Lease), expireBatch)
+	items := newItems(local, tasks)
+	d.leases.hold(items)
+	for _, item := range items {
+		r.results <- resultOfExpired(item.Value, at)
+	}
+	return len(tasks) == expireBatch, err
 }
 
 // resultOfExpired is the result of a delivery whose turn comes too late. If it was claimed as a

@@ -105,6 +105,7 @@ var storeMethods = map[string][]faultKind{
 	"Start":             {failsHalfway, answersTwice, answersStrangely},
 	"Extend":            {failsHalfway, answersTwice, answersStrangely},
 	"Repair":            {failsHalfway},
+	"ClaimExpired":      {failsHalfway},
 	"Settle":            {failsHalfway, answersTwice, answersStrangely},
 	"Deliveries":        {answersTwice}, "Delivery": nil, "EventPayload": nil,
 	"Replay": nil, "Cancel": nil, "Statistics": nil, "HourlyStatistics": nil, "Totals": nil,
@@ -394,6 +395,14 @@ func (s *faulty) Extend(
 	return faultyCall(ctx, s, "Extend",
 		func() ([]webhook.Lease, error) { return s.inner.Extend(ctx, until, leases) },
 		func() error { return errorOf(s.inner.Extend(ctx, until, firstHalf(leases))) }, strangeLeases)
+}
+
+func (s *faulty) ClaimExpired(
+	ctx context.Context, now, until time.Time, limit int,
+) ([]webhook.Task, error) {
+	return faultyCall(ctx, s, "ClaimExpired",
+		func() ([]webhook.Task, error) { return s.inner.ClaimExpired(ctx, now, until, limit) },
+		func() error { return errorOf(s.inner.ClaimExpired(ctx, now, until, (limit+1)/2)) }, nil)
 }
 
 func (s *faulty) Repair(ctx context.Context, now time.Time, r webhook.RepairRequest) (int, error) {

@@ -502,7 +502,7 @@ func (r Retention) pruneRequest(at time.Time) webhook.PruneRequest {
 	}
 }
 
-// pruneLoop removes what is older than the retention says.
+// pruneLoop removes what is older than the retention says, and has what has expired become dead.
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "prune deliveries")
@@ -516,6 +516,11 @@ func (r *run) pruneLoop(ctx context.Context) {
 			wait = max(failures.Failed(ctx, err), pruneInterval)
 			continue
 		}
+		moreExpired, err := r.expire(r.attemptCtx)
+		if err != nil && ctx.Err() == nil {
+			wait = max(failures.Failed(ctx, err), pruneInterval)
+			continue
+		}
 		at := d.now()
 		began := time.Now()
 		n, err := d.prune(ctx, at, d.cfg.Retention.pruneRequest(at))
@@ -524,7 +529,7 @@ func (r *run) pruneLoop(ctx context.Context) {
 			return
 		case err != nil:
 			wait = max(failures.Failed(ctx, err), pruneInterval)
-		case n >= pruneBatch:
+		case n >= pruneBatch || moreExpired:
 			failures.Over(ctx)
 			// Others have the store half of the time at least, and pruning keeps up with whatever
 			// they can put in.

@@ -23,6 +23,10 @@ type Stats struct {
 // [webhook.Totals.OldestDue]. Zero if none is due.
 func (s *Stats) OldestDueAge() time.Duration { return s.age(s.Stored.OldestDue) }
 
+// OldestHoldingAge returns for how long the oldest dead delivery has been holding its subject: see
+// [webhook.Totals.OldestHolding]. Zero if none does.
+func (s *Stats) OldestHoldingAge() time.Duration { return s.age(s.Stored.OldestHolding) }
+
 // OldestHeldAge returns how long the oldest delivery of this process has been due: see
 // [ProcessStats.OldestHeld]. Zero if it holds none.
 func (s *Stats) OldestHeldAge() time.Duration { return s.age(s.Process.OldestHeld) }

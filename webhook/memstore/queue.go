@@ -180,6 +180,38 @@ func (s *Store) Claim(
 	return tasks, nil
 }
 
+// ClaimExpired implements [webhook.Queue]. It visits all that is unfinished.
+func (s *Store) ClaimExpired(
+	ctx context.Context, now, until time.Time, limit int,
+) (tasks []webhook.Task, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if limit < 1 {
+		return nil, fmt.Errorf("memstore: claiming what has expired needs a limit of at least 1, not %d",
+			limit)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var expired []*delivery
+	for _, e := range s.endpoints {
+		if !e.paused && e.state.Health != webhook.Degraded {
+			continue
+		}
+		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
+			at := d.expiresAt()
+			if len(expired) < limit && d.turn != awaiting && !at.IsZero() && !at.After(now) &&
+				(d.status == webhook.StatusPending || d.at <= micros(now)) {
+				expired = append(expired, d)
+			}
+		}
+	}
+	for _, d := range expired {
+		tasks = append(tasks, s.lease(d, until))
+	}
+	return tasks, nil
+}
+
 // Extend implements [webhook.Queue].
 func (s *Store) Extend(
 	ctx context.Context, until time.Time, leases []webhook.Lease,

@@ -37,6 +37,9 @@ func (s *Store) Totals(
 				return false
 			}
 			t.CountUnfinished(d.reported(), 1)
+			if d.turn == awaiting {
+				t.InLine++
+			}
 			return true
 		})
 	}
@@ -45,6 +48,14 @@ func (s *Store) Totals(
 		t.OldestDue = moment(oldest)
 	}
 	t.Dead = s.countDead(q, limit)
+	for _, d := range s.holding.items {
+		if at := moment(d.at); t.Holding < limit &&
+			(q.AllOrganizations || d.event.organizationID == q.OrganizationID) {
+			if t.Holding++; t.OldestHolding.IsZero() || at.Before(t.OldestHolding) {
+				t.OldestHolding = at
+			}
+		}
+	}
 	t.MoreDead = t.Dead == limit
 	return t, nil
 }

@@ -31,7 +31,9 @@
 // degraded and disabled. An endpoint that gets a few events a day, or that refuses all of them with
 // 400, 401 or 403, never is: its deliveries become dead in the end. Nothing arrives there, and
 // webhook.refusing says so once a day, as long as the process accounts for 10 deliveries of it and
-// none that succeeded.
+// none that succeeded. Each process counts the deliveries that it attempted itself, from its start,
+// in memory: with many processes an endpoint that gets few events is told of later, or not at all if
+// they are restarted before. [dispatch.Dispatcher.Statistics] counts in the store, over all of them.
 //
 // The subject of an event about an endpoint is its subscription, of type webhook. Its metadata has
 // these fields, those that apply:

@@ -82,6 +82,21 @@ func newGauges(cfg Config, errors prometheus.Counter) gauges {
 				string(webhook.StatusInFlight): s.OldestHeldAge().Seconds(),
 			}
 		})
+	add(true, "deliveries_in_line",
+		"Deliveries in the store that wait behind another one of their subject.", "",
+		func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{"": float64(s.Stored.InLine)}
+		})
+	add(true, "held_subjects",
+		"Subjects of ordered webhooks that a dead delivery holds back.", "",
+		func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{"": float64(s.Stored.Holding)}
+		})
+	add(true, "oldest_held_subject_age_seconds",
+		"For how long the oldest of these deliveries has been dead.", "",
+		func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{"": s.OldestHoldingAge().Seconds()}
+		})
 	add(true, "endpoints",
 		"Endpoints that are not healthy, by their stored health.", labelHealth,
 		func(s *dispatch.Stats) map[string]float64 {

@@ -34,6 +34,9 @@
 //	deliveries                            by state: pending, in_flight, paused or dead
 //	deliveries_incomplete                 by kind, unfinished or dead: 1 if there are more
 //	oldest_delivery_age_seconds           by state: pending in the store, in_flight here
+//	deliveries_in_line                    those that wait behind another one of their subject
+//	held_subjects                         subjects that a dead delivery holds back
+//	oldest_held_subject_age_seconds       for how long the oldest of those has been dead
 //	endpoints                             by health: degraded or disabled
 //	store_up                              1 if the store could be read (not: be written)
 //

@@ -82,6 +82,7 @@
 //   - enqueue.go, trace.go: storing events and deliveries, and the traces of events
 //   - fanout.go: storing the deliveries of an event that matches many piece by piece
 //   - claim.go: claims: the walk, what they skip, and leases
+//   - expired.go: what has expired while it waits
 //   - park.go: deliveries of endpoints that may not be attempted, which the walk does not visit
 //   - lines.go: deliveries in order, and Skip
 //   - leases.go: the leases of what was prefetched, and what this process holds

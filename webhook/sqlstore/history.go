@@ -214,6 +214,9 @@ func (s *Store) Replay(
 			d.endpointID, int64(id)); err != nil {
 			return err
 		}
+		if _, err := q.Exec(ctx, s.expired.again, int64(id)); err != nil {
+			return err
+		}
 		b := blockOf(d.endpointID, int64(id))
 		_, err = s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, []any{b.endpointID, b.number}, nil)
 		if err != nil {

@@ -60,6 +60,7 @@ type Store struct {
 	enqueue       enqueueStatements
 	fanOut        fanOutStatements
 	claim         claimStatements
+	expired       expiredStatements
 	parks         parkStatements
 	leasing       leaseStatements
 	endpoints     endpointStatements
@@ -131,6 +132,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		enqueue:       newEnqueueStatements(x),
 		fanOut:        newFanOutStatements(x),
 		claim:         newClaimStatements(x),
+		expired:       newExpiredStatements(x),
 		parks:         newParkStatements(x),
 		leasing:       newLeaseStatements(x),
 		endpoints:     newEndpointStatements(x),

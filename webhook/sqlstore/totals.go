@@ -12,6 +12,7 @@ type totalsStatements struct {
 	number                   string
 	queued, inLine           string
 	prefetched, dead, oldest string
+	holding                  string
 	unhealthy, unhealthyOf   string
 	fanOuts                  string
 }
@@ -48,6 +49,10 @@ func newTotalsStatements(x expander) totalsStatements {
 		dead: x.sql(`SELECT count(*) FROM (SELECT d.endpoint_id FROM {p}deliveries d
 			WHERE d.kept = 3 AND d.endpoint_id > ? AND d.endpoint_id <= ?
 			ORDER BY d.endpoint_id LIMIT ?) u`),
+		holding: x.sql(`SELECT count(*), coalesce(min(u.kept_at), 0) FROM (
+			SELECT d.kept_at FROM {p}deliveries d
+			WHERE d.kept = 3 AND d.turn = 2 AND d.endpoint_id > ? AND d.endpoint_id <= ?
+			ORDER BY d.endpoint_id, d.kept_at LIMIT ?) u`),
 		// It walks from endpoint to endpoint, as claims do: not over those that are paused or degraded.
 		oldest: x.sql(`WITH RECURSIVE visited (endpoint_id, n) AS (
 				SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
@@ -121,6 +126,12 @@ func (s *Store) readTotals(
 		return t, err
 	}
 	t.MoreDead = t.Dead >= int64(limit)
+	var oldestHolding int64
+	if _, err = one(ctx, s.read, s.totals.holding, []any{from, to, limit},
+		[]any{&t.Holding, &oldestHolding}); err != nil {
+		return t, err
+	}
+	t.OldestHolding = momentOrZero(oldestHolding)
 	if err = s.countUnhealthy(ctx, &t, q); err != nil {
 		return t, err
 	}
@@ -169,6 +180,7 @@ func (s *Store) countInLine(
 		var n int64
 		err := row.Scan(&endpointState, &n)
 		t.CountUnfinished(reported(statePending, endpointState), n)
+		t.InLine += n
 		t.MoreUnfinished = t.MoreUnfinished || n >= int64(limit)
 		return err
 	}, s.totals.inLine, from, to, limit)

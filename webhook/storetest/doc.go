@@ -26,6 +26,7 @@
 //   - settle.go: results of attempts
 //   - lifecycle.go: pausing and deleting subscriptions
 //   - endpoints.go: the states of endpoints: healthy, degraded, disabled
+//   - expired.go: deliveries whose time to live ends while they wait
 //   - rates.go: permits of endpoints with a rate limit
 //   - history.go, lists.go: queries of deliveries, Replay, Cancel
 //   - prune.go: Prune

@@ -210,6 +210,7 @@ func cancelledBefore(f *fixture) {
 		"Delivery":     func() error { _, err := f.Delivery(ctx, org, tasks[0].DeliveryID); return err },
 		"EventPayload": func() error { _, err := f.EventPayload(ctx, org, "evt_0"); return err },
 		"Replay":       func() error { return f.Replay(ctx, start(), org, tasks[0].DeliveryID) },
+		"ClaimExpired": func() error { _, err := f.ClaimExpired(ctx, late, late, 1); return err },
 		"Cancel":       func() error { return f.Cancel(ctx, start(), org, tasks[1].DeliveryID) },
 		"Statistics": func() error {
 			_, err := f.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: sub.ID})

@@ -565,6 +565,8 @@ func countsOrdered(f *fixture) {
 	require.EqualValues(f.t, 3, t.Pending)
 	require.EqualValues(f.t, 1, t.Dead)
 	require.Zero(f.t, t.OldestDue, "what waits in line is not due")
+	require.Equal(f.t, []int64{3, 1}, []int64{t.InLine, t.Holding}, "what waits, and behind what is dead")
+	f.requireTime(start(), t.OldestHolding, "since when the oldest dead one holds its line")
 	f.setPaused(sub, true)
 	s = f.statistics(sub, time.Time{})
 	require.EqualValues(f.t, 4, s.Paused)

@@ -86,6 +86,7 @@ func Run(t *testing.T, h Harness) {
 		{"Tail", tailCases(h)},
 		{"BulkReplays", bulkReplayCases(h)},
 		{"Ordering", orderingCases(h)},
+		{"Expired", expiredCases()},
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},
 		{"Wrapped", wrapped(slices.Concat(

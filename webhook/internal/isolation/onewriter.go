@@ -93,6 +93,13 @@ func (s *oneWriter) Extend(
 	return s.Store.Extend(ctx, until, leases)
 }
 
+func (s *oneWriter) ClaimExpired(
+	ctx context.Context, now, until time.Time, limit int,
+) ([]webhook.Task, error) {
+	defer s.begin()()
+	return s.Store.ClaimExpired(ctx, now, until, limit)
+}
+
 func (s *oneWriter) Repair(
 	ctx context.Context, now time.Time, r webhook.RepairRequest,
 ) (int, error) {

@@ -1,0 +1,50 @@
+package dispatch_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+// What waits for a paused subscription or a disabled endpoint expires while it waits.
+func TestDeliveriesExpireWhileTheyWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{}, func(
+			context.Context, *channel.Message,
+		) (channel.Result, error) {
+			t.Error("an attempt was made")
+			return channel.Result{StatusCode: 200}, nil
+		})
+		paused, disabled := b.subscribe(t, "*"), b.subscribe(t, "*")
+		paused.Paused = true
+		require.NoError(t, b.UpdateSubscription(t.Context(), paused))
+		require.NoError(t, b.DisableEndpoint(t.Context(), "",
+			webhook.Endpoint{SubscriptionID: disabled.ID, Channel: "webhook"}, "ada"))
+		b.run(t)
+		for range 600 { // more than are taken at once
+			b.emitTTL(t, time.Hour)
+		}
+		b.emitTTL(t, 0)
+		elapse(59 * time.Minute)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusPaused, Limit: 2000}), 1202)
+		elapse(3 * time.Minute)
+		dead := b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusDead, Limit: 2000})
+		require.Len(t, dead, 1200)
+		last := dead[0].Attempts[len(dead[0].Attempts)-1]
+		assert.Equal(t, string(dispatch.ClassExpired), last.Class)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusPaused}), 2)
+		elapse(time.Second)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		assert.Len(t, b.outcomes, 1200, "the hook hears of each")
+	})
+}

@@ -1,0 +1,161 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// What has expired is found by its events. An event with a time to live is in an index by the time at
+// which ClaimExpired looks at it: first when that time ends, and again as long as something of it is
+// unfinished. Usually all has been delivered by then, and the event leaves the index.
+
+type expiredStatements struct {
+	anyEvent, events, deliveries, tasks string
+	look                                *batch
+	again                               string
+}
+
+func newExpiredStatements(x expander) expiredStatements {
+	const lookAt = `coalesce(d.expire_at, d.created_at + d.ttl)`
+	const due = ` FROM {p}events d WHERE d.ttl IS NOT NULL AND coalesce(d.expire_at, 0) >= 0
+		AND ` + lookAt + ` <= ? ORDER BY ` + lookAt + ` LIMIT ?`
+	return expiredStatements{
+		anyEvent: x.sql(`SELECT d.id` + due),
+		events: x.sql(`SELECT d.id, d.last_id, d.created_at, d.ttl, (SELECT count(*) FROM {p}fanouts f
+			WHERE f.first_id > d.id AND f.first_id <= d.last_id AND f.event_id = d.id)` + due +
+			` {skiplocked}`),
+		deliveries: x.sql(`SELECT d.id, d.state, coalesce(d.due_at, ?), d.turn, coalesce(d.queued_at, 0),
+				p.state + p.health
+			FROM {p}deliveries d {join} {p}endpoints p ON p.id = d.endpoint_id
+			WHERE d.id > ? AND d.id <= ? AND d.event_id = ? AND d.state < 2 AND p.state < 2
+			ORDER BY d.id {skiplocked}`),
+		tasks: x.sql(`SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
+				coalesce(d.queued_at, e.created_at), d.progress, d.state, d.lost, d.started_at, e.event_id,
+				e.type, e.payload, e.trace, coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
+			FROM {p}deliveries d {join} {p}events e ON e.id = d.event_id WHERE d.id {in}`),
+		look: x.batch(`{update} {p}events AS d SET expire_at = v.at {fromrows} WHERE d.id = v.id`,
+			column{"id", integer}, column{"at", integer}),
+		again: x.sql(`UPDATE {p}events SET expire_at = NULL WHERE ttl IS NOT NULL AND id IN (
+			SELECT d.event_id FROM {p}deliveries d WHERE d.id = ?)`),
+	}
+}
+
+// expiredEvents is how many events one transaction looks at.
+const expiredEvents = 100
+
+// never is the expire_at of events of which nothing is unfinished.
+const never = -1
+
+// ClaimExpired implements [webhook.Queue]. It looks at up to 100 events in a transaction.
+func (s *Store) ClaimExpired(
+	ctx context.Context, now, until time.Time, limit int,
+) (tasks []webhook.Task, err error) {
+	if limit < 1 {
+		return nil, fmt.Errorf("sqlstore: claiming what has expired needs a limit of at least 1, not %d",
+			limit)
+	}
+	for more := true; more && len(tasks) < limit && err == nil; {
+		// Outside of a transaction, because there is usually nothing to do.
+		more, err = one(ctx, s.read, s.expired.anyEvent, []any{micros(now), 1}, []any{new(int64)})
+		if err != nil || !more {
+			return tasks, s.mapped(err)
+		}
+		var c *claiming
+		looked := 0
+		err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+			c, looked, err = s.claimExpired(ctx, q, micros(now), until, limit-len(tasks))
+			return err
+		})
+		if err == nil {
+			s.leases.remember(c.tasks, c.endpointIDs, c.lines, nil)
+			tasks = append(tasks, c.tasks...)
+			more = looked == expiredEvents
+		}
+	}
+	return tasks, err
+}
+
+func (s *Store) claimExpired(
+	ctx context.Context, q Querier, now int64, until time.Time, limit int,
+) (c *claiming, looked int, err error) {
+	c = &claiming{request: webhook.ClaimRequest{Until: until}}
+	type looking struct{ id, last, createdAt, ttl, fanOuts int64 }
+	var events []looking
+	err = collect(ctx, q, func(row scanner) error {
+		var e looking
+		err := row.Scan(&e.id, &e.last, &e.createdAt, &e.ttl, &e.fanOuts)
+		events = append(events, e)
+		return err
+	}, s.expired.events, now, expiredEvents)
+	if err != nil {
+		return c, 0, err
+	}
+	var ids []int64
+	var looks []any
+	for _, e := range events {
+		again := int64(never)
+		if e.fanOuts > 0 {
+			again = now + webhook.ExpiredWithin.Microseconds()
+		}
+		err := collect(ctx, q, func(row scanner) error {
+			var id, state, dueAt, turn, queuedAt, held int64
+			if err := row.Scan(&id, &state, &dueAt, &turn, &queuedAt, &held); err != nil {
+				return err
+			}
+			expires := max(e.createdAt, queuedAt) + e.ttl
+			if expires > now { // it was replayed
+				again = sooner(again, expires)
+				return nil
+			}
+			again = sooner(again, now+webhook.ExpiredWithin.Microseconds())
+			if held == 0 || turn == waits || state == stateInFlight && dueAt > now {
+				return nil
+			}
+			if len(ids) == limit {
+				again = now // the next call goes on
+				return nil
+			}
+			ids = append(ids, id)
+			return nil
+		}, s.expired.deliveries, int64(math.MaxInt64), e.id, e.last, e.id)
+		if err != nil {
+			return c, 0, err
+		}
+		looks = append(looks, e.id, again)
+	}
+	if _, err := s.x.dialect.execBatch(ctx, q, s.expired.look, looks, nil); err != nil {
+		return c, 0, err
+	}
+	return c, len(events), s.leaseExpired(ctx, q, c, ids)
+}
+
+// sooner returns the earlier of two times to look at an event.
+func sooner(a, b int64) int64 {
+	if a == never {
+		return b
+	}
+	return min(a, b)
+}
+
+// leaseExpired makes tasks of deliveries that are locked.
+func (s *Store) leaseExpired(ctx context.Context, q Querier, c *claiming, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	err := collect(ctx, q, func(row scanner) error {
+		d, err := scanDue(row)
+		c.found = append(c.found, d)
+		return err
+	}, s.expired.tasks, s.x.dialect.ints(ids))
+	if err != nil {
+		return err
+	}
+	if _, err := s.makeTasks(ctx, q, c, new(skipping)); err != nil {
+		return err
+	}
+	return s.leaseTasks(ctx, q, c)
+}
