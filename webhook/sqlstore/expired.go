@@ -44,13 +44,18 @@ func newExpiredStatements(x expander) expiredStatements {
 	}
 }
 
-// expiredEvents is how many events one transaction looks at.
-const expiredEvents = 100
+// expiredEvents is how many events one transaction looks at, and expiredDeliveries of how many
+// deliveries in all, unless the first event has more.
+const (
+	expiredEvents     = 100
+	expiredDeliveries = 500
+)
 
 // never is the expire_at of events of which nothing is unfinished.
 const never = -1
 
-// ClaimExpired implements [webhook.Queue]. It looks at up to 100 events in a transaction.
+// ClaimExpired implements [webhook.Queue]. It looks at up to 100 events in a transaction, and at fewer
+// if they have many deliveries.
 func (s *Store) ClaimExpired(
 	ctx context.Context, now, until time.Time, limit int,
 ) (tasks []webhook.Task, err error) {
@@ -65,15 +70,13 @@ func (s *Store) ClaimExpired(
 			return tasks, s.mapped(err)
 		}
 		var c *claiming
-		looked := 0
 		err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
-			c, looked, err = s.claimExpired(ctx, q, micros(now), until, limit-len(tasks))
+			c, more, err = s.claimExpired(ctx, q, micros(now), until, limit-len(tasks))
 			return err
 		})
 		if err == nil {
 			s.leases.remember(c.tasks, c.endpointIDs, c.lines, nil)
 			tasks = append(tasks, c.tasks...)
-			more = looked == expiredEvents
 		}
 	}
 	return tasks, err
@@ -81,7 +84,7 @@ func (s *Store) ClaimExpired(
 
 func (s *Store) claimExpired(
 	ctx context.Context, q Querier, now int64, until time.Time, limit int,
-) (c *claiming, looked int, err error) {
+) (c *claiming, more bool, err error) {
 	c = &claiming{request: webhook.ClaimRequest{Until: until}}
 	type looking struct{ id, last, createdAt, ttl, fanOuts int64 }
 	var events []looking
@@ -92,11 +95,17 @@ func (s *Store) claimExpired(
 		return err
 	}, s.expired.events, now, expiredEvents)
 	if err != nil {
-		return c, 0, err
+		return c, false, err
 	}
+	more = len(events) == expiredEvents
 	var ids []int64
 	var looks []any
-	for _, e := range events {
+	left := int64(expiredDeliveries)
+	for i, e := range events {
+		if left -= e.last - e.id; i > 0 && left < 0 {
+			more = true
+			break
+		}
 		again := int64(never)
 		if e.fanOuts > 0 {
 			again = now + webhook.ExpiredWithin.Microseconds()
@@ -123,14 +132,14 @@ func (s *Store) claimExpired(
 			return nil
 		}, s.expired.deliveries, int64(math.MaxInt64), e.id, e.last, e.id)
 		if err != nil {
-			return c, 0, err
+			return c, false, err
 		}
 		looks = append(looks, e.id, again)
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.expired.look, looks, nil); err != nil {
-		return c, 0, err
+		return c, false, err
 	}
-	return c, len(events), s.leaseExpired(ctx, q, c, ids)
+	return c, more, s.leaseExpired(ctx, q, c, ids)
 }
 
 // sooner returns the earlier of two times to look at an event.

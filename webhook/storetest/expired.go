@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,7 @@ func expiredCases() []testCase {
 		{"Replayed", expiredAgain},
 		{"Ordered", expiredInLine},
 		{"Limit", expiredLimit},
+		{"Wide", expiredOfWideEvents},
 	}
 }
 
@@ -171,4 +173,18 @@ func expiredLimit(f *fixture) {
 	}
 	_, err := f.ClaimExpired(f.ctx, late, late, 0)
 	require.Error(f.t, err, "a limit of 0 is an error")
+}
+
+// expiredOfWideEvents has so many deliveries that a store may not look at all of them at once.
+func expiredOfWideEvents(f *fixture) {
+	f.setPaused(f.create(hook(slices.Repeat([]string{"webhook"}, 50)...)), true)
+	events := newEvents("evt", 14)
+	for i := range events {
+		events[i].TTL = ttl
+	}
+	f.enqueue(start(), events...)
+	late := start().Add(ttl)
+	tasks, err := f.ClaimExpired(f.ctx, late, late.Add(lease), 1000)
+	require.NoError(f.t, err)
+	require.Len(f.t, tasks, 50*len(events))
 }

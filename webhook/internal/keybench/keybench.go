@@ -51,7 +51,8 @@ func read(
 	a, err := api.New(d, authenticate, api.Config{APIKeys: keys})
 	check(b, err)
 	for b.Loop() {
-		r := httptest.NewRequest(http.MethodGet, api.DefaultPrefix+"/wh_0123456789abcdef", http.NoBody)
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodGet,
+			api.DefaultPrefix+"/wh_0123456789abcdef", http.NoBody)
 		r.Header.Set("Authorization", "Bearer "+key)
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, r)
