@@ -214,11 +214,17 @@ func (a *answerFraming) endHeader() {
 }
 
 // withConnTrace returns a context that tells each endpointConn of a request
-// when it is about to carry it, and when the answer is complete.
-func withConnTrace(ctx context.Context) context.Context {
+// when it is about to carry it, and when the answer is complete. connected is
+// that of an HTTPConfig.
+func withConnTrace(
+	ctx context.Context, connected func(context.Context, bool),
+) context.Context {
 	var conn *endpointConn
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
+			if connected != nil {
+				connected(ctx, info.Reused)
+			}
 			if conn, _ = info.Conn.(*endpointConn); conn != nil {
 				conn.expect()
 			}

@@ -1,6 +1,7 @@
 package channelkit
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -55,6 +56,14 @@ type HTTPConfig struct {
 	// may trace requests with net/http/httptrace, which leaves them to net/http. Defaults to none.
 	Middleware []func(next http.RoundTripper) http.RoundTripper
 
+	// Connected is called for each connection that a request goes out on, with the context of the
+	// request. reused says that the connection was kept from an earlier request, or carries others at
+	// the same time, and was not opened for this one. A request that is sent once more, as the
+	// package's documentation says under Connections, has two; one for which no connection could be
+	// opened has none. It must not block, and is called from many goroutines at a time. Metrics of
+	// webhook/promhook and package webhook/otelhook have a function for it. Defaults to none.
+	Connected func(ctx context.Context, reused bool)
+
 	// UserAgent is the User-Agent of requests that do not set one. Defaults to DefaultUserAgent.
 	UserAgent string
 
@@ -91,6 +100,7 @@ type HTTPClient struct {
 	guard       addressGuard
 	dialer      *net.Dialer
 	tls         *tls.Config
+	connected   func(context.Context, bool) // nil for none
 	allowHTTP   bool
 	userAgent   string
 	maxResponse int64
@@ -113,6 +123,7 @@ func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
 			allowAll: config.AllowPrivate,
 			allow:    slices.Clone(config.AllowNets),
 		},
+		connected:   config.Connected,
 		allowHTTP:   config.AllowHTTP,
 		userAgent:   config.UserAgent,
 		maxResponse: min(config.MaxResponse, math.MaxInt32),
@@ -154,7 +165,7 @@ func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
 	c.direct = http1.New(http1.Config{
 		Dial: c.dialer.DialContext, TLS: tlsConfig, TLSTimeout: tlsTimeout,
 		MaxIdle: maxIdle, MaxIdlePerHost: config.MaxIdlePerHost, IdleTimeout: idleTimeout,
-		MaxHeader: maxResponseHeader, Fallback: viaTransport,
+		MaxHeader: maxResponseHeader, Fallback: viaTransport, Connected: config.Connected,
 	})
 	c.exchange = c.direct
 	if config.Proxy != nil || slices.Contains(tlsConfig.NextProtos, "h2") {
@@ -175,7 +186,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 // viaTransport makes a request with net/http.
 func (c *HTTPClient) viaTransport(r *http.Request) (*http.Response, error) {
-	return c.transport.RoundTrip(r.WithContext(withConnTrace(r.Context())))
+	return c.transport.RoundTrip(r.WithContext(withConnTrace(r.Context(), c.connected)))
 }
 
 // checkScheme is what middleware wraps, because it may have changed the request.

@@ -50,14 +50,15 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	channels, err := standard.New(standard.Config{
-		HTTP: channelkit.HTTPConfig{AllowHTTP: cfg.dev, AllowPrivate: cfg.dev},
-	})
+	registry := newRegistry()
+	metrics, err := promhook.New(registry, promhook.Config{})
 	if err != nil {
 		return err
 	}
-	registry := newRegistry()
-	metrics, err := promhook.New(registry, promhook.Config{})
+	channels, err := standard.New(standard.Config{
+		HTTP: channelkit.HTTPConfig{AllowHTTP: cfg.dev, AllowPrivate: cfg.dev,
+			Connected: metrics.Connected},
+	})
 	if err != nil {
 		return err
 	}

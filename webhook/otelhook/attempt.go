@@ -64,6 +64,13 @@ func (t *tracer) describeAttempt(a *dispatch.AttemptStart) []attribute.KeyValue 
 	return attributes
 }
 
+// Connected notes at the span of an attempt whether its request went out on a connection that was
+// kept from an earlier one. If it was sent once more, the last connection counts. It is for
+// channelkit.HTTPConfig, or the HTTP of a standard.Config.
+func Connected(ctx context.Context, reused bool) {
+	spanOf(ctx, attemptKey{}).SetAttributes(attribute.Bool("webhook.connection_reused", reused))
+}
+
 func (t *tracer) attemptEnd(ctx context.Context, a dispatch.AttemptEnd) {
 	span := spanOf(ctx, attemptKey{})
 	defer span.End()

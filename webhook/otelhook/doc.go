@@ -42,6 +42,7 @@
 //	webhook.delivery_count        how many deliveries an emit made
 //	webhook.duplicate             the event had been emitted before
 //	webhook.delivery_id, webhook.id, webhook.channel, webhook.attempt
+//	webhook.connection_reused     the request went out on a kept connection: see [Connected]
 //	webhook.requeued              Run has cancelled the attempt: it will be made again
 //	webhook.organization_id       with [Config].OrganizationID
 //

@@ -281,6 +281,29 @@ func TestAnotherDispatcherDelivers(t *testing.T) {
 	}
 }
 
+// The span of an attempt says whether its request went out on a kept connection.
+func TestConnected(t *testing.T) {
+	t.Parallel()
+	tr := newTracing()
+	h := receive(t, tr)
+	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{
+		AllowHTTP: true, AllowPrivate: true, Connected: otelhook.Connected}})
+	require.NoError(t, err)
+	d := newDispatcher(t, memstore.New(),
+		dispatch.Config{Channels: channels, Hooks: otelhook.Hooks(tr, otelhook.Config{})})
+	subscribe(t, d, webhook.Via(httpendpoint.Config{
+		URL: h.url, Headers: map[string]string{receiver.DefaultSecretHeader: secret},
+	}))
+	emit(t.Context(), t, d, newEvent())
+	require.NoError(t, d.Drain(t.Context()))
+	attempts := tr.named("POST")
+	require.Len(t, attempts, 2)
+	for i, attempt := range attempts {
+		assert.Equal(t, i > 0, attributes(attempt)["webhook.connection_reused"])
+	}
+	otelhook.Connected(t.Context(), true) // a request of no attempt has no span
+}
+
 func TestMessaging(t *testing.T) {
 	t.Parallel()
 	tr := newTracing()

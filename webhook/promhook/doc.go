@@ -5,6 +5,12 @@
 //	metrics.Watch(d)
 //	http.Handle("/metrics", promhttp.Handler())
 //
+// For the connections of HTTP channels, their client has to know the metrics too:
+//
+//	channels, err := standard.New(standard.Config{
+//		HTTP: channelkit.HTTPConfig{Connected: metrics.Connected},
+//	})
+//
 // It is a module of its own, so that only programs that use it depend on the client library of
 // Prometheus. The folder examples/monitoring has a dashboard, alert rules, and a page for operators.
 //
@@ -16,6 +22,8 @@
 //	emit_duration_seconds                 calls of Emit and EmitTx
 //	attempts_total                        by channel, result and status_class
 //	attempt_duration_seconds              by channel
+//	connections_total                     by kind: opened for a request, or reused, with
+//	                                      [Metrics.Connected]
 //	first_attempt_delay_seconds           from the emit to the first attempt
 //	attempt_lag_seconds                   from when an attempt was due to when it was made
 //	deliveries_finished_total             by event_type and status: succeeded or dead

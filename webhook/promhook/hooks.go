@@ -82,6 +82,16 @@ func (m *Metrics) attemptEnd(ctx context.Context, a dispatch.AttemptEnd) {
 	}
 }
 
+// Connected counts a connection that a request went out on. It is for channelkit.HTTPConfig, or the
+// HTTP of a standard.Config: without it, connections_total stays 0.
+func (m *Metrics) Connected(ctx context.Context, reused bool) {
+	kind := kindOpened
+	if reused {
+		kind = kindReused
+	}
+	m.add(ctx, m.instruments.connections.WithLabelValues(kind))
+}
+
 // attempted is called once the result of an attempt is stored.
 func (m *Metrics) attempted(r dispatch.Result) {
 	if !r.Status.Settled() {

@@ -20,6 +20,9 @@ const (
 	opSettle = "settle"
 	opPrune  = "prune"
 	opStats  = "stats"
+
+	kindOpened = "opened"
+	kindReused = "reused"
 )
 
 // The upper bounds of histograms: of calls of the store, of attempts, of what passes between emit
@@ -33,8 +36,8 @@ var (
 
 // instruments are what the hooks move.
 type instruments struct {
-	emitted, attempts, finished, storeErrors, healthChanges *prometheus.CounterVec
-	prunedRows, lateResults, leasesLost                     prometheus.Counter
+	emitted, attempts, connections, finished, storeErrors, healthChanges *prometheus.CounterVec
+	prunedRows, lateResults, leasesLost                                  prometheus.Counter
 
 	emitDuration, firstDelay, lag                prometheus.Histogram
 	claimDuration, settleDuration, pruneDuration prometheus.Histogram
@@ -87,6 +90,9 @@ func newInstruments(namespace string) instruments {
 		labelChannel, labelResult, labelStatusClass)
 	i.attemptDuration = histograms("attempt_duration_seconds",
 		"How long attempts took.", attemptBuckets, labelChannel)
+	i.connections = counters("connections_total",
+		"Connections that requests went out on, by whether they were opened for them or kept before.",
+		labelKind)
 	i.firstDelay = histogram("first_attempt_delay_seconds",
 		"How much time passed from the emit to the first attempt of a delivery.", delayBuckets)
 	i.lag = histogram("attempt_lag_seconds",
@@ -124,6 +130,9 @@ func newInstruments(namespace string) instruments {
 	}
 	for _, status := range []string{statusSucceeded, statusDead} {
 		i.deliveryDuration.WithLabelValues(status)
+	}
+	for _, kind := range []string{kindOpened, kindReused} {
+		i.connections.WithLabelValues(kind)
 	}
 	for _, health := range healths {
 		i.healthChanges.WithLabelValues(health)

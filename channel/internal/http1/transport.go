@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// Config configures a Transport. All fields are required.
+// Config configures a Transport. All fields but Connected are required.
 type Config struct {
 	// Dial connects, as http.Transport.DialContext does. The limits of time are its own and
 	// those of the request.
@@ -51,6 +51,10 @@ type Config struct {
 	// only is left to it from then on, if it says so with an alert of TLS or with the frame that
 	// begins HTTP/2. One that answers HTTP/1.1 with a refusal has answered.
 	Fallback http.RoundTripper
+
+	// Connected is called for each connection that a request goes out on, unless it is nil, and not
+	// for those of the Fallback. reused says that it was kept from an earlier request.
+	Connected func(ctx context.Context, reused bool)
 }
 
 // A Transport is an http.RoundTripper. It follows no redirect, knows no proxy, and
@@ -127,6 +131,7 @@ func (t *Transport) send(r *http.Request, to host, message []byte) (*http.Respon
 		return nil, err
 	}
 	if c := t.idle.get(to); c != nil {
+		t.connected(ctx, true)
 		resp, err := t.exchange(r, c, message)
 		if err == nil || c.answered || !isRepeatable(r) || ctx.Err() != nil {
 			return resp, err
@@ -136,7 +141,14 @@ func (t *Transport) send(r *http.Request, to host, message []byte) (*http.Respon
 	if err != nil {
 		return nil, err
 	}
+	t.connected(ctx, false)
 	return t.exchange(r, c, message)
+}
+
+func (t *Transport) connected(ctx context.Context, reused bool) {
+	if t.config.Connected != nil {
+		t.config.Connected(ctx, reused)
+	}
 }
 
 // exchange sends a message on a connection, and reads the header of the answer.
