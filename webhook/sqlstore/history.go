@@ -250,6 +250,10 @@ func (s *Store) Cancel(
 			if err := s.endTurns(ctx, q, micros(now), []turnEnd{{k, int64(id), micros(now)}}); err != nil {
 				return err
 			}
+		} else if d.turn == waits {
+			if err := s.wakeFirst(ctx, q, k); err != nil {
+				return err
+			}
 		}
 		if err := s.addStatistics(ctx, q, now, tally{d.endpointID: {Cancelled: 1}}); err != nil {
 			return err

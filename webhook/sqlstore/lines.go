@@ -434,6 +434,24 @@ func (s *Store) endTurns(ctx context.Context, q Querier, now int64, ends []turnE
 	return s.applyLines(ctx, q, changes)
 }
 
+// wakeFirst makes the first one that waits due when the front is skipped, if that is dead and has a
+// time: the one that was due then is cancelled. The caller holds the lock of the line.
+func (s *Store) wakeFirst(ctx context.Context, q Querier, k lineKey) error {
+	fronts, err := s.frontsOf(ctx, q, []lineKey{k})
+	if err != nil {
+		return err
+	}
+	f := fronts[k]
+	if f.state != stateDead || f.skipAt == 0 {
+		return nil
+	}
+	firsts, err := s.firstsOf(ctx, q, []lineKey{k})
+	if err != nil || len(firsts) == 0 {
+		return err
+	}
+	return s.applyLines(ctx, q, &lineChanges{wake: []any{firsts[k], f.skipAt}})
+}
+
 // turnEnds returns which of the results end turns, or hold lines. It queries the lines of leases from
 // other stores.
 func (s *Store) turnEnds(

@@ -49,6 +49,7 @@ func orderingCases(h Harness) []testCase {
 		{"ReplayAfterReadding", with(replayAfterReadding)},
 		{"SecondDeath", with(secondDeath)},
 		{"ParkedLine", with(parkedLine)},
+		{"CancelTheNext", with(cancelTheNext)},
 		{"Random", with(randomOrdered)},
 		{"Concurrent", with(func(f *fixture) { concurrentLines(f, f) })},
 	}

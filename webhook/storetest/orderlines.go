@@ -107,3 +107,19 @@ func settledByPeer(f, peer *fixture) {
 	require.NoError(f.t, f.Capabilities().Ordering.Skip(f.ctx, until, org, task.DeliveryID))
 	peer.claimEvents(until, "it is skipped", "evt_4")
 }
+
+// cancelTheNext cancels, one after the other, what waits for the time of a dead one.
+func cancelTheNext(f *fixture) {
+	f.create(ordered())
+	f.emitAbout(start(), "a", "evt_1", "evt_2", "evt_3", "evt_4", "evt_5")
+	until := start().Add(time.Hour)
+	f.settle(start(), diedUntil(f.claimOne(start()), start(), until))
+	for _, id := range []string{"evt_2", "evt_3"} {
+		require.NoError(f.t, f.Cancel(f.ctx, start(), org, f.of(id).ID))
+	}
+	require.Equal(f.t, f.of("evt_1").ID, f.of("evt_4").WaitsFor, "the dead one holds its line")
+	f.requireNothingDue(until.Add(-tick), "until its time")
+	task := f.claimEvents(until, "then what was not cancelled has its turn", "evt_4")[0]
+	f.settle(until, succeeded(task, until))
+	f.claimEvents(until, "and the line goes on", "evt_5")
+}
