@@ -17,8 +17,9 @@ import (
 // Cycle enqueues, claims and settles in batches; Prefetched leaves the claim to the prefetch;
 // Parallel does what Cycle does from 16 goroutines, one event at a time. Claim measures claims in a
 // store with many other deliveries: settled ones, a backlog of one endpoint, retries that are not
-// due, many endpoints. In a good store these numbers do not grow with the number of stored
-// deliveries.
+// due, many endpoints, and what waits behind a dead delivery of its subject. Arrive measures the
+// claims that find one more delivery of such a subject. In a good store these numbers do not grow
+// with the number of stored deliveries.
 func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
 	for _, size := range []int{1, 64, 512} {
 		b.Run(fmt.Sprintf("Cycle/batch=%d", size), func(b *testing.B) {
@@ -51,6 +52,18 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
 			bench := newBench(b, newStore(b))
 			bench.fillEndpoints(n)
 			bench.claims(64)
+		})
+	}
+	for _, n := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("Claim/held=%d", n), func(b *testing.B) {
+			bench := newBench(b, newStore(b))
+			bench.fillHeld(n)
+			bench.claims(64)
+		})
+		b.Run(fmt.Sprintf("Arrive/held=%d", n), func(b *testing.B) {
+			bench := newBench(b, newStore(b))
+			bench.fillHeld(n)
+			bench.arrivals()
 		})
 	}
 }
@@ -222,4 +235,49 @@ func (b *bench) fillEndpoints(n int) {
 		b.check(b.CreateSubscription(b.ctx, sub, webhook.Quota{}))
 	}
 	b.enqueue(b.events(10, "invoice.paid"), nil)
+}
+
+// held makes n events about a subject.
+func (b *bench) held(n int) []webhook.NewEvent {
+	events := b.events(n, "invoice.paid")
+	for i := range events {
+		events[i].Subject = event.Subject{Type: "invoice", ID: "inv_1"}
+	}
+	return events
+}
+
+// fillHeld has n deliveries of a subject wait behind a dead one.
+func (b *bench) fillHeld(n int) {
+	if b.Capabilities().Ordering == nil {
+		b.b.Skip("the store does not declare Ordering")
+	}
+	sub := ordered()
+	sub.EventTypes = []event.Pattern{"invoice.*"}
+	b.check(b.CreateSubscription(b.ctx, sub, webhook.Quota{}))
+	b.enqueue(b.held(1), nil)
+	tasks := b.claim(1)
+	b.settle(b.settlements(tasks, webhook.StatusDead, time.Time{}))
+	for ; n > 0; n -= fillChunk {
+		b.enqueue(b.held(min(n, fillChunk)), nil)
+		for range 3 { // a claim takes a bounded number of them out of the queue
+			if len(b.claim(1)) > 0 {
+				b.b.Fatal("a subject that is held has a turn")
+			}
+		}
+	}
+}
+
+// arrivals measures claims that find one more delivery of a subject that is held.
+func (b *bench) arrivals() {
+	n := 0
+	for b.b.Loop() {
+		b.enqueue(b.held(1), nil)
+		b.timed("claim", func() {
+			if len(b.claim(64)) > 0 {
+				b.b.Fatal("a subject that is held has a turn")
+			}
+		})
+		n++
+	}
+	b.report(n)
 }
