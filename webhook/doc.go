@@ -25,6 +25,7 @@
 //	replaystore.go          replays of many deliveries
 //	idempotencystore.go     what a store remembers of requests
 //	apikeystore.go          API keys, and what they allow
+//	diagnosis.go            how the store itself is
 //	errors.go               the errors
 //
 // The packages below this one:

@@ -71,6 +71,8 @@ type Capabilities struct {
 	// Ordering delivers in order: see [Ordering]. Without it, a Dispatcher accepts no subscription
 	// that has one, and a store may ignore Subscription.Ordering.
 	Ordering OrderingStore
+	// Diagnostics says how the store itself is.
+	Diagnostics DiagnosticStore
 }
 
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is

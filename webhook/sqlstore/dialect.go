@@ -133,6 +133,11 @@ type dialect interface {
 	// for them in the given order. tryLock waits for none, and returns each number with whether it has
 	// the lock. Both are empty if there is one writer. The parameter is what ints returns.
 	lineLockSQL() (lock, tryLock string)
+	// transactionsSQL returns the queries of Diagnose. long selects the number, application, state and
+	// beginning of each transaction that began up to its first parameter, the oldest first, as many as
+	// the second one allows. hidden counts the sessions of which that cannot be seen. Both are empty if
+	// the database cannot tell.
+	transactionsSQL() (long, hidden string)
 	// claimSQL selects what is due in a range of endpoints. claimLimit returns how many
 	// rows it must return so that the first limit of them are right once they are sorted.
 	claimSQL() string

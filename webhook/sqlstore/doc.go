@@ -96,4 +96,5 @@
 //   - replays.go: replays of many deliveries
 //   - idempotency.go: idempotency keys
 //   - apikeys.go: API keys
+//   - diagnose.go: how the database is
 package sqlstore

@@ -315,6 +315,19 @@ func (postgresDialect) lineLockSQL() (lock, tryLock string) {
 		`SELECT n, pg_try_advisory_xact_lock(` + class + `, n::int)` + numbers
 }
 
+// Vacuum is left out, because it holds nothing back. When a transaction began, the server shows only
+// to a role that has the rights of the session's, or those of pg_read_all_stats.
+func (postgresDialect) transactionsSQL() (long, hidden string) {
+	const sessions = ` FROM pg_stat_activity a WHERE a.datname = current_database()
+		AND a.pid <> pg_backend_pid() AND `
+	return `SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.state, ''),
+			(extract(epoch FROM a.xact_start) * 1000000)::bigint` + sessions + `
+			a.backend_type = 'client backend' AND a.xact_start <= to_timestamp(?::bigint / 1000000.0)
+			ORDER BY a.xact_start LIMIT ?`,
+		`SELECT count(*)` + sessions + `NOT pg_has_role(a.usesysid, 'USAGE')
+			AND NOT pg_has_role('pg_read_all_stats', 'USAGE')`
+}
+
 func (postgresDialect) notifySQL() string { return `SELECT pg_notify(` + notifyChannel + `, '')` }
 
 // notifyChannel is an expression for the name of the channel. Channels belong

@@ -138,6 +138,8 @@ func (sqliteDialect) notifySQL() string { return "" }
 
 func (sqliteDialect) lineLockSQL() (lock, tryLock string) { return "", "" }
 
+func (sqliteDialect) transactionsSQL() (long, hidden string) { return "", "" }
+
 // The IN keeps the limit for each endpoint, but returns the deliveries in the
 // order of their ids. Of a degraded endpoint only the first one is returned.
 func (sqliteDialect) claimSQL() string {

@@ -81,6 +81,7 @@ type Store struct {
 	positions     positionStatements
 	replays       replayStatements
 	apiKeys       apiKeyStatements
+	diagnosis     diagnosisStatements
 
 	routes  routeCache
 	parking parking
@@ -150,6 +151,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		positions:     newPositionStatements(x),
 		replays:       newReplayStatements(x),
 		apiKeys:       newAPIKeyStatements(x),
+		diagnosis:     newDiagnosisStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),
 		clock:         x.sql(x.dialect.clockSQL()),
@@ -183,7 +185,7 @@ func (s *Store) Close() error { return s.mapped(s.writer.close()) }
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
 	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s,
-		Ordering: s}
+		Ordering: s, Diagnostics: s}
 }
 
 // Ping implements [webhook.Store]. It reads the version of the tables.

@@ -35,6 +35,7 @@
 //   - tail.go, results.go: reading in order what was emitted and what became of it; named positions
 //   - replays.go: replays of many deliveries
 //   - apikeys.go: API keys
+//   - diagnosis.go: how the store itself is
 //   - ordering.go, orderlines.go: deliveries in order
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines

@@ -27,7 +27,8 @@ type Harness struct {
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
 	// Groups names the groups of the suite to run, as the names of the subtests begin: Subscriptions,
 	// Enqueue, Prefetch, Prefetched, FanOut, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints, Removal,
-	// History, Replay, Prune, Statistics, Totals, Requests, APIKeys, Tail, Ordering, Transactions, Notifications, Wrapped,
+	// History, Replay, Prune, Statistics, Totals, Requests, APIKeys, Tail, Ordering, Diagnostics, Transactions,
+	// Notifications, Wrapped,
 	// Tenants, Cancellation, Limits, Concurrency, Model, Durability, Peers. An unknown name fails the
 	// test. Empty runs all. Use it for a second way to open a store that has passed the whole suite.
 	Groups []string
@@ -87,11 +88,12 @@ func Run(t *testing.T, h Harness) {
 		{"BulkReplays", bulkReplayCases(h)},
 		{"Ordering", orderingCases(h)},
 		{"Expired", expiredCases()},
+		{"Diagnostics", diagnosticCases()},
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},
 		{"Wrapped", wrapped(slices.Concat(
 			[]testCase{{"Requests", withIdempotency(requestOnce)}}, transactionCases(h),
-			notificationCases(h)))},
+			notificationCases(h), diagnosticCases()))},
 		{"Tenants", tenantCases()},
 		{"Cancellation", cancellationCases()},
 		{"Limits", limitCases()},
