@@ -277,6 +277,7 @@ func (a *API) routes() []route {
 		{method: "POST", path: "/preview", handle: a.preview, works: true},
 		{method: "GET", path: "/event-types", handle: a.listEventTypes},
 
+		{method: "GET", path: "/about", handle: a.about},
 		{method: "GET", path: "/health", handle: a.health, public: true},
 		{method: "GET", path: "/openapi.json", handle: a.getOpenAPI, public: true},
 	}

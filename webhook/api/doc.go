@@ -137,6 +137,14 @@
 // enables nothing. Deliveries that wait for a disabled endpoint have the status paused. See Health
 // of an endpoint in the documentation of package dispatch.
 //
+// # How the service is
+//
+// GET /about says who makes a request, and with which rights. To an operator's API key it also says,
+// across all organizations, how much waits and since when, what the process does that answers, which
+// version it has, and what the store tells of itself: the version of its tables, and which
+// transactions have been open for more than a minute (see [webhook.Diagnosis]). A request that an
+// Authenticator has accepted never sees that. "webhooks doctor" reads it.
+//
 // # Event types
 //
 // GET /event-types lists [Config.Catalogue], so that customers can choose. The example of a type
@@ -233,6 +241,7 @@
 //	tail.go         events, deliveries and results from a position on; named positions
 //	stream.go       server-sent events, and requests that wait
 //	totals.go       figures across all webhooks
+//	system.go       what an API key may do; how the service is, for operators
 //	preview.go      previews of templates and tests of webhooks
 //	idempotency.go  Idempotency-Key
 //	about.go        event types, health and the OpenAPI document

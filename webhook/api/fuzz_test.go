@@ -29,7 +29,7 @@ func FuzzRequests(f *testing.F) {
 		for _, target := range []struct{ method, path string }{
 			{"GET", ""}, {"GET", "/" + escaped}, {"GET", "/deliveries"}, {"GET", "/events"},
 			{"GET", "/" + known + "/events"}, {"GET", "/deliveries/tail"}, {"GET", "/" + known + "/deliveries"},
-			{"GET", "/" + known + "/deliveries/" + escaped}, {"GET", "/totals"}, {"GET", "/endpoints"},
+			{"GET", "/" + known + "/deliveries/" + escaped}, {"GET", "/totals"}, {"GET", "/endpoints"}, {"GET", "/about"},
 			{"GET", "/" + known + "/statistics"}, {"GET", "/" + known + "/endpoints"},
 			{"GET", "/" + known + "/positions"}, {"PUT", "/" + known + "/positions/" + escaped},
 			{"DELETE", "/" + known + "/positions/" + escaped}, {"PUT", "/" + escaped},

@@ -7,8 +7,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Totals says how many deliveries of all webhooks of the organization are unfinished or dead now.
-type Totals struct {
+// Backlog says how many deliveries are unfinished or dead now.
+type Backlog struct {
 	// Deliveries counts those that are pending, in_flight, paused and dead.
 	Deliveries map[webhook.Status]int64 `json:"deliveries"`
 	// MoreUnfinished says that there may be more pending, in_flight and paused deliveries than
@@ -20,8 +20,25 @@ type Totals struct {
 	// DegradedEndpoints and DisabledEndpoints count the endpoints that are not healthy.
 	DegradedEndpoints int64 `json:"degraded_endpoints"`
 	DisabledEndpoints int64 `json:"disabled_endpoints"`
+}
+
+// Totals is the Backlog of all webhooks of the organization.
+type Totals struct {
+	Backlog
 	// Subscriptions is how many webhooks there are.
 	Subscriptions int `json:"webhooks"`
+}
+
+// presentBacklog returns totals as they are answered.
+func presentBacklog(t *webhook.Totals) Backlog {
+	return Backlog{
+		Deliveries: map[webhook.Status]int64{
+			webhook.StatusPending: t.Pending, webhook.StatusInFlight: t.InFlight,
+			webhook.StatusPaused: t.Paused, webhook.StatusDead: t.Dead,
+		},
+		MoreUnfinished: t.MoreUnfinished, MoreDead: t.MoreDead, OldestDue: orNull(t.OldestDue),
+		DegradedEndpoints: t.DegradedEndpoints, DisabledEndpoints: t.DisabledEndpoints,
+	}
 }
 
 // getTotals answers with the totals across all webhooks.
@@ -35,17 +52,6 @@ func (a *API) getTotals(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := Totals{
-		Deliveries: map[webhook.Status]int64{
-			webhook.StatusPending: t.Pending, webhook.StatusInFlight: t.InFlight,
-			webhook.StatusPaused: t.Paused, webhook.StatusDead: t.Dead,
-		},
-		MoreUnfinished: t.MoreUnfinished, MoreDead: t.MoreDead,
-		DegradedEndpoints: t.DegradedEndpoints, DisabledEndpoints: t.DisabledEndpoints,
-		Subscriptions: n,
-	}
-	if !t.OldestDue.IsZero() {
-		out.OldestDue = &t.OldestDue
-	}
-	return &response{status: http.StatusOK, body: out}, nil
+	return &response{status: http.StatusOK,
+		body: Totals{Backlog: presentBacklog(&t), Subscriptions: n}}, nil
 }

@@ -189,6 +189,13 @@ func (c *Client) EventTypes(ctx context.Context) ([]api.EventType, error) {
 	return out.Results, err
 }
 
+// About says what the API key may do and, to an operator's, how the service is.
+func (c *Client) About(ctx context.Context) (*api.About, error) {
+	out := &api.About{}
+	_, err := c.call(ctx, "GET", "/about", nil, nil, out)
+	return orNil(out, err)
+}
+
 // Health returns nil if the API can work.
 func (c *Client) Health(ctx context.Context) error {
 	_, err := c.call(ctx, "GET", "/health", nil, nil, nil)

@@ -31,6 +31,8 @@ type fixture struct {
 	api        *api.API
 	own        *document
 	failure    error // of the authenticator
+	keys       *apikey.Keys
+	diagnosis  webhook.Diagnosis // what the store says of itself
 }
 
 type texts struct{}
@@ -51,14 +53,14 @@ func newFixture(t *testing.T) *fixture {
 		})))
 	f := &fixture{t: t}
 	logger := slog.New(slog.DiscardHandler)
-	store := memstore.New()
+	store := diagnosing{memstore.New(), &f.diagnosis}
 	f.dispatcher, err = dispatch.New(store,
 		dispatch.Config{Channels: registry, Logger: logger})
 	require.NoError(t, err)
 	authenticate := func(*http.Request) (string, error) { return "org_1", f.failure }
-	keys, err := apikey.New(store, apikey.Config{Logger: logger})
+	f.keys, err = apikey.New(store, apikey.Config{Logger: logger})
 	require.NoError(t, err)
-	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger, APIKeys: keys,
+	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger, APIKeys: f.keys,
 		Publish: true})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()

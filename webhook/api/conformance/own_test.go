@@ -1,12 +1,20 @@
 package conformance_test
 
 import (
+	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 )
 
 // The operations beyond the contract answer as the API's own document says.
@@ -58,6 +66,7 @@ func TestOwnDocument(t *testing.T) {
 	want(200, "GET", one+"/positions", "")
 	want(204, "DELETE", one+"/positions/cache", "")
 	want(200, "GET", "/totals", "")
+	want(200, "GET", "/about", "")
 	want(200, "POST", one+"/endpoints/disable", `{"channel": "webhook"}`)
 	want(200, "GET", "/endpoints?health=disabled&limit=1", "")
 	want(200, "GET", one+"/endpoints", "")
@@ -134,4 +143,46 @@ func (d *document) parameterNames(operation []string) (names []string) {
 		names = append(names, text)
 	}
 	return names
+}
+
+// diagnosing is a store that says how it is.
+type diagnosing struct {
+	webhook.Store
+	diagnosis *webhook.Diagnosis
+}
+
+func (s diagnosing) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Diagnostics = s
+	return c
+}
+
+func (s diagnosing) Diagnose(context.Context, time.Time) (webhook.Diagnosis, error) {
+	return *s.diagnosis, nil
+}
+
+// What operators see of the service is as the document says, whatever the store can tell.
+func TestSystemDocument(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.failure = api.ErrUnauthenticated // so that the API key counts
+	key, _, err := f.keys.Create(t.Context(), apikey.Service(""), webhook.APIKey{Name: "ops",
+		Rights: webhook.Rights{Operator: true}})
+	require.NoError(t, err)
+	for _, d := range []webhook.Diagnosis{
+		{Kind: "sqlite", SchemaVersion: 6, NeededVersion: 6},
+		{Kind: "postgres", SchemaVersion: 4, NeededVersion: 6, LastResult: time.Now(),
+			Transactions: &webhook.LongTransactions{}},
+		{Kind: "postgres", Transactions: &webhook.LongTransactions{More: true, Hidden: 1,
+			Oldest: []webhook.LongTransaction{{PID: 1, Since: time.Now()}}}},
+	} {
+		f.diagnosis = d
+		r := httptest.NewRequest(http.MethodGet, prefix+"/about", nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		w := httptest.NewRecorder()
+		f.api.ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+		require.Contains(t, w.Body.String(), `"system":{`)
+		f.own.checkResponse(r.Method, r.URL.Path, w.Code, w.Header(), w.Body.Bytes())
+	}
 }

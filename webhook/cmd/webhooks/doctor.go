@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event/signature"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
 )
 
@@ -18,9 +20,17 @@ var doctorCommand = command{
 	name: "doctor", short: "Look whether the service is well, and say what to do",
 	long: `
 Asks the management API, with the API key's own view: whether it answers and can
-work, whether the key is good, whether the clocks agree, which endpoints are
+work, whether the clocks agree, what the key may do, which endpoints are
 degraded or disabled, how much waits and since when, how much is dead, and what
-died in the last 24 hours. Warnings do not change the exit code.`,
+died in the last 24 hours.
+
+With an operator's API key it looks at the service as well: its version, what
+waits of all organizations, what delivers, whether the tables are those that it
+needs, and which transactions in the database have been open for more than a
+minute.
+
+A check that has failed ends in exit code 1; warnings do not change the code. If
+there is no answer, the code is that of the error, such as 3.`,
 	example: `WEBHOOKS_URL=https://example.com webhooks doctor --key-file key`,
 	setup: func(s *flagSet) action {
 		var o connection
@@ -49,6 +59,7 @@ type doctor struct {
 	*app
 	client   *client.Client
 	dates    *dateRecorder
+	about    *api.About // nil if the API cannot say
 	webhooks []*webhook.Subscription
 	failed   bool
 }
@@ -71,7 +82,7 @@ func (a *app) doctor(ctx context.Context, o connection) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		d.reachable, d.clock, d.apiKey, d.endpoints, d.backlog, d.lastDay,
+		d.reachable, d.clock, d.apiKey, d.list, d.endpoints, d.backlog, d.lastDay, d.system,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -145,12 +156,44 @@ func (d *doctor) clock(context.Context) error {
 	return d.report(check{"clock", checkOK, detail, ""})
 }
 
-// apiKey lists the webhooks.
+// apiKey asks what the API key may do.
 func (d *doctor) apiKey(ctx context.Context) error {
+	about, err := d.client.About(ctx)
+	switch {
+	case errors.Is(err, webhook.ErrNotFound):
+		return d.report(check{"api key", checkOK, "this version of the API does not say what it may do", ""})
+	case err != nil:
+		return errors.Join(d.report(check{"api key", checkFail, "what it may do cannot be found out", ""}),
+			err)
+	}
+	d.about = about
+	c := check{"api key", checkOK, fmt.Sprintf("%s, of organization %q, has the role %s", about.Name,
+		about.OrganizationID, about.Role), ""}
+	if about.Operator {
+		c.Detail += ", as an operator"
+	}
+	if about.Reveal {
+		c.Detail += ", and may see secrets"
+	}
+	if !about.ExpiresAt.IsZero() {
+		left := time.Until(about.ExpiresAt)
+		c.Detail += ", and expires in " + short(left)
+		if left < expiresSoon {
+			c.Result, c.Remedy = checkWarn, "Create another one: webhooks keys create."
+		}
+	}
+	return d.report(c)
+}
+
+// expiresSoon is how long before an API key expires that is a warning.
+const expiresSoon = 7 * 24 * time.Hour
+
+// list lists the webhooks.
+func (d *doctor) list(ctx context.Context) error {
 	active, more := 0, false
 	for sub, err := range d.client.Search(ctx, client.SubscriptionFilter{}) {
 		if err != nil {
-			return errors.Join(d.report(check{"api key", checkFail, "webhooks cannot be listed", ""}), err)
+			return errors.Join(d.report(check{"webhooks", checkFail, "webhooks cannot be listed", ""}), err)
 		}
 		if len(d.webhooks) == maxDoctorWebhooks {
 			more = true
@@ -219,18 +262,23 @@ func (d *doctor) backlog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return d.report(backlogCheck("backlog", &t.Backlog, time.Now()))
+}
+
+// backlogCheck judges what waits at a time.
+func backlogCheck(name string, b *api.Backlog, now time.Time) check {
 	number := func(status webhook.Status, more bool) string {
-		n := strconv.FormatInt(t.Deliveries[status], 10)
+		n := strconv.FormatInt(b.Deliveries[status], 10)
 		if more {
 			return n + " or more"
 		}
 		return n
 	}
-	c := check{"backlog", checkOK, fmt.Sprintf("%s wait, %s are in flight, %s are paused, %s are dead",
-		number(webhook.StatusPending, t.MoreUnfinished), number(webhook.StatusInFlight, t.MoreUnfinished),
-		number(webhook.StatusPaused, t.MoreUnfinished), number(webhook.StatusDead, t.MoreDead)), ""}
-	if t.OldestDue != nil {
-		waits := time.Since(*t.OldestDue)
+	c := check{name, checkOK, fmt.Sprintf("%s wait, %s are in flight, %s are paused, %s are dead",
+		number(webhook.StatusPending, b.MoreUnfinished), number(webhook.StatusInFlight, b.MoreUnfinished),
+		number(webhook.StatusPaused, b.MoreUnfinished), number(webhook.StatusDead, b.MoreDead)), ""}
+	if b.OldestDue != nil {
+		waits := max(0, now.Sub(*b.OldestDue))
 		c.Detail += ", the oldest that is due waits for " + short(waits)
 		if waits > maxOverdue {
 			c.Result = checkWarn
@@ -238,7 +286,7 @@ func (d *doctor) backlog(ctx context.Context) error {
 				"endpoints above the slow ones?"
 		}
 	}
-	return d.report(c)
+	return c
 }
 
 // lastDay adds up the statistics of the webhooks.
@@ -270,6 +318,121 @@ func (d *doctor) lastDay(ctx context.Context) error {
 			"webhooks deliveries replay --all --since 24h " + worst + "."
 	}
 	return d.report(c)
+}
+
+// system looks at what an operator's API key shows of the service.
+func (d *doctor) system(context.Context) error {
+	if d.about == nil || d.about.System == nil {
+		return nil
+	}
+	s := d.about.System
+	checks := []check{
+		{"version", checkOK, "the service has " + s.Version + " of the library", ""},
+		backlogCheck("backlog of all organizations", &s.Backlog, s.Now),
+		processCheck(s),
+	}
+	if s.Store == nil {
+		checks = append(checks, check{"store", checkOK, "it does not say how it is", ""})
+	} else {
+		checks = append(checks, schemaCheck(s.Store), transactionsCheck(s.Store, s.Now))
+	}
+	for _, c := range checks {
+		if err := d.report(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxClaimAge is after which time without an answer to a claim a process is in trouble.
+const maxClaimAge = time.Minute
+
+// processCheck judges what delivers. Leases do not tell who has them, so of the other processes it
+// only knows when one of them has last stored a result.
+func processCheck(s *api.System) check {
+	before := func(t *time.Time) string { return short(max(0, s.Now.Sub(*t))) + " ago" }
+	c := check{"processes", checkOK, "the one that answered delivers nothing itself", ""}
+	if s.Process.Running {
+		c.Detail = fmt.Sprintf("the one that answered delivers, holds %s", counted(s.Process.Held,
+			"delivery", "deliveries"))
+		if at := s.Process.LastClaim; at != nil {
+			c.Detail += ", and last claimed " + before(at)
+			if s.Now.Sub(*at) > maxClaimAge {
+				c.Result, c.Remedy = checkWarn, "The store does not answer its claims: look into its log."
+			}
+		}
+	}
+	switch {
+	case s.Store == nil:
+	case s.Store.LastResult == nil:
+		c.Detail += "; none has stored a result yet"
+	default:
+		c.Detail += "; the last result of any was stored " + before(s.Store.LastResult)
+	}
+	return c
+}
+
+// schemaCheck compares the tables with those that the process needs.
+func schemaCheck(s *api.StoreState) check {
+	c := check{"schema", checkOK, fmt.Sprintf("%s has version %d, as the service needs", s.Kind,
+		s.SchemaVersion), ""}
+	switch {
+	case s.SchemaVersion < s.NeededVersion:
+		pending := make([]string, len(s.PendingMigrations))
+		for i, version := range s.PendingMigrations {
+			pending[i] = strconv.Itoa(version)
+		}
+		c = check{"schema", checkFail, fmt.Sprintf("%s has version %d, the service needs %d; migrations "+
+			"that are missing: %s", s.Kind, s.SchemaVersion, s.NeededVersion, strings.Join(pending, ", ")),
+			"Apply them, or start the service without NoMigrate. An old backup may have been restored."}
+	case s.SchemaVersion > s.NeededVersion:
+		c = check{"schema", checkWarn, fmt.Sprintf("%s has version %d, the service knows up to %d", s.Kind,
+			s.SchemaVersion, s.NeededVersion), "A newer process has changed the tables. Update this one: it " +
+			"cannot start again."}
+	}
+	return c
+}
+
+// maxShownTransactions is how many transactions are shown.
+const maxShownTransactions = 5
+
+// transactionsCheck warns of transactions that have been open for long.
+func transactionsCheck(s *api.StoreState, now time.Time) check {
+	t := s.Transactions
+	if t == nil {
+		return check{"transactions", checkOK, "not applicable to " + s.Kind, ""}
+	}
+	c := check{"transactions", checkOK, "none has been open for more than a minute", ""}
+	if len(t.Oldest) > 0 {
+		shown := make([]string, min(len(t.Oldest), maxShownTransactions))
+		for i := range shown {
+			one := &t.Oldest[i]
+			shown[i] = fmt.Sprintf("pid %d", one.PID)
+			for _, said := range []string{one.Application, one.State} {
+				if said != "" {
+					shown[i] += " " + said
+				}
+			}
+			shown[i] += " for " + short(now.Sub(one.Since))
+		}
+		n := strconv.Itoa(len(t.Oldest))
+		if t.More {
+			n += " or more"
+		}
+		c.Result, c.Detail = checkWarn, n+" open for more than a minute: "+strings.Join(shown, "; ")
+		if len(shown) < len(t.Oldest) {
+			c.Detail += "; …"
+		}
+		c.Remedy = "While they are open, the database cannot clear up, and slows down. End them in their " +
+			"program, or with SELECT pg_terminate_backend(pid)."
+	}
+	if t.Hidden > 0 {
+		c.Detail += fmt.Sprintf(" (%s of other roles not seen)", counted(t.Hidden, "session", "sessions"))
+		if c.Remedy == "" {
+			c.Remedy = "To see them, the role of the service needs pg_read_all_stats."
+		}
+	}
+	return c
 }
 
 // dateRecorder measures how far the server's clock is ahead of this machine's.

@@ -30,11 +30,19 @@ type service struct {
 	t   *testing.T
 	env env
 	d   *dispatch.Dispatcher
+	// keys are the API keys of the service.
+	keys *apikey.Keys
 	// answers is the status with which the endpoint answers, and arrived counts its requests.
 	answers, arrived atomic.Int64
 }
 
 func newService(t *testing.T) *service {
+	t.Helper()
+	return newServiceOn(t, memstore.New())
+}
+
+// newServiceOn is newService on a store.
+func newServiceOn(t *testing.T, store webhook.Store) *service {
 	t.Helper()
 	s := &service{t: t}
 	s.answers.Store(http.StatusOK)
@@ -48,20 +56,17 @@ func newService(t *testing.T) *service {
 		HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
 	require.NoError(t, err)
 	logger := slog.New(slog.DiscardHandler)
-	s.d, err = dispatch.New(memstore.New(), dispatch.Config{Channels: channels, Logger: logger})
+	s.d, err = dispatch.New(store, dispatch.Config{Channels: channels, Logger: logger})
 	require.NoError(t, err)
-	keys, err := apikey.New(s.d, apikey.Config{Logger: logger})
+	s.keys, err = apikey.New(s.d, apikey.Config{Logger: logger})
 	require.NoError(t, err)
-	t.Cleanup(keys.Wait)
-	key, _, err := keys.Create(t.Context(), apikey.Service("test"), webhook.APIKey{
-		OrganizationID: "org", Name: "first",
-		Rights: webhook.Rights{Role: webhook.RoleAdminister, Reveal: true}})
-	require.NoError(t, err)
-	a, err := api.New(s.d, nil, api.Config{Logger: logger, APIKeys: keys, Publish: true})
+	t.Cleanup(s.keys.Wait)
+	a, err := api.New(s.d, nil, api.Config{Logger: logger, APIKeys: s.keys, Publish: true})
 	require.NoError(t, err)
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
-	s.env = env{envURL: server.URL, envAPIKey: key}
+	s.env = env{envURL: server.URL, envAPIKey: s.key(webhook.APIKey{Name: "first",
+		Rights: webhook.Rights{Role: webhook.RoleAdminister, Reveal: true}})}
 	require.NoError(t, s.d.PutSubscription(t.Context(), &webhook.Subscription{
 		ID: webhookID, OrganizationID: "org", Name: "shop", EventTypes: []event.Pattern{"object.*"},
 		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
@@ -69,6 +74,15 @@ func newService(t *testing.T) *service {
 		Retry: &webhook.Retry{MaxAttempts: 1},
 	}))
 	return s
+}
+
+// key makes an API key of the webhook's organization.
+func (s *service) key(asked webhook.APIKey) string {
+	s.t.Helper()
+	asked.OrganizationID = "org"
+	key, _, err := s.keys.Create(s.t.Context(), apikey.Service("test"), asked)
+	require.NoError(s.t, err)
+	return key
 }
 
 // run calls the program with the settings of the service.

@@ -1,0 +1,159 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// About says what the API key of a request may do and, to an operator's, how the service is.
+type About struct {
+	// OrganizationID is the organization that the request is for.
+	OrganizationID string `json:"organization_id"`
+	// Name names who makes the request, as EndpointState.ChangedBy does.
+	Name string `json:"name"`
+	webhook.Rights
+	// ExpiresAt is when the API key stops to work. Zero is never, or not known.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// System is about the whole service. Nil unless the API key is an operator's.
+	System *System `json:"system,omitempty"`
+}
+
+// System says how the service is, across all organizations.
+type System struct {
+	// Version is that of this module in the process that answers, such as "v1.2.3".
+	Version string `json:"version"`
+	// Now is the time of the store's clock, by which all times here are.
+	Now time.Time `json:"now"`
+	// Backlog counts the deliveries of all organizations.
+	Backlog
+	// Process is about the process that answers.
+	Process ProcessState `json:"process"`
+	// Store is about the store. Null if it cannot tell.
+	Store *StoreState `json:"store"`
+}
+
+// ProcessState says what the Dispatcher of one process does.
+type ProcessState struct {
+	// Running says that it delivers: see dispatch.Dispatcher.Run.
+	Running bool `json:"running"`
+	// Held counts the deliveries that are leased to it.
+	Held int `json:"held"`
+	// LastClaim is when the store last answered a claim of it. Null if that has not happened.
+	LastClaim *time.Time `json:"last_claim"`
+}
+
+// StoreState is a [webhook.Diagnosis].
+type StoreState struct {
+	Kind string `json:"kind"`
+	// SchemaVersion is the version of the tables, NeededVersion that which the process was made for,
+	// and PendingMigrations are the versions between them.
+	SchemaVersion     int   `json:"schema_version"`
+	NeededVersion     int   `json:"needed_version"`
+	PendingMigrations []int `json:"pending_migrations"`
+	// LastResult is when any process last stored what became of a delivery. Null if none has.
+	LastResult *time.Time `json:"last_result"`
+	// Transactions is null if the question does not apply to the database.
+	Transactions *LongTransactions `json:"transactions"`
+}
+
+// LongTransactions are [webhook.LongTransactions].
+type LongTransactions struct {
+	Oldest []LongTransaction `json:"oldest"`
+	More   bool              `json:"more"`
+	Hidden int               `json:"hidden"`
+}
+
+// LongTransaction is a [webhook.LongTransaction].
+type LongTransaction struct {
+	PID         int       `json:"pid"`
+	Application string    `json:"application"`
+	State       string    `json:"state"`
+	Since       time.Time `json:"since"`
+}
+
+// systemTime bounds how long the store may take to say how it is. It counts deliveries for that.
+const systemTime = 10 * time.Second
+
+// about answers with the rights of the request. Nothing of the system goes to customers: it tells of
+// other organizations, and which version to attack.
+func (a *API) about(r *request) (*response, error) {
+	out := About{OrganizationID: r.organizationID, Name: r.holder.Name, Rights: r.holder.Rights,
+		ExpiresAt: r.holder.ExpiresAt}
+	if r.holder.Operator {
+		ctx, cancel := context.WithTimeout(r.Context(), systemTime)
+		defer cancel()
+		var err error
+		if out.System, err = a.system(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &response{status: http.StatusOK, body: out}, nil
+}
+
+func (a *API) system(ctx context.Context) (*System, error) {
+	stats, err := a.dispatcher.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &System{Version: moduleVersion(), Now: stats.At, Backlog: presentBacklog(&stats.Stored),
+		Process: ProcessState{Running: stats.Process.Running, Held: stats.Process.Held,
+			LastClaim: orNull(stats.Process.LastClaim)}}
+	store := a.dispatcher.Capabilities().Diagnostics
+	if store == nil {
+		return out, nil
+	}
+	d, err := store.Diagnose(ctx, stats.At)
+	if err != nil {
+		return nil, err
+	}
+	out.Store = &StoreState{Kind: d.Kind, SchemaVersion: d.SchemaVersion,
+		NeededVersion: d.NeededVersion, PendingMigrations: []int{}, LastResult: orNull(d.LastResult)}
+	for version := d.SchemaVersion + 1; version <= d.NeededVersion; version++ {
+		out.Store.PendingMigrations = append(out.Store.PendingMigrations, version)
+	}
+	if d.Transactions != nil {
+		out.Store.Transactions = presentTransactions(d.Transactions)
+	}
+	return out, nil
+}
+
+func presentTransactions(found *webhook.LongTransactions) *LongTransactions {
+	out := &LongTransactions{Oldest: make([]LongTransaction, len(found.Oldest)), More: found.More,
+		Hidden: found.Hidden}
+	for i, t := range found.Oldest {
+		out.Oldest[i] = LongTransaction(t)
+	}
+	return out
+}
+
+// orNull returns nil for the zero time.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// moduleVersion returns the version of this module that the program was built with.
+func moduleVersion() string {
+	const module = "github.com/mixpeek/webhooks-go"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(devel)"
+	}
+	found := info.Main
+	for _, dependency := range info.Deps {
+		if dependency.Path == module {
+			found = *dependency
+		}
+	}
+	if found.Version == "" || found.Path != module && !strings.HasPrefix(found.Path, module+"/") {
+		return "(devel)"
+	}
+	return found.Version
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// diagnosable is a store that says of itself what a test wants.
+type diagnosable struct {
+	webhook.Store
+	diagnosis webhook.Diagnosis
+	err       error
+}
+
+func (s *diagnosable) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Diagnostics = s
+	return c
+}
+
+func (s *diagnosable) Diagnose(context.Context, time.Time) (webhook.Diagnosis, error) {
+	return s.diagnosis, s.err
+}
+
+func (s *service) operator() env {
+	s.t.Helper()
+	return env{envURL: s.env[envURL], envAPIKey: s.key(webhook.APIKey{Name: "ops",
+		Rights: webhook.Rights{Operator: true}})}
+}
+
+// checks returns what "doctor --json" says, by check.
+func checks(t *testing.T, settings env) (code int, found map[string]check) {
+	t.Helper()
+	got := runs(t, settings, "", "doctor", "--json")
+	found = map[string]check{}
+	for line := range strings.Lines(got.stdout) {
+		c := decode[check](t, line)
+		found[c.Check] = c
+	}
+	return got.code, found
+}
+
+// What an API key may do is said to its holder, and of the service nothing unless that is an operator.
+func TestDoctorSaysWhoAsks(t *testing.T) {
+	t.Parallel()
+	s := newServiceOn(t, &diagnosable{Store: memstore.New()})
+	got := s.run("doctor")
+	assert.Equal(t, exitOK, got.code, got.stdout)
+	assert.Regexp(t, `ok       api key: key_\w+ first, of organization "org", has the role administer, `+
+		`and may see secrets\n`, got.stdout)
+	for _, name := range []string{"version", "schema", "processes", "transactions", "all organizations"} {
+		assert.NotContains(t, got.stdout, name)
+	}
+
+	code, found := checks(t, env{envURL: s.env[envURL], envAPIKey: s.key(webhook.APIKey{Name: "short",
+		ExpiresAt: time.Now().Add(time.Hour)})})
+	assert.Equal(t, exitOK, code, "a warning is no error")
+	assert.Equal(t, checkWarn, found["api key"].Result)
+	assert.Contains(t, found["api key"].Detail, "expires in ")
+
+	code, found = checks(t, s.operator())
+	assert.Equal(t, exitOK, code)
+	assert.Contains(t, found["api key"].Detail, "has the role read, as an operator")
+	assert.Contains(t, found["version"].Detail, "of the library")
+}
+
+// An operator learns how the service is, across all organizations.
+func TestDoctorLooksAtTheService(t *testing.T) {
+	t.Parallel()
+	store := &diagnosable{Store: memstore.New()}
+	s := newServiceOn(t, store)
+	ops := s.operator()
+	good := webhook.Diagnosis{Kind: "postgres", SchemaVersion: 6, NeededVersion: 6,
+		LastResult:   time.Now().Add(-time.Hour),
+		Transactions: &webhook.LongTransactions{}}
+	store.diagnosis = good
+	code, found := checks(t, ops)
+	assert.Equal(t, exitOK, code)
+	for name, says := range map[string]string{
+		"schema":                       "postgres has version 6, as the service needs",
+		"transactions":                 "none has been open for more than a minute",
+		"processes":                    "the one that answered delivers nothing itself; the last result of any was stored 1h0m",
+		"backlog of all organizations": "0 wait, 0 are in flight",
+	} {
+		assert.Equal(t, checkOK, found[name].Result, name)
+		assert.Contains(t, found[name].Detail, says)
+	}
+
+	s.emit(2)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.d.Run(ctx) }()
+	require.Eventually(t, func() bool {
+		_, found := checks(t, ops)
+		return strings.Contains(found["processes"].Detail, "the one that answered delivers, holds 0 "+
+			"deliveries, and last claimed ")
+	}, time.Minute, 20*time.Millisecond)
+	stop()
+	require.NoError(t, <-ended)
+
+	at := time.Now()
+	store.diagnosis.Transactions = &webhook.LongTransactions{More: true, Hidden: 1}
+	for pid := range 6 {
+		store.diagnosis.Transactions.Oldest = append(store.diagnosis.Transactions.Oldest,
+			webhook.LongTransaction{PID: 4711 + pid, Application: "nightly\x1b[31m report",
+				State: "idle in transaction", Since: at.Add(-90 * time.Minute)})
+	}
+	got := runs(t, ops, "", "doctor")
+	assert.Equal(t, exitOK, got.code, "a warning is no error")
+	assert.Contains(t, got.stdout, "warning  transactions: 6 or more open for more than a minute: "+
+		`pid 4711 nightly\x1b[31m report idle in transaction for 1h30m; pid 4712 `)
+	assert.Contains(t, got.stdout, "; … (1 session of other roles not seen)")
+	assert.NotContains(t, got.stdout, "4716", "no more than five")
+	assert.Contains(t, got.stdout, "pg_terminate_backend(pid)")
+
+	store.diagnosis.Transactions = &webhook.LongTransactions{Hidden: 2}
+	_, found = checks(t, ops)
+	assert.Equal(t, checkOK, found["transactions"].Result)
+	assert.Contains(t, found["transactions"].Detail, "(2 sessions of other roles not seen)")
+	assert.Contains(t, found["transactions"].Remedy, "pg_read_all_stats")
+
+	store.diagnosis = webhook.Diagnosis{Kind: "sqlite", SchemaVersion: 7, NeededVersion: 6}
+	code, found = checks(t, ops)
+	assert.Equal(t, exitOK, code)
+	assert.Equal(t, checkWarn, found["schema"].Result)
+	assert.Contains(t, found["schema"].Detail, "sqlite has version 7, the service knows up to 6")
+	assert.Equal(t, check{"transactions", checkOK, "not applicable to sqlite", ""}, found["transactions"])
+	assert.Contains(t, found["processes"].Detail, "none has stored a result yet")
+
+	store.diagnosis.SchemaVersion = 4
+	code, found = checks(t, ops)
+	assert.Equal(t, exitNo, code, "a check that has failed")
+	assert.Equal(t, checkFail, found["schema"].Result)
+	assert.Contains(t, found["schema"].Detail, "migrations that are missing: 5, 6")
+
+	store.err = webhook.Unavailable("down: s3cr3t")
+	got = runs(t, ops, "", "doctor")
+	assert.Equal(t, exitUnreachable, got.code)
+	assert.NotContains(t, got.stdout+got.stderr, "s3cr3t")
+	store.err = errors.New("s3cr3t")
+	assert.NotContains(t, runs(t, ops, "", "doctor").stderr, "s3cr3t")
+}
+
+// What waits too long is a warning, whoever it belongs to.
+func TestDoctorJudgesTheBacklogOfAll(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.emit(1)
+	_, found := checks(t, s.operator())
+	c := found["backlog of all organizations"]
+	assert.Equal(t, checkOK, c.Result)
+	assert.Contains(t, c.Detail, "1 wait, 0 are in flight")
+	assert.Equal(t, check{"store", checkOK, "it does not say how it is", ""}, found["store"])
+	since := time.Now()
+	c = backlogCheck("backlog", &api.Backlog{OldestDue: &since}, since.Add(2*time.Minute))
+	assert.Equal(t, checkWarn, c.Result)
+	assert.Contains(t, c.Detail, "the oldest that is due waits for 2m0s")
+}
