@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -60,8 +61,10 @@ func TestPublishRefuses(t *testing.T) {
 		"body.subject.id: missing"}, post(`{"namespace": "n"}`).problems())
 	assert.Equal(t, []string{"body.subject: value_error"}, post(`{"subject": 1}`).problems())
 	assert.Equal(t, []string{"body.a: value_error"}, post(`{"a": 1, "a": 2}`).problems())
-	assert.Equal(t, []string{"query.ttl_seconds: value_error"},
-		f.do("POST", prefix+"/events?ttl_seconds=0", "{}").problems())
+	for query, problem := range map[string]string{"ttl_seconds=0": "query.ttl_seconds: value_error",
+		"ttl_seconds=31536001": "query.ttl_seconds: value_error", "ttl=60": "query.ttl: extra_forbidden"} {
+		assert.Equal(t, []string{problem}, f.do("POST", prefix+"/events?"+query, "{}").problems())
+	}
 	post(strings.Repeat(" ", 1<<20) + "{}").want(http.StatusRequestEntityTooLarge)
 
 	for role, status := range map[webhook.Role]int{webhook.RoleRead: http.StatusForbidden,
@@ -77,4 +80,62 @@ func TestPublishRefuses(t *testing.T) {
 	closed.do("POST", prefix+"/events", "{}").want(http.StatusMethodNotAllowed)
 	assert.NotContains(t, string(closed.do("GET", prefix+"/openapi.json", "").Body), "publishEvent")
 	assert.NotContains(t, string(closed.do("GET", prefix+"/openapi.json", "").Body), `"Published"`)
+}
+
+// An event belongs to the organization of the API key, or to that which an operator's request names.
+// What the body says about it does not count.
+func TestPublishForWhom(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	operator := f.bearing(webhook.APIKey{OrganizationID: orgA,
+		Rights: webhook.Rights{Role: webhook.RoleOperate, Operator: true}})
+	publish := func(id string, header ...string) {
+		t.Helper()
+		f.do("POST", prefix+"/events", `{"event_id": "`+id+`", "event_type": "a.b", "namespace": "n",
+			"organization_id": "org_b", "subject": {"type": "t", "id": "i"}}`, header...).want(
+			http.StatusAccepted)
+	}
+	publish("evt_key")
+	publish("evt_own", operator...)
+	publish("evt_named", append(operator, api.HeaderOrganization, orgB)...)
+	for id, owner := range map[string]string{"evt_key": orgA, "evt_own": orgA, "evt_named": orgB} {
+		for _, organization := range []string{orgA, orgB} {
+			_, err := f.dispatcher.EventPayload(t.Context(), organization, id)
+			if organization == owner {
+				assert.NoError(t, err, id)
+			} else {
+				assert.ErrorIs(t, err, webhook.ErrNotFound, id)
+			}
+		}
+	}
+}
+
+// slowFanOut is a store that leaves deliveries to FanOut, and fails then.
+type slowFanOut struct{ webhook.Store }
+
+func (s slowFanOut) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
+	done, err := s.Store.Enqueue(ctx, now, events, prefetch)
+	for i := range done.Events {
+		done.Events[i].Unfinished = true
+	}
+	return done, err
+}
+
+func (slowFanOut) FanOut(
+	context.Context, time.Time, []webhook.NewEvent, *webhook.Prefetch,
+) (int, []webhook.Task, error) {
+	return 0, nil, webhook.ErrUnavailable
+}
+
+// The caller learns that some deliveries are still to be stored.
+func TestPublishUnfinished(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return slowFanOut{s} }})
+	e := &event.Event{ID: "evt_1", Type: "a.b", Namespace: "n",
+		Subject: event.Subject{Type: "t", ID: "i"}}
+	published, err := f.client(orgA).Publish(t.Context(), e)
+	require.NoError(t, err)
+	assert.Equal(t, &api.Published{EventID: "evt_1", Unfinished: true}, published)
 }

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -49,7 +50,16 @@ func TestBackgroundReplay(t *testing.T) {
 		asked.Status = webhook.StatusDead
 		assert.Equal(t, asked, begun.Request)
 
+		stalled := func() bool {
+			t.Helper()
+			list, err := c.Replays(ctx)
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			return list[0].Stalled
+		}
+		assert.False(t, stalled(), "a process may still go on with it")
 		time.Sleep(time.Minute) // nothing runs
+		assert.True(t, stalled())
 		found, err := c.FindReplay(ctx, begun.ID)
 		require.NoError(t, err)
 		assert.True(t, found.Stalled)
@@ -125,6 +135,10 @@ func TestWhoMayReplay(t *testing.T) {
 	assert.Empty(t, list)
 	_, err = b.FindReplay(ctx, begun.ID)
 	require.ErrorIs(t, err, webhook.ErrNotFound)
+	for method, path := range map[string]string{"GET": "", "POST": "/stop"} {
+		answered := f.do(method, prefix+"/deliveries/replays/"+begun.ID+path, "", f.as(orgB)...)
+		assert.Contains(t, string(answered.Body), "There is no such replay")
+	}
 	_, err = b.StopReplay(ctx, begun.ID)
 	require.ErrorIs(t, err, webhook.ErrNotFound)
 	sub, err := b.Create(ctx, sinkSubscription("b", `{}`))
@@ -142,7 +156,7 @@ func TestWhoMayReplay(t *testing.T) {
 		f.do("POST", prefix+"/deliveries/replays/count", "", bearer...).want(http.StatusOK)
 		if may {
 			assert.Equal(t, made.ID+" ada", started.want(http.StatusAccepted)["created_by"])
-			stopped.want(http.StatusOK)
+			assert.Equal(t, made.ID+" ada", stopped.want(http.StatusOK)["stopped_by"])
 		} else {
 			started.want(http.StatusForbidden)
 			stopped.want(http.StatusForbidden)
@@ -164,6 +178,73 @@ func TestReplaysAreBounded(t *testing.T) {
 		"body.per_second: value_error", "body.cursor: extra_forbidden"},
 		f.do("POST", prefix+"/deliveries/replays", `{"status": "pending", "limit": 0, "per_second": 0,
 			"cursor": "dlv_1"}`).problems())
+}
+
+// A delivery that has as many attempts as a replay allows is not counted, because it is not replayed.
+func TestCountReplayLeavesOutWhatCannotBeReplayed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		c, ctx := f.client(orgA), t.Context()
+		_, err := c.Create(ctx, sinkSubscription("w", `{}`))
+		require.NoError(t, err)
+		f.emit(orgA, 1)
+		for n := 1; n <= dispatch.MaxReplayed; n++ {
+			now := time.Now()
+			tasks, err := f.store.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1,
+				PerEndpoint: 1})
+			require.NoError(t, err)
+			require.Len(t, tasks, 1)
+			settled := webhook.Settlement{Lease: tasks[0].Lease, Status: webhook.StatusDead,
+				Attempt: &webhook.Attempt{StartedAt: now, Class: "rejected"}}
+			refused, err := f.store.Settle(ctx, now, []webhook.Settlement{settled})
+			require.NoError(t, err)
+			require.Empty(t, refused)
+			count, err := c.CountReplay(ctx, api.BackgroundReplayRequest{})
+			require.NoError(t, err)
+			if n == dispatch.MaxReplayed {
+				require.Zero(t, count.Deliveries)
+				return
+			}
+			require.Equal(t, 1, count.Deliveries, "after %d attempts", n)
+			require.NoError(t, f.store.Replay(ctx, now, orgA, tasks[0].DeliveryID))
+		}
+	})
+}
+
+// endless is a store that cannot store the end of a request.
+type endless struct{ webhook.Store }
+
+func (s endless) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Idempotency = endlessRequests{c.Idempotency}
+	return c
+}
+
+type endlessRequests struct{ webhook.IdempotencyStore }
+
+func (endlessRequests) EndIdempotent(context.Context, webhook.IdempotentRequest) error {
+	return webhook.ErrUnavailable
+}
+
+// What the first try has replayed, and what died since, is left alone by a repetition of which the
+// API cannot know how the first one ended.
+func TestBackgroundReplayAfterAnUnknownEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return endless{s} }})
+		f.dead(2)
+		c, ctx := f.client(orgA), t.Context()
+		begun, err := c.StartReplay(ctx, api.BackgroundReplayRequest{}, client.WithIdempotencyKey("k"))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		again, err := c.StartReplay(ctx, api.BackgroundReplayRequest{}, client.WithIdempotencyKey("k"))
+		require.NoError(t, err)
+		assert.Equal(t, begun.SettledBefore, again.SettledBefore)
+		later, err := c.StartReplay(ctx, api.BackgroundReplayRequest{})
+		require.NoError(t, err)
+		assert.Equal(t, time.Minute, later.SettledBefore.Sub(begun.SettledBefore), "another request")
+	})
 }
 
 // noReplays is a store that cannot keep replays.
