@@ -1,6 +1,9 @@
 package console_test
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -79,8 +82,34 @@ func TestAPIKeys(t *testing.T) {
 	for _, unknown := range []string{"key_unknown", "%00", "%ff"} {
 		assert.Equal(t, http.StatusNotFound, f.get("/api-keys/"+unknown+"/revoke").Status)
 		assert.Equal(t, http.StatusNotFound, f.post("/api-keys/"+unknown+"/revoke").Status)
+		change := f.changes[len(f.changes)-1]
+		assert.Equal(t, "revoke_api_key", change.Action)
+		require.ErrorIs(t, change.Err, webhook.ErrNotFound)
 	}
 	assert.Equal(t, http.StatusBadRequest, f.get("/api-keys?after=x").Status)
+}
+
+// After the answer that makes it, an API key is on no page, in no header, in no log, and not told to
+// Audit.
+func TestAPIKeyIsShownOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	f := newFixture(t, func(c *console.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	sub, d := f.die(mine, "Mine")
+	made := f.post("/api-keys/new", "name", "billing", "role", "administer")
+	token := tokenOf(made)
+	require.Regexp(t, "^"+keyPrefix+"[0-9a-f]{72}$", token)
+	assert.Equal(t, 1, strings.Count(made.Body, token))
+	assert.NotContains(t, fmt.Sprint(made.Header), token)
+	require.Len(t, f.changes, 1)
+	f.keyID = f.changes[0].APIKeyID
+	f.walk(sub, d.ID, "", func(route console.Route, a answer) {
+		assert.NotContains(t, fmt.Sprint(a), token, "%s %s", route.Method, route.Path)
+	})
+	assert.NotContains(t, log.String(), token)
+	assert.NotContains(t, fmt.Sprint(f.changes), token)
 }
 
 func TestProblemsOfAnAPIKey(t *testing.T) {

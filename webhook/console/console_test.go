@@ -22,31 +22,48 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
+// pathOf returns the path of a route about the subscription, the delivery, or the API key of keyID.
+func (f *fixture) pathOf(
+	route console.Route, sub *webhook.Subscription, d webhook.DeliveryID,
+) string {
+	id := sub.ID
+	if strings.HasPrefix(route.Path, "/deliveries/") {
+		id = d.String()
+	}
+	if strings.HasPrefix(route.Path, "/api-keys/") {
+		id = f.keyID
+	}
+	return strings.NewReplacer("{id}", id, "{$}", "").Replace(route.Path)
+}
+
+// formOf is a form that any route takes.
+func (f *fixture) formOf(
+	route console.Route, sub *webhook.Subscription, d webhook.DeliveryID,
+) *http.Request {
+	return f.form(f.pathOf(route, sub, d), url.Values{"id": {d.String()}, "channel": {"webhook"},
+		"subscription": {sub.ID}, "event": {`{"event_type": "object.created"}`}, "name": {"Stolen"},
+		"event_types": {"*"}, "role": {"read"}, "rate": {"100"}, "kind": {"text"},
+		"template": {"{{ event_type }}"}, "type": {"object.created"}})
+}
+
 // walk makes a request for each route, about the subscription and the delivery.
 func (f *fixture) walk(sub *webhook.Subscription, d webhook.DeliveryID, query string,
 	each func(route console.Route, a answer),
 ) {
 	f.t.Helper()
 	for _, route := range f.console.Routes() {
-		id := sub.ID
-		if strings.HasPrefix(route.Path, "/deliveries/") {
-			id = d.String()
-		}
-		if strings.HasPrefix(route.Path, "/api-keys/") {
-			id = f.keyID
-		}
-		path := strings.NewReplacer("{id}", id, "{$}", "").Replace(route.Path) + query
 		if route.Method == http.MethodGet {
 			separator := "?"
 			if query != "" {
 				separator = "&"
 			}
-			each(route, f.get(path+separator+"channel=webhook&subscription="+sub.ID))
+			each(route, f.get(f.pathOf(route, sub, d)+query+separator+"channel=webhook&subscription="+
+				sub.ID))
 			continue
 		}
-		each(route, f.post(path, "id", d.String(), "channel", "webhook", "subscription", sub.ID,
-			"event", `{"event_type": "object.created"}`, "name", "Stolen", "event_types", "*", "role", "read",
-			"rate", "100", "kind", "text", "template", "{{ event_type }}", "type", "object.created"))
+		r := f.formOf(route, sub, d)
+		r.URL.RawQuery = strings.TrimPrefix(query, "?")
+		each(route, f.do(r))
 	}
 }
 
@@ -93,6 +110,59 @@ func TestNothingOfOthers(t *testing.T) {
 	again, err := f.dispatcher.EventPayload(t.Context(), theirs, d.EventID)
 	require.NoError(t, err)
 	assert.Equal(t, payload, again)
+}
+
+// needs are the rights of all routes, written down once more: a route that asks for too little would
+// otherwise be taken at its word.
+var needs = map[string]string{
+	"GET /{$}":                               "read",
+	"GET /subscriptions":                     "read",
+	"GET /subscriptions/new":                 "administer",
+	"POST /subscriptions/new":                "administer",
+	"GET /subscriptions/{id}":                "read",
+	"POST /subscriptions/{id}/reveal":        "reveal",
+	"GET /subscriptions/{id}/edit":           "administer",
+	"POST /subscriptions/{id}/edit":          "administer",
+	"POST /subscriptions/{id}/pause":         "operate",
+	"POST /subscriptions/{id}/resume":        "operate",
+	"POST /subscriptions/{id}/enable":        "operate",
+	"POST /subscriptions/{id}/disable":       "operate",
+	"GET /subscriptions/{id}/rotate":         "administer",
+	"POST /subscriptions/{id}/rotate":        "administer",
+	"POST /subscriptions/{id}/drop-previous": "administer",
+	"GET /subscriptions/{id}/delete":         "administer",
+	"POST /subscriptions/{id}/delete":        "administer",
+	"GET /subscriptions/{id}/test":           "operate",
+	"POST /subscriptions/{id}/test":          "operate",
+	"GET /deliveries":                        "read",
+	"GET /deliveries/{id}":                   "read",
+	"POST /deliveries/{id}/replay":           "operate",
+	"POST /deliveries/{id}/cancel":           "operate",
+	"POST /deliveries/{id}/skip":             "operate",
+	"GET /dead":                              "read",
+	"POST /dead/replay":                      "operate",
+	"GET /dead/replay-all":                   "operate",
+	"POST /dead/replay-all":                  "operate",
+	"GET /replays":                           "read",
+	"GET /replays/{id}":                      "read",
+	"POST /replays/{id}/stop":                "operate",
+	"GET /events":                            "read",
+	"GET /templates":                         "read",
+	"POST /templates":                        "read",
+	"GET /api-keys":                          "administer",
+	"GET /api-keys/new":                      "administer",
+	"POST /api-keys/new":                     "administer",
+	"GET /api-keys/{id}/revoke":              "administer",
+	"POST /api-keys/{id}/revoke":             "administer",
+}
+
+func TestNeeds(t *testing.T) {
+	t.Parallel()
+	got := map[string]string{}
+	for _, route := range newFixture(t).console.Routes() {
+		got[route.Method+" "+route.Path] = route.Need
+	}
+	assert.Equal(t, needs, got)
 }
 
 // A request needs the right that its route asks for.
@@ -264,17 +334,28 @@ func TestNonce(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(a.Body, `nonce="abc123"`))
 }
 
+// A page of another origin can send no form of the console.
 func TestOtherOrigins(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	sub := f.subscribe(mine, "Mine", "/")
+	sub, d := f.die(mine, "Mine")
 	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site",
 		"Origin": "https://evil.example"} {
-		r := f.form("/subscriptions/"+sub.ID+"/delete", url.Values{})
-		r.Header.Del("Sec-Fetch-Site")
-		r.Header.Set(name, value)
-		assert.Equal(t, http.StatusForbidden, f.do(r).Status, name)
+		posts := 0
+		for _, route := range f.console.Routes() {
+			if route.Method != http.MethodPost {
+				continue
+			}
+			posts++
+			r := f.formOf(route, sub, d.ID)
+			r.Header.Del("Sec-Fetch-Site")
+			r.Header.Set(name, value)
+			assert.Equal(t, http.StatusForbidden, f.do(r).Status, "%s: %s", name, route.Path)
+		}
+		assert.Greater(t, posts, 15)
 	}
+	assert.Empty(t, f.changes)
+	assert.Len(t, f.apiKeys(mine), 1)
 	_, err := f.dispatcher.Subscription(t.Context(), mine, sub.ID)
 	assert.NoError(t, err)
 }
@@ -359,6 +440,13 @@ func TestHostileTextIsEscaped(t *testing.T) {
 		e.Metadata = map[string]any{hostile: hostile}
 		e.Actor = hostile
 	})[0]
+	failed := f.settle(mine, &webhook.Attempt{StartedAt: time.Now(), Class: hostile, Error: hostile,
+		Response: hostile})
+	state, err := f.store.EndpointState(t.Context(), mine, failed.Endpoint)
+	require.NoError(t, err)
+	state.Health, state.Since = webhook.Degraded, time.Now()
+	state.Cause = &webhook.EndpointCause{DeliveryID: failed.ID, Class: hostile, Error: hostile}
+	require.NoError(t, webhook.SetEndpointState(t.Context(), f.store, &state, 0))
 	check := func(name string, a answer) {
 		t.Helper()
 		if a.Body == "" || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
@@ -393,9 +481,17 @@ func TestHostileTextIsEscaped(t *testing.T) {
 			check(route.Method+" "+route.Path, a)
 		}
 	})
+	timeline := "/deliveries/" + failed.ID.String()
+	for _, n := range elements(parse(t, f.page(timeline)), "ol") {
+		assert.Equal(t, 3, strings.Count(text(n), hostile), "the class, the error and the answer")
+	}
+	f.identity.Operator = true
+	check("operator", f.get("/"))
+	f.identity.Operator = false
 	q := url.QueryEscape(hostile)
-	for _, path := range []string{"/deliveries?status=" + q + "&type=" + q + "&subscription=" + q +
-		"&event=" + q + "&since=" + q, "/dead?type=" + q, "/subscriptions?type=" + q + "&state=" + q,
+	for _, path := range []string{timeline, "/", "/subscriptions/" + failed.SubscriptionID,
+		"/deliveries?status=" + q + "&type=" + q + "&subscription=" + q +
+			"&event=" + q + "&since=" + q, "/dead?type=" + q, "/subscriptions?type=" + q + "&state=" + q,
 		"/subscriptions?after=" + q, "/?range=" + q, "/?done=" + q, "/templates?kind=" + q + "&event=" + q,
 		"/dead/replay-all?subscription=" + q + "&rate=" + q, "/api-keys?after=" + q,
 		"/api-keys/" + url.PathEscape(hostile) + "/revoke", "/" + q} {

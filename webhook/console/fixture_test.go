@@ -158,6 +158,24 @@ func (f *fixture) deliveries(q webhook.DeliveryQuery) []webhook.Delivery {
 	return found
 }
 
+// settle emits an event for a new subscription, whose delivery dies of the attempt.
+func (f *fixture) settle(organizationID string, a *webhook.Attempt) webhook.Delivery {
+	f.t.Helper()
+	ctx, now := f.t.Context(), time.Now()
+	sub := f.subscribe(organizationID, "Settled", "/")
+	enqueued, err := f.store.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: organizationID,
+		ID: "evt_" + sub.ID, Type: event.ObjectCreated, Payload: []byte(`{}`)}},
+		&webhook.Prefetch{Until: now.Add(time.Minute),
+			Take: func(_ string, e webhook.Endpoint) bool { return e.SubscriptionID == sub.ID }})
+	require.NoError(f.t, err)
+	require.Len(f.t, enqueued.Tasks, 1)
+	_, err = f.store.Settle(ctx, now, []webhook.Settlement{{Lease: enqueued.Tasks[0].Lease,
+		Status: webhook.StatusDead, Attempt: a}})
+	require.NoError(f.t, err)
+	return f.deliveries(webhook.DeliveryQuery{OrganizationID: organizationID,
+		SubscriptionID: sub.ID})[0]
+}
+
 // die makes a subscription with a dead delivery, and returns both.
 func (f *fixture) die(organizationID, name string) (*webhook.Subscription, webhook.Delivery) {
 	f.t.Helper()
