@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +27,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
@@ -150,6 +152,28 @@ func newChildEvent() *event.Event {
 	return e
 }
 
+// telling is a store that says which results it has accepted and which it has refused: the id of
+// the delivery, and the fencing token.
+type telling struct{ webhook.Store }
+
+// Settle implements [webhook.Queue].
+func (s telling) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) (refused []webhook.Lease, err error) {
+	refused, err = s.Store.Settle(ctx, now, settlements)
+	if err != nil {
+		return refused, err
+	}
+	for i := range settlements {
+		lease, what := settlements[i].Lease, "settled"
+		if slices.Contains(refused, lease) {
+			what = "refused"
+		}
+		say(what, fmt.Sprint(int64(lease.DeliveryID), " ", lease.Token))
+	}
+	return refused, nil
+}
+
 // childAttempts is the retry budget of the child processes.
 const childAttempts = 6
 
@@ -169,7 +193,11 @@ func childDispatcher(
 	if cfg.Mode == "everything" {
 		retention = everythingRetention
 	}
-	d, err := dispatch.New(store, dispatch.Config{
+	var used webhook.Store = store
+	if cfg.Mode == "dispatch" || cfg.Mode == "everything" { // and not in the process of the test
+		used = telling{store}
+	}
+	d, err := dispatch.New(used, dispatch.Config{
 		Retention: retention,
 		Channels:  channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
 		Retry: dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond,

@@ -131,5 +131,5 @@ func (s *service) killWriter(useSQL bool, stage string) {
 	}
 	time.Sleep(time.Duration(rand.IntN(1500)) * time.Microsecond)
 	c.kill(s.t)
-	s.ended(c, &s.kills)
+	s.count(&s.kills)
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,7 +31,9 @@ type service struct {
 
 	mu              sync.Mutex
 	tried, accepted map[string]bool // event ids
-	stale           int             // batches with results that were refused
+	settled         map[string]bool // leases whose result was accepted: delivery id and fencing token
+	refused         map[string]bool // leases whose result was refused
+	stale           int             // results of deliveries that another process had taken over
 	kills, pauses   int
 	terminations    int
 }
@@ -41,7 +42,7 @@ type service struct {
 // deliveries.
 func newService(t testing.TB, lease time.Duration, moody bool) *service {
 	t.Helper()
-	return newServiceWith(t, lease, moody, []string{
+	return newServiceWith(t, lease, newEndpoint(t, moody, 0), []string{
 		`CREATE TABLE overwritten (id bigint, was integer, became integer, was_token bigint,
 			became_token bigint)`,
 		`CREATE FUNCTION note_overwritten() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -54,12 +55,27 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 			EXECUTE FUNCTION note_overwritten()`})
 }
 
-// newServiceWith makes the tables, two subscriptions, and triggers.
-func newServiceWith(t testing.TB, lease time.Duration, moody bool, triggers []string) *service {
+// takenOverTriggers record the leases of deliveries that were in flight when another process took
+// them over.
+var takenOverTriggers = []string{
+	`CREATE TABLE taken_over (id bigint, token bigint)`,
+	`CREATE FUNCTION note_taken_over() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO taken_over VALUES (OLD.id, OLD.token);
+		RETURN NEW;
+	END $$`,
+	`CREATE TRIGGER taken_over BEFORE UPDATE ON webhooks_deliveries FOR EACH ROW
+		WHEN (OLD.state = 1 AND NEW.token > OLD.token) EXECUTE FUNCTION note_taken_over()`,
+}
+
+// newServiceWith makes the tables, two subscriptions of an endpoint, and triggers.
+func newServiceWith(
+	t testing.TB, lease time.Duration, e *endpoint, triggers []string,
+) *service {
 	t.Helper()
 	s := &service{
-		t: t, dsn: schemaDSN(t), endpoint: newEndpoint(t, moody), lease: lease,
+		t: t, dsn: schemaDSN(t), endpoint: e, lease: lease,
 		hooks: make(map[string]string), tried: make(map[string]bool), accepted: make(map[string]bool),
+		settled: make(map[string]bool), refused: make(map[string]bool),
 	}
 	d, store, err := childDispatcher(t.Context(), childConfig{DSN: s.dsn, Lease: lease})
 	require.NoError(t, err)
@@ -74,6 +90,7 @@ func newServiceWith(t testing.TB, lease time.Duration, moody bool, triggers []st
 	}
 	require.NoError(t, store.Close())
 	execAt(t, s.dsn, triggers...)
+	execAt(t, s.dsn, takenOverTriggers...)
 	return s
 }
 
@@ -90,9 +107,14 @@ func (s *service) start() *child {
 func (s *service) heard(what, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if what == "accepted" {
+	switch what {
+	case "accepted":
 		s.accepted[id] = true
-	} else {
+	case "settled":
+		s.settled[id] = true
+	case "refused":
+		s.refused[id] = true
+	default:
 		s.tried[id] = true
 	}
 }
@@ -105,33 +127,44 @@ func (s *service) disturb(until time.Time, start func() *child) {
 		switch n := rand.IntN(10); {
 		case n < 5:
 			c.kill(s.t)
-			s.ended(c, &s.kills)
+			s.count(&s.kills)
 			c = start()
 		case n < 9:
 			c.signal(s.t, syscall.SIGSTOP)
 			time.Sleep(s.lease + time.Duration(200+rand.IntN(1000))*time.Millisecond)
 			c.signal(s.t, syscall.SIGCONT)
-			s.count(&s.pauses, 1)
+			s.count(&s.pauses)
 		default:
 			c.terminate(s.t)
-			s.ended(c, &s.terminations)
+			s.count(&s.terminations)
 			c = start()
 		}
 	}
 	c.terminate(s.t)
-	s.ended(c, &s.terminations)
+	s.count(&s.terminations)
 }
 
-func (s *service) count(counter *int, n int) {
+func (s *service) count(counter *int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	*counter += n
+	*counter++
 }
 
-// ended counts what a process logged before it ended.
-func (s *service) ended(c *child, counter *int) {
-	s.count(counter, 1)
-	s.count(&s.stale, strings.Count(c.log.String(), "others had taken over"))
+// checkStale compares the results that the processes had for the store with the leases that were
+// taken over, and counts those that came after that.
+func (s *service) checkStale() {
+	s.t.Helper()
+	taken := queryAt[[]string](s.t, s.dsn,
+		"SELECT coalesce(array_agg(id || ' ' || token), '{}') FROM taken_over")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, lease := range taken {
+		assert.False(s.t, s.settled[lease], "a result was accepted although another process had "+
+			"taken the delivery over: delivery id and token %s", lease)
+		if s.refused[lease] {
+			s.stale++
+		}
+	}
 }
 
 // drain delivers the remaining deliveries in this process. The endpoint accepts all of them: if it
@@ -173,6 +206,7 @@ func (s *service) account() totals {
 	require.NoError(s.t, err)
 	s.endpoint.mu.Lock()
 	defer s.endpoint.mu.Unlock()
+	s.checkStale()
 	var sum totals
 	stored, arrived := make(map[string]int), 0
 	for i := range all {
@@ -195,7 +229,7 @@ func (s *service) account() totals {
 	assert.Equal(s.t, seen, arrived, "the endpoint accepted a request that belongs to no delivery")
 	assert.Equal(s.t, len(stored)*len(s.hooks), sum.succeeded+sum.dead)
 	s.t.Logf("%d kills, %d pauses past the lease, %d terminations; %d events accepted, %d stored: "+
-		"%d deliveries = %d succeeded + %d dead; %d duplicates; %d batches with stale results refused",
+		"%d deliveries = %d succeeded + %d dead; %d duplicates; %d stale results refused",
 		s.kills, s.pauses, s.terminations, len(s.accepted), len(stored), len(all), sum.succeeded,
 		sum.dead, sum.duplicates, s.stale)
 	return sum
@@ -304,12 +338,12 @@ func TestRollingRestart(t *testing.T) {
 	for range 6 {
 		running = append(running, s.start())
 		running[0].terminate(t)
-		s.ended(running[0], &s.terminations)
+		s.count(&s.terminations)
 		running = running[1:]
 	}
 	for _, c := range running {
 		c.terminate(t)
-		s.ended(c, &s.terminations)
+		s.count(&s.terminations)
 	}
 	assert.Zero(t, queryAt[int](t, s.dsn, "SELECT count(*) FROM webhooks_deliveries WHERE state = 1"),
 		"a terminated process requeues the deliveries that it holds")
