@@ -266,6 +266,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				return
 			}
 			if err != nil {
+				d.queue.AbandonClaim()
 				wait = failures.Failed(ctx, err)
 			} else {
 				failures.Over(ctx)

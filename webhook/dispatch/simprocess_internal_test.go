@@ -273,6 +273,7 @@ func (p *simProcess) claimEnded(c *simCall) {
 		return
 	}
 	if c.failed {
+		p.core.AbandonClaim()
 		p.failed()
 		return
 	}

@@ -157,10 +157,11 @@ type ClaimBudget struct {
 	BufferEmpty bool
 }
 
-// PlanClaim returns what may be claimed now: the caller claims it, and calls RecordClaim. A Limit
-// of 0 means nothing; Actions.Claim says then when there is capacity again.
+// PlanClaim returns what may be claimed now: the caller claims it, and calls RecordClaim, or
+// AbandonClaim if the claim failed. A Limit of 0 means nothing, and no further call; Actions.Claim
+// says then when there is capacity again.
 func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
-	c.now = now
+	c.now, c.claiming = now, 0
 	if !c.accepting {
 		return ClaimBudget{}
 	}
@@ -253,6 +254,10 @@ func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 		c.actions.Claim = true
 	}
 }
+
+// AbandonClaim gives back the room that a claim was to fill which failed: until the next one, what
+// is new may be prefetched into it.
+func (c *Core[T]) AbandonClaim() { c.claiming = 0 }
 
 // RecordClaim notes what a claim with that budget says about the store: an endpoint that gave less
 // than was asked for has no backlog that is due. It is called before the items are pushed, and not

@@ -54,7 +54,8 @@
 //   - To prefetch: [Queue.BeginAdmission], which makes an [Admission]. After a call that prefetched
 //     nothing, [Queue.MarkBacklogSomewhere]: some endpoints have a backlog, the caller cannot tell
 //     which.
-//   - To claim: [Queue.PlanClaim], [Queue.RecordClaim], [Queue.ClaimAt], [Queue.ClaimSignal].
+//   - To claim: [Queue.PlanClaim], [Queue.RecordClaim], [Queue.AbandonClaim], [Queue.ClaimAt],
+//     [Queue.ClaimSignal].
 //   - Permits: [Queue.AskSignal], [Queue.PermitRequests], [Queue.GrantPermits], [Queue.Throttle].
 //   - [Queue.Stats] and [Queue.BufferEmpty] say how full it is.
 //

@@ -259,6 +259,13 @@ func (q *Queue[T]) PlanClaim() ClaimBudget {
 	return q.core.PlanClaim(time.Now())
 }
 
+// AbandonClaim is [Core.AbandonClaim].
+func (q *Queue[T]) AbandonClaim() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.core.AbandonClaim()
+}
+
 // RecordClaim is [Core.RecordClaim].
 func (q *Queue[T]) RecordClaim(items []*Item[T], b ClaimBudget) {
 	q.mu.Lock()

@@ -154,6 +154,19 @@ func TestPrefetchIsBounded(t *testing.T) {
 	assert.True(t, q.ReservePrefetch(b), "the store had nothing more")
 }
 
+// While a claim is under way, what it may bring has its room. A claim that failed brings nothing.
+func TestAClaimThatFailedLeavesItsRoom(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 16,
+		BufferedPerEndpoint: 16})
+	other := endpoint("other", "b")
+	require.Equal(t, 8, q.PlanClaim().Limit)
+	q.Push(items(1, 8, endpointA))
+	assert.False(t, q.ReservePrefetch(other), "the rest is for the claim")
+	q.AbandonClaim()
+	assert.True(t, q.ReservePrefetch(other))
+}
+
 // An organization has a share of the buffer, and in it those of its endpoints that answer at once,
 // those that are new and those that are slow.
 func TestTheBufferIsShared(t *testing.T) {
