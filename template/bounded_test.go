@@ -13,8 +13,8 @@ import (
 )
 
 // TestEveryOperationIsBounded applies every filter, test and method to a large value, to each of
-// them if thorough, in a loop that only a budget ends. It must not run while other tests do: it looks at the memory of the whole
-// process.
+// them if thorough, in a loop that only a budget ends. It must not run while other tests do: it
+// looks at the memory of the whole process.
 func TestEveryOperationIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

@@ -17,11 +17,11 @@ import (
 // processes store and read.
 //
 // The order of what was emitted is that of the ids of deliveries. A store hands out ids before it
-// commits, so a transaction with small ids can commit after one with larger ids. A page therefore ends before the
-// first id that may still appear: the records behind it are kept back until it is decided whether
-// that id will exist. The ids of what is left to [Queue.FanOut] may still appear: they keep back the
-// records of their organization. Nothing that a page would have had is ever stored before the
-// position that it has returned.
+// commits, so a transaction with small ids can commit after one with larger ids. A page therefore
+// ends before the first id that may still appear: the records behind it are kept back until it is
+// decided whether that id will exist. The ids of what is left to [Queue.FanOut] may still appear:
+// they keep back the records of their organization. Nothing that a page would have had is ever
+// stored before the position that it has returned.
 //
 // Results have an order and positions of their own, from ResultPosition on. The results of one
 // delivery come in the order in which they were stored. Nothing but a Settle, Replay or Cancel that

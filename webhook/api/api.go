@@ -77,8 +77,9 @@ type Config struct {
 	Publish bool
 
 	// Actor names who makes a request that the Authenticator has accepted, such as the user. A request
-	// with one of the APIKeys is made by the id and the name of the key. The name is kept as [webhook.EndpointState.ChangedBy], which the API shows, up to 200
-	// bytes of it. Nil, or an empty name, is "api".
+	// with one of the APIKeys is made by the id and the name of the key. The name is kept as
+	// [webhook.EndpointState.ChangedBy], which the API shows, up to 200 bytes of it. Nil, or an empty
+	// name, is "api".
 	Actor func(r *http.Request) string
 
 	// Logger gets an error for each request that failed for a reason that its answer does not

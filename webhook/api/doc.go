@@ -75,9 +75,10 @@
 // A client that was generated from the published contract knows only the contract's fields. It can
 // read every answer: email's recipients are answered as to_addresses, fields that are null are left
 // out, and a Slack bot has an empty webhook_url. When it sends a webhook back, the fields that only
-// this library has (retry, rate_limit and ordering of a webhook; method, signing_secret, signing_secrets,
-// those of a Slack bot) are missing. They keep their stored values; null removes them. But if the
-// channel now sends to another scheme, host or port, a missing secret does not keep its stored value.
+// this library has (retry, rate_limit and ordering of a webhook; method, signing_secret,
+// signing_secrets, those of a Slack bot) are missing. They keep their stored values; null removes
+// them. But if the channel now sends to another scheme, host or port, a missing secret does not
+// keep its stored value.
 //
 // # Input
 //
@@ -115,7 +116,8 @@
 // With ?wait= a request waits for results. With Accept: text/event-stream the answer is a stream of
 // server-sent events, which goes on with what comes; a client that connects again sends the
 // Last-Event-ID, and misses nothing. GET /deliveries/tail does the same with deliveries, and GET
-// /deliveries/results with what becomes of them: attempts, replays and cancellations. Streams end when their [http.Server] shuts down.
+// /deliveries/results with what becomes of them: attempts, replays and cancellations. Streams end
+// when their [http.Server] shuts down.
 //
 // # Replays
 //

@@ -34,8 +34,9 @@ func (l TailLimits) validate(p *event.Problems) {
 
 // Tail returns what was emitted to a subscription, the deliveries of an organization, or the results
 // of deliveries (see [webhook.TailResult]), in order from q.After on, and then goes on with what
-// comes: it waits, and ends only with ctx, without an error then. Nothing is missed and nothing comes twice, whichever processes emit. To go on after a
-// break or a restart, set q.After to the Position of the last record.
+// comes: it waits, and ends only with ctx, without an error then. Nothing is missed and nothing
+// comes twice, whichever processes emit. To go on after a break or a restart, set q.After to the
+// Position of the last record.
 //
 // A record comes within Config.PollInterval after it has been committed, and within 50 ms if this
 // process has stored it, unless another transaction that began to emit earlier is still open: see

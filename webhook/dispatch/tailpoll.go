@@ -25,8 +25,8 @@ const (
 )
 
 // tails is what the readers of one kind of tails share. While there are readers that wait or have
-// waited, one goroutine asks the store for news and tells those that the news is for. It ends with the last of
-// them.
+// waited, one goroutine asks the store for news and tells those that the news is for. It ends with
+// the last of them.
 type tails struct {
 	from     webhook.Store
 	results  bool // those of results, and otherwise of what was emitted

@@ -15,7 +15,8 @@ type task struct {
 	heldSince time.Time // by the clock of this process
 	// storedProbe is Task.Probe, as it was stored last, until the result of the probe is stored.
 	storedProbe atomic.Pointer[webhook.EndpointState]
-	// storingProbe has a place for the goroutine that stores the state of the probe. Nil if there is no probe.
+	// storingProbe has a place for the goroutine that stores the state of the probe. Nil if there is
+	// no probe.
 	storingProbe chan struct{}
 	// names are those of the endpoint, set by the worker that makes the attempt.
 	names names

@@ -122,8 +122,8 @@ func healthLabel(health string) string {
 }
 
 // isStores reports whether an error is one of the store, and not of the events or of the caller. A
-// call that its caller cancelled, or that Run cancelled when it ended, says nothing about the store. One
-// whose time was over does: the store was too slow for it.
+// call that its caller cancelled, or that Run cancelled when it ended, says nothing about the
+// store. One whose time was over does: the store was too slow for it.
 func isStores(err error) bool {
 	var invalid *event.ValidationError
 	return !errors.As(err, &invalid) && !errors.Is(err, context.Canceled) &&

@@ -142,8 +142,8 @@ type dialect interface {
 	// rows it must return so that the first limit of them are right once they are sorted.
 	claimSQL() string
 	// firstSQL selects the ids of the first deliveries d in that order of their ids, ASC or DESC, with
-	// their event e, of each of some endpoints p that meet the condition. After its parameters, one says how many of each endpoint,
-	// and one, as ints returns it, of which endpoints.
+	// their event e, of each of some endpoints p that meet the condition. After its parameters, one
+	// says how many of each endpoint, and one, as ints returns it, of which endpoints.
 	firstSQL(condition, order string) string
 	claimLimit(limit, perEndpoint int) int
 }

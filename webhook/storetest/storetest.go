@@ -26,11 +26,11 @@ type Harness struct {
 	// first stays in use. Nil means that only one process can use the store.
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
 	// Groups names the groups of the suite to run, as the names of the subtests begin: Subscriptions,
-	// Enqueue, Prefetch, Prefetched, FanOut, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints, Removal,
-	// History, Replay, Prune, Statistics, Totals, Requests, APIKeys, Tail, Ordering, Diagnostics, Transactions,
-	// Notifications, Wrapped,
-	// Tenants, Cancellation, Limits, Concurrency, Model, Durability, Peers. An unknown name fails the
-	// test. Empty runs all. Use it for a second way to open a store that has passed the whole suite.
+	// Enqueue, Prefetch, Prefetched, FanOut, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints,
+	// Removal, History, Replay, Prune, Statistics, Totals, Requests, APIKeys, Tail, Ordering,
+	// Diagnostics, Transactions, Notifications, Wrapped, Tenants, Cancellation, Limits, Concurrency,
+	// Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for a second
+	// way to open a store that has passed the whole suite.
 	Groups []string
 }
 

@@ -34,8 +34,8 @@ type Range struct {
 
 func (r *Range) at(i int64) int64 { return r.Start + i*r.Step }
 
-// Undefined is the value of a name or attribute that does not exist. It prints as nothing, is false, empty, and equal to other
-// undefined values; anything else that is done with it fails.
+// Undefined is the value of a name or attribute that does not exist. It prints as nothing, is
+// false, empty, and equal to other undefined values; anything else that is done with it fails.
 type Undefined struct {
 	Kind error  // of what fail returns: ErrUndefined, ErrForbidden, or ErrData
 	Why  string // template text only, never data

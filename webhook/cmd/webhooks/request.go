@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// capture is a request as a person or a program has written it down. It is read leniently: what is odd about it
-// may be the reason why a receiver refuses it.
+// capture is a request as a person or a program has written it down. It is read leniently: what is
+// odd about it may be the reason why a receiver refuses it.
 type capture struct {
 	method, target string
 	header         http.Header
