@@ -212,6 +212,31 @@ func TestCountReplayLeavesOutWhatCannotBeReplayed(t *testing.T) {
 	})
 }
 
+// What dies after a replay was begun does not remain to be replayed.
+func TestRemainingLeavesOutWhatDiedLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		f.dead(2)
+		c, ctx := f.client(orgA), t.Context()
+		begun, err := c.StartReplay(ctx, api.BackgroundReplayRequest{})
+		require.NoError(t, err)
+		f.emit(orgA, 1)
+		now := time.Now()
+		tasks, err := f.store.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1,
+			PerEndpoint: 1})
+		require.NoError(t, err)
+		require.Len(t, tasks, 1)
+		_, err = f.store.Settle(ctx, now, []webhook.Settlement{{Lease: tasks[0].Lease,
+			Status: webhook.StatusDead, Attempt: &webhook.Attempt{StartedAt: now, Class: "rejected"}}})
+		require.NoError(t, err)
+		found, err := c.FindReplay(ctx, begun.ID)
+		require.NoError(t, err)
+		require.NotNil(t, found.Remaining)
+		assert.Equal(t, 2, *found.Remaining)
+	})
+}
+
 // endless is a store that cannot store the end of a request.
 type endless struct{ webhook.Store }
 
