@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 // What waits for a paused subscription or a disabled endpoint expires while it waits.
@@ -47,4 +49,39 @@ func TestDeliveriesExpireWhileTheyWait(t *testing.T) {
 		defer b.mu.Unlock()
 		assert.Len(t, b.outcomes, 1200, "the hook hears of each")
 	})
+}
+
+// However much there is to prune, looking for what has expired does not keep the store from others.
+func TestExpiringLeavesTimeForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const call = 80 * time.Millisecond
+		store := &expiringStore{Store: memstore.New()}
+		store.claimExpired = func() error { time.Sleep(call); return nil }
+		store.pruned = func(limit int) int { return limit }
+		b := benchOn(t, store, dispatch.Config{}, nil)
+		b.run(t)
+		elapse(time.Minute)
+		assert.Greater(t, store.calls.Load(), int64(100), "it goes on as long as there is more")
+		assert.LessOrEqual(t, time.Duration(store.calls.Load())*call, 30*time.Second)
+	})
+}
+
+// expiringStore has calls of its own of what pruneLoop asks for.
+type expiringStore struct {
+	webhook.Store
+	claimExpired func() error
+	pruned       func(limit int) int
+	calls        atomic.Int64 // of ClaimExpired
+}
+
+func (s *expiringStore) ClaimExpired(
+	context.Context, time.Time, time.Time, int,
+) ([]webhook.Task, error) {
+	s.calls.Add(1)
+	return nil, s.claimExpired()
+}
+
+func (s *expiringStore) Prune(_ context.Context, _ time.Time, r webhook.PruneRequest) (int, error) {
+	return s.pruned(r.Limit), nil
 }

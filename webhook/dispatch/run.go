@@ -517,13 +517,13 @@ func (r *run) pruneLoop(ctx context.Context) {
 			wait = max(failures.Failed(ctx, err), pruneInterval)
 			continue
 		}
+		began := time.Now()
 		moreExpired, err := r.expire(r.attemptCtx)
 		if err != nil && ctx.Err() == nil {
 			wait = max(failures.Failed(ctx, err), pruneInterval)
 			continue
 		}
 		at := d.now()
-		began := time.Now()
 		n, err := d.prune(ctx, at, d.cfg.Retention.pruneRequest(at))
 		switch {
 		case ctx.Err() != nil:
