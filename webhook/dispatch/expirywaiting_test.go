@@ -2,6 +2,9 @@ package dispatch_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -64,6 +67,24 @@ func TestExpiringLeavesTimeForOthers(t *testing.T) {
 		elapse(time.Minute)
 		assert.Greater(t, store.calls.Load(), int64(100), "it goes on as long as there is more")
 		assert.LessOrEqual(t, time.Duration(store.calls.Load())*call, 30*time.Second)
+	})
+}
+
+// A store that cannot say what has expired is pruned all the same, and asked again.
+func TestPruneWhileExpiryFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var prunes, fails atomic.Int64
+		store := &expiringStore{Store: memstore.New()}
+		store.claimExpired = func() error { fails.Add(1); return errors.New("no index") }
+		store.pruned = func(limit int) int { prunes.Add(1); time.Sleep(time.Second); return limit }
+		var logged lockedBuffer
+		b := benchOn(t, store, dispatch.Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))}, nil)
+		b.run(t)
+		elapse(10*time.Minute + 30*time.Second)
+		assert.Greater(t, prunes.Load(), int64(100))
+		assert.InDelta(t, 10, fails.Load(), 1, "once a minute, however often it prunes")
+		assert.Equal(t, 1, strings.Count(logged.String(), "no index"), "logged once")
 	})
 }
 

@@ -507,6 +507,8 @@ func (r Retention) pruneRequest(at time.Time) webhook.PruneRequest {
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "prune deliveries")
+	expiring := outage.NewLog(d.cfg.Logger, "find what has expired")
+	var expireAgain time.Time // not before, after a failure
 	every := pruneEvery(d.cfg.Retention)
 	wait := min(firstPruneAfter, every)
 	for sleep(ctx, wait) {
@@ -518,10 +520,19 @@ func (r *run) pruneLoop(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
-		moreExpired, err := r.expire(r.attemptCtx)
-		if err != nil && ctx.Err() == nil {
-			wait = max(failures.Failed(ctx, err), pruneInterval)
-			continue
+		moreExpired := false
+		if !began.Before(expireAgain) {
+			var err error
+			moreExpired, err = r.expire(r.attemptCtx)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil: // pruning goes on
+				moreExpired = false
+				expireAgain = time.Now().Add(max(expiring.Failed(ctx, err), pruneInterval))
+			default:
+				expiring.Over(ctx)
+			}
 		}
 		at := d.now()
 		n, err := d.prune(ctx, at, d.cfg.Retention.pruneRequest(at))
