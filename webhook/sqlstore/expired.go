@@ -46,17 +46,20 @@ func newExpiredStatements(x expander) expiredStatements {
 }
 
 // expiredEvents is how many events one transaction looks at, and expiredDeliveries of how many
-// deliveries in all, unless the first event has more.
+// deliveries in all, unless the first event has more. expiredTransactions is how many transactions one
+// call of ClaimExpired makes.
 const (
-	expiredEvents     = 100
-	expiredDeliveries = 500
+	expiredEvents       = 100
+	expiredDeliveries   = 500
+	expiredTransactions = 200
 )
 
 // never is the expire_at of events of which nothing is unfinished.
 const never = -1
 
 // ClaimExpired implements [webhook.Queue]. It looks at up to 100 events in a transaction, and at fewer
-// if they have many deliveries.
+// if they have many deliveries. It makes up to 200 transactions, and may then return fewer than limit
+// although there is more: the next call goes on.
 func (s *Store) ClaimExpired(
 	ctx context.Context, now, until time.Time, limit int,
 ) (tasks []webhook.Task, err error) {
@@ -64,7 +67,7 @@ func (s *Store) ClaimExpired(
 		return nil, fmt.Errorf("sqlstore: claiming what has expired needs a limit of at least 1, not %d",
 			limit)
 	}
-	for more := true; more && len(tasks) < limit && err == nil; {
+	for n, more := 0, true; n < expiredTransactions && more && len(tasks) < limit && err == nil; n++ {
 		// Outside of a transaction, because there is usually nothing to do.
 		more, err = one(ctx, s.read, s.expired.anyEvent, []any{micros(now), 1}, []any{new(int64)})
 		if err != nil || !more {
