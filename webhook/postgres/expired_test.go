@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -76,4 +77,53 @@ func TestClaimExpiredIsBounded(t *testing.T) {
 			`SELECT count(*) FROM webhooks_events WHERE expire_at IS NULL`).Scan(&left))
 		assert.Equal(t, want, left)
 	}
+}
+
+// Of an event with many deliveries, no statement reads more than a page, however many have been taken
+// before.
+func TestWideEventsExpireInPages(t *testing.T) {
+	t.Parallel()
+	db, s, seen := explainedStore(t)
+	sub := sqltest.NewSubscription()
+	sub.Paused = true
+	require.NoError(t, s.CreateSubscription(t.Context(), sub, webhook.Quota{}))
+	const deliveries, page = 10_000, 500
+	now := time.Now()
+	for _, fill := range []string{
+		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload, ttl)
+			VALUES (1000000, $1, 1010000, '', 'evt_wide', 'object.created', '{}', 1000000)`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, token, state, due_at)
+			SELECT 1000000 + i, 1000000, (SELECT max(id) FROM webhooks_endpoints), 1, 0, $1
+			FROM generate_series(1, 10000) i`,
+	} {
+		_, err := db.ExecContext(t.Context(), fill, now.Add(-time.Hour).UnixMicro())
+		require.NoError(t, err)
+	}
+	_, err := db.ExecContext(t.Context(), "ANALYZE webhooks_events, webhooks_deliveries")
+	require.NoError(t, err)
+	taken := map[webhook.DeliveryID]bool{}
+	claim := func(now time.Time, want int) {
+		t.Helper()
+		seen.take()
+		tasks, err := s.ClaimExpired(t.Context(), now, now.Add(time.Minute), page)
+		require.NoError(t, err)
+		require.Len(t, tasks, want)
+		for _, task := range tasks {
+			taken[task.DeliveryID] = true
+		}
+		for _, plan := range seen.take() {
+			for _, match := range actualRows.FindAllStringSubmatch(plan, -1) {
+				rows, err := strconv.Atoi(match[1])
+				require.NoError(t, err)
+				loops, err := strconv.Atoi(match[2])
+				require.NoError(t, err)
+				require.LessOrEqual(t, rows*loops, 2*page, "it reads too many rows:\n%s", plan)
+			}
+		}
+	}
+	for range deliveries / page {
+		claim(now, page)
+	}
+	claim(now, 0)
+	assert.Len(t, taken, deliveries)
 }

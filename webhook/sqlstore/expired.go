@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -12,11 +13,18 @@ import (
 // What has expired is found by its events. An event with a time to live is in an index by the time at
 // which ClaimExpired looks at it: first when that time ends, and again as long as something of it is
 // unfinished. Usually all has been delivered by then, and the event leaves the index.
+//
+// The deliveries of a wide event are read in pages, one in each transaction. How far that is, only this
+// process knows: another one, and this one after a restart, begins with the first page. What was taken
+// is leased then, and not taken twice. Until the last page has been read, the event stays where it is
+// in the index. So n deliveries cost n/500 transactions each time that the event is looked at, for each
+// process that does so at the same time.
 
 type expiredStatements struct {
-	anyEvent, events, deliveries, lock, tasks string
-	look                                      *batch
-	again                                     string
+	anyEvent, events, deliveries, lock, left, tasks string
+	look                                            *batch
+	again                                           string
+	walks                                           *expiredWalks
 }
 
 func newExpiredStatements(x expander) expiredStatements {
@@ -29,11 +37,15 @@ func newExpiredStatements(x expander) expiredStatements {
 		WHERE d.state < 2 AND p.state < 2 AND `
 	return expiredStatements{
 		anyEvent: x.sql(`SELECT d.id` + due),
-		events: x.sql(`SELECT d.id, d.last_id, d.created_at, d.ttl, (SELECT count(*) FROM {p}fanouts f
-			WHERE f.first_id > d.id AND f.first_id <= d.last_id AND f.event_id = d.id)` + due +
+		events: x.sql(`SELECT d.id, d.last_id, d.created_at, d.ttl, ` + lookAt + `,
+				(SELECT count(*) FROM {p}fanouts f
+					WHERE f.first_id > d.id AND f.first_id <= d.last_id AND f.event_id = d.id)` + due +
 			` {skiplocked}`),
 		deliveries: x.sql(unfinished + `d.id > ? AND d.id <= ? AND d.event_id = ? ORDER BY d.id`),
 		lock:       x.sql(unfinished + `d.id {in} ORDER BY d.id LIMIT ? {skiplocked}`),
+		left: x.sql(`SELECT d.id FROM {p}deliveries d {join} {p}endpoints p ON p.id = d.endpoint_id
+			WHERE d.id > ? AND d.id <= ? AND d.event_id = ? AND d.state < 2 AND p.state < 2 LIMIT 1`),
+		walks: &expiredWalks{of: make(map[int64]expiredWalk)},
 		tasks: x.sql(`SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 				coalesce(d.queued_at, e.created_at), d.progress, d.state, d.lost, d.started_at, e.event_id,
 				e.type, e.payload, e.trace, coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
@@ -46,8 +58,7 @@ func newExpiredStatements(x expander) expiredStatements {
 }
 
 // expiredEvents is how many events one transaction looks at, and expiredDeliveries of how many
-// deliveries in all, unless the first event has more. expiredTransactions is how many transactions one
-// call of ClaimExpired makes.
+// deliveries in all. expiredTransactions is how many transactions one call of ClaimExpired makes.
 const (
 	expiredEvents       = 100
 	expiredDeliveries   = 500
@@ -70,15 +81,21 @@ func (s *Store) ClaimExpired(
 	for n, more := 0, true; n < expiredTransactions && more && len(tasks) < limit && err == nil; n++ {
 		// Outside of a transaction, because there is usually nothing to do.
 		more, err = one(ctx, s.read, s.expired.anyEvent, []any{micros(now), 1}, []any{new(int64)})
+		if err == nil && !more {
+			s.expired.walks.forget()
+		}
 		if err != nil || !more {
 			return tasks, s.mapped(err)
 		}
 		var c *claiming
+		var walks map[int64]expiredWalk
 		err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
-			c, more, err = s.claimExpired(ctx, q, micros(now), until, limit-len(tasks))
+			walks = make(map[int64]expiredWalk)
+			c, more, err = s.claimExpired(ctx, q, micros(now), until, limit-len(tasks), walks)
 			return err
 		})
 		if err == nil {
+			s.expired.walks.set(walks)
 			s.leases.remember(c.tasks, c.endpointIDs, c.lines, nil)
 			tasks = append(tasks, c.tasks...)
 		}
@@ -86,14 +103,15 @@ func (s *Store) ClaimExpired(
 	return tasks, err
 }
 
+// claimExpired looks at a page of each of some events, and sets in walks how far that is.
 func (s *Store) claimExpired(
-	ctx context.Context, q Querier, now int64, until time.Time, limit int,
+	ctx context.Context, q Querier, now int64, until time.Time, limit int, walks map[int64]expiredWalk,
 ) (c *claiming, more bool, err error) {
 	c = &claiming{request: webhook.ClaimRequest{Until: until}}
 	var events []expiring
 	err = collect(ctx, q, func(row scanner) error {
 		var e expiring
-		err := row.Scan(&e.id, &e.last, &e.createdAt, &e.ttl, &e.fanOuts)
+		err := row.Scan(&e.id, &e.last, &e.createdAt, &e.ttl, &e.lookAt, &e.fanOuts)
 		events = append(events, e)
 		return err
 	}, s.expired.events, now, expiredEvents)
@@ -105,16 +123,24 @@ func (s *Store) claimExpired(
 	var looks []any
 	left := int64(expiredDeliveries)
 	for i, e := range events {
-		if left -= e.last - e.id; i > 0 && left < 0 {
+		w := s.expired.walks.get(e)
+		if len(ids) == limit || i > 0 && e.last-w.after > left {
 			more = true
 			break
 		}
-		taken, again, err := s.lockExpired(ctx, q, e, now, limit-len(ids))
+		page := min(e.last, w.after+left)
+		left -= max(page-w.after, 0)
+		taken, err := s.lockExpired(ctx, q, e, &w, page, now, limit-len(ids))
 		if err != nil {
 			return c, false, err
 		}
 		ids = append(ids, taken...)
-		looks = append(looks, e.id, again)
+		if w.after < e.last {
+			walks[e.id], more = w, true
+			continue
+		}
+		walks[e.id] = expiredWalk{}
+		looks = append(looks, e.id, w.again)
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.expired.look, looks, nil); err != nil {
 		return c, false, err
@@ -122,8 +148,49 @@ func (s *Store) claimExpired(
 	return c, more, s.leaseExpired(ctx, q, c, ids)
 }
 
+// expiredWalk is how far the deliveries of an event were looked at: up to the one with the id after.
+// lookAt is that of the event, which changes when a walk ends, so that what another process ended is
+// not gone on with. again is when to look at the event again, as far as is known.
+type expiredWalk struct{ lookAt, after, again int64 }
+
+// expiredWalks are those that have not ended, by the ids of the events.
+type expiredWalks struct {
+	mu sync.Mutex
+	of map[int64]expiredWalk
+}
+
+// get returns the walk of an event, which may be about to begin.
+func (l *expiredWalks) get(e expiring) expiredWalk {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w, known := l.of[e.id]; known && w.lookAt == e.lookAt {
+		return w
+	}
+	return expiredWalk{lookAt: e.lookAt, after: e.id, again: never}
+}
+
+// set keeps walks. Those that are zero have ended.
+func (l *expiredWalks) set(walks map[int64]expiredWalk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, w := range walks {
+		if w == (expiredWalk{}) {
+			delete(l.of, id)
+		} else {
+			l.of[id] = w
+		}
+	}
+}
+
+// forget removes what other processes have ended. It is called when nothing is to be looked at.
+func (l *expiredWalks) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.of)
+}
+
 // expiring is an event whose time to live has ended.
-type expiring struct{ id, last, createdAt, ttl, fanOuts int64 }
+type expiring struct{ id, last, createdAt, ttl, lookAt, fanOuts int64 }
 
 // unfinished is a delivery of such an event. held is 0 if claims hand it out.
 type unfinished struct{ id, state, dueAt, turn, queuedAt, held int64 }
@@ -137,46 +204,60 @@ func (e expiring) taken(d unfinished, now int64) bool {
 		(d.state != stateInFlight || d.dueAt <= now)
 }
 
-// lockExpired locks up to limit deliveries of an event that are to be taken, and returns when to look
-// at the event again. All that is unfinished counts for that, and so it is read without locks: what
+// lockExpired locks up to limit deliveries of an event that are to be taken, of those after w.after up
+// to the page's end. It moves w.after to where the next call goes on, and w.again to when to look at
+// the event again. All that is unfinished counts for that, and so it is read without locks: what
 // another transaction has locked must not be taken for finished. It is left alone until the event is
 // looked at again.
 func (s *Store) lockExpired(
-	ctx context.Context, q Querier, e expiring, now int64, limit int,
-) (ids []int64, again int64, err error) {
-	again = never
+	ctx context.Context, q Querier, e expiring, w *expiredWalk, page, now int64, limit int,
+) (ids []int64, err error) {
 	later := now + webhook.ExpiredWithin.Microseconds()
 	if e.fanOuts > 0 {
-		again = later
+		w.again = sooner(w.again, later)
 	}
+	first := w.after == e.id
 	var wanted []int64
 	err = s.eachUnfinished(ctx, q, func(d unfinished) {
 		if expires := e.expires(d); expires > now { // it was replayed
-			again = sooner(again, expires)
+			w.again = sooner(w.again, expires)
 			return
 		}
-		again = sooner(again, later)
+		w.again = sooner(w.again, later)
 		if e.taken(d, now) {
 			wanted = append(wanted, d.id)
 		}
-	}, s.expired.deliveries, int64(math.MaxInt64), e.id, e.last, e.id)
-	if err != nil || len(wanted) == 0 {
-		return nil, again, err
+	}, s.expired.deliveries, int64(math.MaxInt64), w.after, page, e.id)
+	if err != nil {
+		return nil, err
 	}
-	if limit == 0 {
-		return nil, now, nil // the next call goes on
-	}
-	locked := 0
-	err = s.eachUnfinished(ctx, q, func(d unfinished) {
-		locked++
-		if e.taken(d, now) { // still
-			ids = append(ids, d.id)
+	w.after = page
+	if len(wanted) > 0 {
+		locked := 0
+		var last int64
+		err = s.eachUnfinished(ctx, q, func(d unfinished) {
+			locked++
+			last = d.id
+			if e.taken(d, now) { // still
+				ids = append(ids, d.id)
+			}
+		}, s.expired.lock, int64(math.MaxInt64), s.x.dialect.ints(wanted), limit)
+		if err != nil {
+			return nil, err
 		}
-	}, s.expired.lock, int64(math.MaxInt64), s.x.dialect.ints(wanted), limit)
-	if locked == limit && locked < len(wanted) {
-		again = now
+		if locked == limit {
+			w.after = last
+		}
 	}
-	return ids, again, err
+	if !first && w.after >= e.last && w.again == never {
+		// An earlier page may have been replayed since it was read.
+		left, err := one(ctx, q, s.expired.left, []any{e.id, e.last, e.id}, []any{new(int64)})
+		if left {
+			w.again = later
+		}
+		return ids, err
+	}
+	return ids, nil
 }
 
 func (s *Store) eachUnfinished(

@@ -177,7 +177,8 @@ func expiredLimit(f *fixture) {
 
 // expiredOfWideEvents has so many deliveries that a store may not look at all of them at once.
 func expiredOfWideEvents(f *fixture) {
-	f.setPaused(f.create(hook(slices.Repeat([]string{"webhook"}, 50)...)), true)
+	channels := slices.Repeat([]string{"webhook"}, 50)
+	f.setPaused(f.create(hook(channels...)), true)
 	events := newEvents("evt", 14)
 	for i := range events {
 		events[i].TTL = ttl
@@ -187,4 +188,41 @@ func expiredOfWideEvents(f *fixture) {
 	tasks, err := f.ClaimExpired(f.ctx, late, late.Add(lease), 1000)
 	require.NoError(f.t, err)
 	require.Len(f.t, tasks, 50*len(events))
+	var dead []webhook.Settlement
+	for _, task := range tasks {
+		dead = append(dead, died(task, late))
+	}
+	f.settle(late, dead...)
+
+	// Of one event, many are claimed by others, and those that wait are among them.
+	var subs []*webhook.Subscription
+	for i := range 26 {
+		sub := f.create(hook(channels...))
+		f.setPaused(sub, i%2 == 1)
+		subs = append(subs, sub)
+	}
+	f.emitTTL(start(), "evt_wide")
+	seen := map[webhook.DeliveryID]bool{}
+	claim := func(now time.Time, wants ...int) {
+		f.t.Helper()
+		for _, want := range wants {
+			tasks, err := f.ClaimExpired(f.ctx, now, now.Add(lease), 240)
+			require.NoError(f.t, err)
+			require.Len(f.t, tasks, want)
+			var dead []webhook.Settlement
+			for _, task := range tasks {
+				require.Equal(f.t, "evt_wide", task.EventID)
+				require.False(f.t, seen[task.DeliveryID], "each once")
+				seen[task.DeliveryID] = true
+				dead = append(dead, died(task, now))
+			}
+			f.settle(now, dead...)
+		}
+	}
+	claim(late, 240, 240, 220, 0)
+	for _, sub := range subs {
+		f.setPaused(sub, true)
+	}
+	late = late.Add(webhook.ExpiredWithin)
+	claim(late, 240, 240, 170, 0)
 }
