@@ -49,9 +49,11 @@
 //
 //   - at once, when an attempt fails and the next one would be too late. The error of that attempt
 //     says so.
-//   - otherwise when it has its turn, or within a minute or so if its subscription is paused or its
-//     endpoint degraded or disabled. The last entry of its history then has [ClassExpired]. What waits
-//     in line behind another delivery of its subject expires when its turn comes.
+//   - otherwise when it has its turn, or while it waits if its subscription is paused or its endpoint
+//     degraded or disabled: usually within a minute or so. It may take [webhook.ExpiredWithin] longer
+//     if its endpoint was still healthy, or it was in flight, when its time to live ended. The last
+//     entry of its history then has [ClassExpired]. What waits in line behind another delivery of its
+//     subject expires when its turn comes.
 //
 // An attempt that has begun in time may end later. Set the timeout of the channel for that.
 //
