@@ -28,7 +28,8 @@ func expired(t *webhook.Task, at time.Time) bool {
 const expireBatch = 500
 
 // expire settles what has expired and is not claimed, or only bit by bit, because its endpoint gets
-// nothing. It reports whether there is more.
+// nothing. It reports whether there is more. Hooks.ClaimStart and ClaimEnd are not called: they
+// are for what is due.
 func (r *run) expire(ctx context.Context) (more bool, err error) {
 	d := r.d
 	at := d.now()

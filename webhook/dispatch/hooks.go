@@ -41,7 +41,8 @@ type Hooks struct {
 	AttemptEnd   func(context.Context, AttemptEnd)
 
 	// ClaimStart and ClaimEnd enclose each call that asks the store for due deliveries. There is at
-	// least one in each Config.PollInterval. Deliveries that Emit prefetches are not claimed.
+	// least one in each Config.PollInterval. Deliveries that Emit prefetches are not claimed, and calls
+	// that ask for what has expired while it waited are not enclosed.
 	ClaimStart func(context.Context, ClaimStart) context.Context
 	ClaimEnd   func(context.Context, ClaimEnd)
 
