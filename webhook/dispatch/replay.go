@@ -114,6 +114,7 @@ func (d *Dispatcher) replayFrom(
 	if q.AttemptsBelow <= 0 || q.AttemptsBelow > MaxReplayed {
 		q.AttemptsBelow = MaxReplayed
 	}
+	reached := func() bool { return limit > 0 && progress.Replayed+len(r.later) >= limit }
 	for before := q.Before; ; {
 		q.Limit, q.Before = page, before
 		deliveries, err := d.Deliveries(ctx, q)
@@ -121,7 +122,7 @@ func (d *Dispatcher) replayFrom(
 			return progress, err
 		}
 		for i := range deliveries {
-			if limit > 0 && progress.Replayed+len(r.later) == limit {
+			if reached() {
 				return r.replayLater(ctx, before)
 			}
 			if options.includes(&deliveries[i]) {
@@ -140,7 +141,7 @@ func (d *Dispatcher) replayFrom(
 		}
 		d.queue.SignalClaim()
 		d.results.wake()
-		if len(deliveries) < page {
+		if len(deliveries) < page || reached() { // the next page could fail, and is not needed
 			return r.replayLater(ctx, before)
 		}
 	}

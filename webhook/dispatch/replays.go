@@ -181,13 +181,17 @@ func (d *Dispatcher) replayStep(
 	q.OldestFirst = true // one that an earlier version began has not set it
 	ahead := now.Add(replayAhead).Sub(due).Seconds() * r.PerSecond
 	q.Limit = 1 + int(min(max(ahead, 0), replayStep-1))
+	bounded, cancel := context.WithTimeout(ctx, replayStepTime)
+	defer cancel()
 	if r.Query.Limit > 0 {
 		q.Limit = min(q.Limit, r.Query.Limit-int(r.Replayed))
 	}
-	bounded, cancel := context.WithTimeout(ctx, replayStepTime)
-	defer cancel()
-	progress, err := d.replayFrom(bounded, q, ReplayOptions{PerSecond: r.PerSecond,
-		SettledBefore: r.SettledBefore}, due)
+	progress := ReplayProgress{after: q.After}
+	var err error
+	if q.Limit > 0 { // 0 would be no limit
+		progress, err = d.replayFrom(bounded, q, ReplayOptions{PerSecond: r.PerSecond,
+			SettledBefore: r.SettledBefore}, due)
+	}
 	cutOff := err != nil && bounded.Err() != nil
 	from := r.Query.After
 	r.Query.After = progress.after
@@ -197,11 +201,13 @@ func (d *Dispatcher) replayStep(
 	}
 	d.clock.refresh(ctx)
 	switch now := d.now(); {
+	case r.Query.Limit > 0 && r.Replayed >= int64(r.Query.Limit):
+		r.EndedAt = now
 	case cutOff:
 		r.Until, err = now, nil
 	case err != nil:
 		r.Until = now.Add(replayRetry)
-	case progress.Replayed < q.Limit, r.Query.Limit > 0 && r.Replayed >= int64(r.Query.Limit):
+	case progress.Replayed < q.Limit:
 		r.EndedAt = now
 	default:
 		r.Until = now

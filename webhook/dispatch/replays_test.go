@@ -262,3 +262,70 @@ func TestStartReplayIsRefused(t *testing.T) {
 	_, err = without.Replays(t.Context(), "")
 	require.ErrorIs(t, err, dispatch.ErrNoReplays)
 }
+
+// listStore can have Deliveries fail or take long, and counts its calls.
+type listStore struct {
+	*memstore.Store
+	calls atomic.Int64
+	// before is called before the nth call, and may return an error in its place.
+	before func(ctx context.Context, n int64) error
+}
+
+func (s *listStore) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
+	if err := s.before(ctx, s.calls.Add(1)); err != nil {
+		return nil, err
+	}
+	return s.Store.Deliveries(ctx, q)
+}
+
+// A replay that has come to its limit has ended, also if the limit is at the end of a page and the
+// store fails then.
+func TestReplayEndsAtItsLimitAlthoughTheStoreFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &listStore{Store: memstore.New(), before: func(_ context.Context, n int64) error {
+			if n == 2 {
+				return fmt.Errorf("%w: for once", webhook.ErrUnavailable)
+			}
+			return nil
+		}}
+		d, seen := replayBench(t, store, 300)
+		store.calls.Store(0)
+		limited := deadOnes
+		limited.Limit = 100
+		r, err := d.StartReplay(t.Context(), limited, dispatch.ReplayOptions{PerSecond: 1000}, "")
+		require.NoError(t, err)
+		defer start(t, d)()
+		time.Sleep(time.Minute)
+		r, err = d.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.EqualValues(t, 100, r.Replayed)
+		assert.True(t, r.Ended())
+		assert.Equal(t, 100, seen.count(t))
+		assert.EqualValues(t, 1, store.calls.Load(), "one page has them all")
+	})
+}
+
+// An earlier version may have left a replay at its limit that has not ended.
+func TestReplayFoundAtItsLimitReplaysNoMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		d, seen := replayBench(t, store, 3)
+		limited := deadOnes
+		limited.Limit = 2
+		r, err := d.StartReplay(t.Context(), limited, dispatch.ReplayOptions{PerSecond: 1000}, "")
+		require.NoError(t, err)
+		r.Replayed = 2
+		require.NoError(t, store.Capabilities().Replays.UpdateReplay(t.Context(), r))
+		defer start(t, d)()
+		time.Sleep(time.Minute)
+		r, err = d.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, r.Replayed)
+		assert.True(t, r.Ended())
+		assert.Zero(t, seen.count(t))
+	})
+}
