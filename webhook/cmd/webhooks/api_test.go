@@ -216,6 +216,26 @@ func TestReplay(t *testing.T) {
 	assert.Contains(t, got.stdout, waits.ID.String()+"  cancelled\n")
 }
 
+// Flags that select many deliveries, or replay none, are refused with one: it would be replayed at once
+// although they were meant to prevent that.
+func TestReplayOfOneRefusesFlagsOfMany(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.deliver(1, http.StatusBadRequest)
+	dead := decode[webhook.Delivery](t, s.run("deliveries", "list", "--json").stdout)
+	for _, flags := range []string{"--dry-run", "--detach", "--limit 1", "--per-second 1", "--since 1h",
+		"--until 1h", "--status dead", "--event-type object.created", "--event-id evt_1"} {
+		args := append([]string{"deliveries", "replay", webhookID, dead.ID.String()},
+			strings.Fields(flags)...)
+		got := s.run(args...)
+		assert.Equal(t, exitUsage, got.code, flags)
+		assert.Empty(t, got.stdout, flags)
+		assert.Contains(t, got.stderr, strings.Fields(flags)[0]+" needs --all", flags)
+	}
+	assert.Contains(t, s.run("deliveries", "list").stdout, "dead", "nothing was replayed")
+	assert.Equal(t, exitOK, s.run("deliveries", "replay", "--json", webhookID, dead.ID.String()).code)
+}
+
 func TestList(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"strconv"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -15,8 +16,8 @@ var deliveriesReplayCommand = command{
 	long: `
 With DELIVERY, replays that one. With --all, begins to replay the settled
 deliveries that fit the filters, of WEBHOOK or of all webhooks, by default the
-dead ones, --per-second of them a second, and shows how far it is. With
---dry-run, says how many fit and replays nothing.
+dead ones, --per-second of them a second, and shows how far it is. With --all
+and --dry-run, says how many fit and replays nothing.
 
 The service goes on with a replay by itself. Ctrl-C or --detach leave it, and
 "webhooks replays" finds it again: to list, to watch and to stop it.`,
@@ -27,13 +28,22 @@ webhooks deliveries replay wh_0123456789 dlv_42`,
 	setup: func(s *flagSet) action {
 		var o replayOptions
 		o.connection.declare(s)
+		withOne := map[string]bool{"all": true} // its own check says that it is not for one
+		s.VisitAll(func(f *flag.Flag) { withOne[f.Name] = true })
 		o.deliveryFilter.declare(s)
 		s.BoolVar(&o.all, "all", false, "replay all that fit")
 		s.IntVar(&o.limit, "limit", 0, "how many at most (default all)")
 		s.Float64Var(&o.perSecond, "per-second", 50, "how many become due each second")
 		s.BoolVar(&o.dryRun, "dry-run", false, "count only")
 		s.BoolVar(&o.detach, "detach", false, "do not wait for its end")
-		return func(ctx context.Context, a *app, args []string) error { return a.replay(ctx, o, args) }
+		return func(ctx context.Context, a *app, args []string) error {
+			s.Visit(func(f *flag.Flag) {
+				if !withOne[f.Name] {
+					o.ofMany = append(o.ofMany, f.Name)
+				}
+			})
+			return a.replay(ctx, o, args)
+		}
 	},
 }
 
@@ -84,6 +94,8 @@ type replayOptions struct {
 	deliveryOptions
 	all, dryRun, detach bool
 	perSecond           float64
+	// ofMany are the flags that were given and say nothing about a replay of one delivery.
+	ofMany []string
 }
 
 func (a *app) replay(ctx context.Context, o replayOptions, args []string) error {
@@ -94,6 +106,8 @@ func (a *app) replay(ctx context.Context, o replayOptions, args []string) error 
 		return usagef("--per-second must be positive")
 	case o.all == (len(args) == 2):
 		return usagef("give either WEBHOOK and DELIVERY, or --all")
+	case !o.all && len(o.ofMany) > 0: // one that expects --dry-run to replay nothing must not be surprised
+		return usagef("--%s needs --all, and does nothing with DELIVERY", o.ofMany[0])
 	}
 	c, err := o.client(a)
 	if err != nil {
