@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// replayCountPage is how many deliveries one call of the store returns to be counted.
-	replayCountPage = 1000
 	// maxReplayCount is up to how many deliveries are counted before a replay, and maxRemaining while
 	// one is under way, because clients ask for that again and again.
 	maxReplayCount = 10_000
-	maxRemaining   = replayCountPage
+	maxRemaining   = 1000
+	// replayCountTime is how long a count may take.
+	replayCountTime = 10 * time.Second
 	// maxReplayLimit is the largest limit of a replay.
 	maxReplayLimit = 1_000_000_000
 	// replayPatience is for how long no process may have gone on with a replay before it is stalled.
@@ -165,44 +165,13 @@ func (a *API) countReplay(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, more, err := a.countReplayable(r.Context(), q, time.Time{}, maxReplayCount)
+	ctx, cancel := context.WithTimeout(r.Context(), replayCountTime)
+	defer cancel()
+	n, more, err := a.dispatcher.CountReplay(ctx, q, maxReplayCount)
 	if err != nil {
 		return nil, err
 	}
 	return &response{status: http.StatusOK, body: ReplayCount{n, more}}, nil
-}
-
-// countReplayable counts up to most of the deliveries that a replay of the query would replay. more
-// says that there may be more. Those that were settled at before or later are left out, unless that
-// is zero.
-func (a *API) countReplayable(
-	ctx context.Context, q webhook.DeliveryQuery, before time.Time, most int,
-) (n int, more bool, err error) {
-	wanted := most + 1
-	if q.Limit > 0 {
-		wanted = min(wanted, q.Limit)
-	}
-	q.AttemptsBelow, q.WithoutAttempts = dispatch.MaxReplayed, true
-	for read := 0; n < wanted; read += q.Limit {
-		if read > maxReplayCount { // most of them were settled later
-			return n, true, nil
-		}
-		q.Limit = min(wanted-n, replayCountPage+1)
-		found, err := a.dispatcher.Deliveries(ctx, q)
-		if err != nil {
-			return 0, false, err
-		}
-		for i := range found {
-			if before.IsZero() || found[i].SettledAt.Before(before) {
-				n++
-			}
-		}
-		if len(found) < q.Limit {
-			break
-		}
-		q.Before = found[len(found)-1].ID
-	}
-	return min(n, most), n > most, nil
 }
 
 // presentReplay returns a replay as it is answered, without how much remains.
@@ -256,19 +225,13 @@ func (a *API) getReplay(r *request) (*response, error) {
 	}
 	out := presentReplay(stored, now)
 	if out.State == ReplayRunning {
-		q, most := stored.Query, maxRemaining
-		if q.Limit > 0 {
-			q.Limit = max(q.Limit-int(stored.Replayed), 0)
-			most = min(most, q.Limit)
+		ctx, cancel := context.WithTimeout(r.Context(), replayCountTime)
+		defer cancel()
+		n, more, err := a.dispatcher.CountRemaining(ctx, stored, maxRemaining)
+		if err != nil {
+			return nil, err
 		}
-		n := 0
-		if most > 0 {
-			n, out.MoreRemaining, err = a.countReplayable(r.Context(), q, stored.SettledBefore, most)
-			if err != nil {
-				return nil, err
-			}
-		}
-		out.Remaining = &n
+		out.Remaining, out.MoreRemaining = &n, more
 	}
 	return &response{status: http.StatusOK, body: out}, nil
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +121,58 @@ func TestCountReplay(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 1000, *found.Remaining)
 		assert.True(t, found.MoreRemaining)
+	})
+}
+
+// watchedLists counts calls of Deliveries, and lets them take until they are cut off once slow is set.
+type watchedLists struct {
+	webhook.Store
+	calls *atomic.Int64
+	slow  *atomic.Bool
+}
+
+func (s watchedLists) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
+	s.calls.Add(1)
+	if s.slow.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Deliveries(ctx, q)
+}
+
+// What dies after a replay began is not among what remains, and takes few calls of the store to leave
+// out. A count that the store does not answer is cut off.
+func TestRemainingOfAReplay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		var slow atomic.Bool
+		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store {
+			return watchedLists{s, &calls, &slow}
+		}})
+		f.dead(2)
+		c, ctx := f.client(orgA), t.Context()
+		begun, err := c.StartReplay(ctx, api.BackgroundReplayRequest{Limit: 5})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		f.emit(orgA, 1500)
+		require.NoError(t, f.dispatcher.Drain(ctx))
+		calls.Store(0)
+		found, err := c.FindReplay(ctx, begun.ID)
+		require.NoError(t, err)
+		assert.Equal(t, 2, *found.Remaining)
+		assert.False(t, found.MoreRemaining)
+		assert.EqualValues(t, 2, calls.Load(), "large pages")
+
+		slow.Store(true)
+		began := time.Now()
+		assert.Equal(t, "ServiceUnavailableError", f.do("GET", prefix+"/deliveries/replays/"+begun.ID, "",
+			f.as(orgA)...).errorType(http.StatusServiceUnavailable))
+		assert.Equal(t, "ServiceUnavailableError", f.do("POST", prefix+"/deliveries/replays/count", "",
+			f.as(orgA)...).errorType(http.StatusServiceUnavailable))
+		assert.Equal(t, 20*time.Second, time.Since(began))
 	})
 }
 

@@ -27,6 +27,10 @@ const (
 	replayRetry = 5 * time.Second
 	// replayChanges is how often a change is tried that collides with those of others.
 	replayChanges = 20
+	// replayCountPage is how many deliveries one call of the store returns to be counted: enough to say
+	// that there are more than 1000. replayCountPages is how many calls a count makes at most.
+	replayCountPage  = 1001
+	replayCountPages = 10
 )
 
 // StartReplay begins to replay the settled deliveries that fit the query, the oldest first, q.Limit of
@@ -130,6 +134,59 @@ func (d *Dispatcher) StopReplay(
 			return nil, err
 		}
 	}
+}
+
+// CountReplay counts, up to most, the deliveries that [Dispatcher.StartReplay] would replay. more says
+// that there are more, or may be: it reads 10,010 deliveries at most, the oldest first.
+func (d *Dispatcher) CountReplay(
+	ctx context.Context, q webhook.DeliveryQuery, most int,
+) (n int, more bool, err error) {
+	return d.countReplay(ctx, q, time.Time{}, most)
+}
+
+// CountRemaining counts, up to most, the deliveries that a replay has still to replay: none if it has
+// ended. more says that there are more, or may be: it reads 10,010 deliveries at most, also of those
+// that were settled after the replay began.
+func (d *Dispatcher) CountRemaining(
+	ctx context.Context, r *webhook.Replay, most int,
+) (n int, more bool, err error) {
+	q := r.Query
+	if q.Limit > 0 {
+		q.Limit = int(max(int64(q.Limit)-r.Replayed, 0))
+	}
+	if r.Ended() || r.Query.Limit > 0 && q.Limit == 0 {
+		return 0, false, nil
+	}
+	return d.countReplay(ctx, q, r.SettledBefore, most)
+}
+
+func (d *Dispatcher) countReplay(
+	ctx context.Context, q webhook.DeliveryQuery, settledBefore time.Time, most int,
+) (n int, more bool, err error) {
+	wanted := most + 1
+	if q.Limit > 0 {
+		wanted = min(wanted, q.Limit)
+	}
+	options := ReplayOptions{SettledBefore: settledBefore}
+	q.AttemptsBelow, q.WithoutAttempts, q.OldestFirst = MaxReplayed, true, true
+	q.Limit = replayCountPage // also if fewer are wanted: those settled later may come first
+	for range replayCountPages {
+		found, err := d.Deliveries(ctx, q)
+		if err != nil {
+			return 0, false, err
+		}
+		for i := range found {
+			if options.includes(&found[i]) {
+				n++
+			}
+		}
+		if n >= wanted || len(found) < q.Limit {
+			n = min(n, wanted)
+			return min(n, most), n > most, nil
+		}
+		q.After = found[len(found)-1].ID
+	}
+	return min(n, most), true, nil
 }
 
 // replayLoop goes on with replays, whichever process began them.
