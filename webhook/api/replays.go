@@ -20,8 +20,6 @@ const (
 	replayCountTime = 10 * time.Second
 	// maxReplayLimit is the largest limit of a replay.
 	maxReplayLimit = 1_000_000_000
-	// replayPatience is for how long no process may have gone on with a replay before it is stalled.
-	replayPatience = 15 * time.Second
 )
 
 // BackgroundReplayRequest selects settled deliveries, of one webhook or of all, that are to be
@@ -146,7 +144,7 @@ func (a *API) startReplay(r *request) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		return json.Marshal(presentReplay(started, started.CreatedAt))
+		return json.Marshal(a.presentReplay(started, started.CreatedAt))
 	})
 	if err != nil {
 		return nil, err
@@ -175,7 +173,7 @@ func (a *API) countReplay(r *request) (*response, error) {
 }
 
 // presentReplay returns a replay as it is answered, without how much remains.
-func presentReplay(r *webhook.Replay, now time.Time) Replay {
+func (a *API) presentReplay(r *webhook.Replay, now time.Time) Replay {
 	q := &r.Query
 	out := Replay{
 		ID: r.ID, State: ReplayRunning,
@@ -191,7 +189,7 @@ func presentReplay(r *webhook.Replay, now time.Time) Replay {
 	case r.Ended():
 		out.State = ReplayEnded
 	default:
-		out.Stalled = now.Sub(r.Until) > replayPatience
+		out.Stalled = a.dispatcher.ReplayStalled(r, now)
 	}
 	return out
 }
@@ -207,7 +205,7 @@ func (a *API) listReplays(r *request) (*response, error) {
 	}
 	out := ReplayList{Results: make([]Replay, len(list))}
 	for i, stored := range list {
-		out.Results[i] = presentReplay(stored, now)
+		out.Results[i] = a.presentReplay(stored, now)
 	}
 	return &response{status: http.StatusOK, body: out}, nil
 }
@@ -223,7 +221,7 @@ func (a *API) getReplay(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := presentReplay(stored, now)
+	out := a.presentReplay(stored, now)
 	if out.State == ReplayRunning {
 		ctx, cancel := context.WithTimeout(r.Context(), replayCountTime)
 		defer cancel()
@@ -243,5 +241,5 @@ func (a *API) stopReplay(r *request) (*response, error) {
 	if err != nil {
 		return nil, orNotFound(err, "replay", id)
 	}
-	return &response{status: http.StatusOK, body: presentReplay(stopped, stopped.EndedAt)}, nil
+	return &response{status: http.StatusOK, body: a.presentReplay(stopped, stopped.EndedAt)}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/console"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -213,6 +214,37 @@ func TestReplayOfDeadLetters(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, f.get(path).Status)
 	assert.Equal(t, http.StatusNotFound, f.post(path+"/stop").Status)
 	assert.NotContains(t, f.page("/replays"), path)
+}
+
+// A replay that a program began may be of other deliveries than dead ones, and have a limit: its page
+// says so, and counts what it would replay.
+func TestReplayThatAProgramBegan(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.subscribe(mine, "Mine", "/")
+	var last webhook.Delivery
+	for range 4 {
+		last = f.emit(mine)[0]
+		require.Equal(t, webhook.StatusSucceeded, last.Status)
+	}
+	page := func(q webhook.DeliveryQuery) string {
+		q.OrganizationID = mine
+		r, err := f.dispatcher.StartReplay(t.Context(), q,
+			dispatch.ReplayOptions{PerSecond: 1, SettledBefore: last.SettledAt}, "a program")
+		require.NoError(t, err)
+		return f.page("/replays/" + r.ID)
+	}
+	limited := page(webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 2})
+	assert.Contains(t, limited, `<dt>Status</dt><dd>delivered</dd>`)
+	assert.Contains(t, limited, `<dt>At most</dt><dd>2</dd>`)
+	assert.Contains(t, limited, `<dt>Left</dt><dd>2</dd><dd class="sub">deliveries that fit</dd>`)
+	assert.Contains(t, limited, `<dt>Settled before</dt>`)
+	all := page(webhook.DeliveryQuery{Status: webhook.StatusSucceeded})
+	assert.NotContains(t, all, `At most`)
+	assert.Contains(t, all, `<dt>Left</dt><dd>3</dd>`, "the last one was settled too late")
+	assert.Contains(t, page(webhook.DeliveryQuery{Status: webhook.StatusCancelled}),
+		`<dt>Status</dt><dd>cancelled</dd>`)
+	assert.Contains(t, page(webhook.DeliveryQuery{}), `<dt>Status</dt><dd>any settled one</dd>`)
 }
 
 // replay replays all dead letters, and returns the path of the page when it is done.

@@ -23,22 +23,9 @@ const (
 type replayFilter struct {
 	Filter filter
 	Name   string // empty for all
-	// Count is how many dead letters fit, and More says that there are more.
+	// Count is how many deliveries are to be replayed, and More says that there are more.
 	Count int
 	More  bool
-}
-
-// countDead fills in a filter for the query.
-func (c *Console) countDead(
-	q *request, f filter, query webhook.DeliveryQuery,
-) (found replayFilter, err error) {
-	if found, err = c.nameFilter(q, f); err != nil {
-		return found, err
-	}
-	query.WithoutAttempts, query.Limit = true, replayCounted+1
-	list, err := c.dispatcher.Deliveries(q.Context(), query)
-	found.Count, found.More = min(len(list), replayCounted), len(list) > replayCounted
-	return found, err
 }
 
 // readReplay reads the filter of a replay from the query or form of its page.
@@ -72,7 +59,11 @@ func (c *Console) replayForm(q *request, v url.Values, problem string) error {
 	if body.Rate == "" {
 		body.Rate = strconv.Itoa(defaultRate)
 	}
-	if body.replayFilter, err = c.countDead(q, f, query); err != nil {
+	if body.replayFilter, err = c.nameFilter(q, f); err != nil {
+		return err
+	}
+	body.Count, body.More, err = c.dispatcher.CountReplay(q.Context(), query, replayCounted)
+	if err != nil {
 		return err
 	}
 	return q.show("replayall", page{Title: "Replay dead letters", Section: "dead"}, &body)
@@ -138,19 +129,20 @@ func (c *Console) showReplay(q *request) error {
 		}
 	}
 	p := page{Title: "Replay", Section: "dead"}
+	if body.replayFilter, err = c.nameFilter(q, f); err != nil {
+		return err
+	}
 	if !r.Ended() {
 		p.Live = 2
 		now, err := c.dispatcher.Now(q.Context())
 		if err != nil {
 			return err
 		}
-		const patience = 15 * time.Second
-		body.Waits = now.Sub(r.Until) > patience
-		if body.replayFilter, err = c.countDead(q, f, query); err != nil {
+		body.Waits = c.dispatcher.ReplayStalled(r, now)
+		body.Count, body.More, err = c.dispatcher.CountRemaining(q.Context(), r, replayCounted)
+		if err != nil {
 			return err
 		}
-	} else if body.replayFilter, err = c.nameFilter(q, f); err != nil {
-		return err
 	}
 	return q.show("replay", p, &body)
 }

@@ -31,6 +31,8 @@ const (
 	// that there are more than 1000. replayCountPages is how many calls a count makes at most.
 	replayCountPage  = 1001
 	replayCountPages = 10
+	// replayPatience is for how long no process may have gone on with a replay before it is stalled.
+	replayPatience = 15 * time.Second
 )
 
 // StartReplay begins to replay the settled deliveries that fit the query, the oldest first, q.Limit of
@@ -134,6 +136,12 @@ func (d *Dispatcher) StopReplay(
 			return nil, err
 		}
 	}
+}
+
+// ReplayStalled reports whether a replay is under way, and no process has gone on with it for a while
+// before now, which is the time of [Dispatcher.Now].
+func (d *Dispatcher) ReplayStalled(r *webhook.Replay, now time.Time) bool {
+	return !r.Ended() && now.Sub(r.Until) > replayPatience
 }
 
 // CountReplay counts, up to most, the deliveries that [Dispatcher.StartReplay] would replay. more says
