@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +99,16 @@ func attacks() []attack {
 				w.EmitKind(t, fmt.Sprint("org", i), "burns")
 			}
 		}, nil},
+		{"the templates of 100 organizations take just under 10 ms", "victim",
+			func(t *testing.T, w *World) {
+				for i := range 100 {
+					w.Subscribe(t, fmt.Sprint("org", i), 1,
+						&Site{Kind: "brief", HostName: fmt.Sprint(i, ".example"), Timed: 10})
+				}
+				for range 5 {
+					brief(t, w)
+				}
+			}, brief, nil},
 		{"500 endpoints drip", "victim", func(t *testing.T, w *World) {
 			for i := range 10 {
 				w.Subscribe(t, "attacker", 50, &Site{Kind: "drips",
@@ -252,6 +263,16 @@ func attacks() []attack {
 				}
 			}
 		}, nil},
+	}
+}
+
+// brief has 100 organizations render for 2.7 seconds in a second, which two places cannot.
+func brief(t *testing.T, w *World) {
+	for range 100 {
+		for range 3 {
+			w.EmitKind(t, fmt.Sprint("org", rand.IntN(100)), "brief")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,15 +46,18 @@ func (s *Site) Send(ctx context.Context, m *channel.Message) (channel.Result, er
 	defer s.world.Hanging.Add(-1)
 	n := s.calls.Add(1)
 	burns := time.Duration(0)
-	if s.Kind == "burns" {
+	switch s.Kind {
+	case "burns":
 		burns = 250 * time.Millisecond // a large part of what the limits of a template allow
+	case "brief": // no two the same, as in a real process
+		burns = 8*time.Millisecond + time.Duration(rand.IntN(1_900_000))
 	}
 	if err := template.Pass(ctx,
 		func(context.Context) error { time.Sleep(burns); return nil }); err != nil {
 		return channel.Result{}, channel.ContextError(ctx)
 	}
 	switch {
-	case s.Kind == "burns":
+	case s.Kind == "burns", s.Kind == "brief":
 	case s.Kind == "victim":
 		time.Sleep(20 * time.Millisecond)
 		s.world.arrive(m.EventID)
