@@ -23,8 +23,10 @@ const (
 	// most. The rest is for storing how far it came.
 	replayLease    = time.Minute
 	replayStepTime = 30 * time.Second
-	// replayRetry is when a step is tried again that failed.
+	// replayRetry is when a step is tried again that failed, and replayStuck when one is that was cut
+	// off before it came to any delivery.
 	replayRetry = 5 * time.Second
+	replayStuck = replayStepTime
 	// replayChanges is how often a change is tried that collides with those of others.
 	replayChanges = 20
 	// replayCountPage is how many deliveries one call of the store returns to be counted: enough to say
@@ -201,12 +203,13 @@ func (d *Dispatcher) countReplay(
 func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "replay deliveries")
+	var stuck outage.Throttle
 	for {
 		d.clock.refresh(ctx)
 		now := d.now()
 		claimed, err := store.ClaimReplay(ctx, now, now.Add(replayLease))
 		if err == nil && claimed != nil {
-			err = d.replayStep(ctx, store, claimed)
+			err = d.replayStep(ctx, store, claimed, &stuck)
 		}
 		wait := d.cfg.PollInterval
 		switch {
@@ -232,9 +235,10 @@ func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 	}
 }
 
-// replayStep replays the next deliveries, and stores how far the replay is.
+// replayStep replays the next deliveries, and stores how far the replay is. stuck bounds the lines of
+// the log about replays that make no progress.
 func (d *Dispatcher) replayStep(
-	ctx context.Context, store webhook.ReplayStore, r *webhook.Replay,
+	ctx context.Context, store webhook.ReplayStore, r *webhook.Replay, stuck *outage.Throttle,
 ) error {
 	interval := time.Duration(float64(time.Second) / r.PerSecond)
 	now := d.now()
@@ -268,6 +272,13 @@ func (d *Dispatcher) replayStep(
 	switch now := d.now(); {
 	case r.Query.Limit > 0 && r.Replayed >= int64(r.Query.Limit):
 		r.EndedAt = now
+	case cutOff && ctx.Err() == nil && r.Query.After == from:
+		// The store takes longer than a step for one page, and may the next time.
+		if unlogged, ok := stuck.Allow(time.Now()); ok {
+			d.cfg.Logger.WarnContext(ctx, "webhook: a replay makes no progress", "replay_id", r.ID,
+				"organization_id", r.OrganizationID, "error", err, "unlogged", unlogged)
+		}
+		r.Until, err = now.Add(replayStuck), nil
 	case cutOff:
 		r.Until, err = now, nil
 	case err != nil:

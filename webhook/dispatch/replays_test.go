@@ -3,6 +3,8 @@ package dispatch_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,7 +50,9 @@ type arrivals struct {
 }
 
 // process returns a Dispatcher on the store, as another process has one.
-func (a *arrivals) process(t *testing.T, store webhook.Store) *dispatch.Dispatcher {
+func (a *arrivals) process(
+	t *testing.T, store webhook.Store, change ...func(*dispatch.Config),
+) *dispatch.Dispatcher {
 	t.Helper()
 	channels := channel.NewRegistry()
 	require.NoError(t, channels.Register("webhook",
@@ -64,7 +68,11 @@ func (a *arrivals) process(t *testing.T, store webhook.Store) *dispatch.Dispatch
 			}
 			return channel.Result{}, nil
 		})))
-	d, err := dispatch.New(store, dispatch.Config{Channels: channels})
+	cfg := dispatch.Config{Channels: channels}
+	for _, change := range change {
+		change(&cfg)
+	}
+	d, err := dispatch.New(store, cfg)
 	require.NoError(t, err)
 	return d
 }
@@ -280,6 +288,17 @@ func (s *listStore) Deliveries(
 	return s.Store.Deliveries(ctx, q)
 }
 
+// untilCutOff has calls take until they are cut off while slow is set.
+func untilCutOff(slow *atomic.Bool) func(context.Context, int64) error {
+	return func(ctx context.Context, _ int64) error {
+		if !slow.Load() {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+}
+
 // A replay that has come to its limit has ended, also if the limit is at the end of a page and the
 // store fails then.
 func TestReplayEndsAtItsLimitAlthoughTheStoreFails(t *testing.T) {
@@ -327,5 +346,59 @@ func TestReplayFoundAtItsLimitReplaysNoMore(t *testing.T) {
 		assert.EqualValues(t, 2, r.Replayed)
 		assert.True(t, r.Ended())
 		assert.Zero(t, seen.count(t))
+	})
+}
+
+// A step that is cut off before it came to any delivery is not repeated at once, and the log says so,
+// once a minute.
+func TestReplayThatMakesNoProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		store := &listStore{Store: memstore.New(), before: untilCutOff(&slow)}
+		first, seen := replayBench(t, store, 3)
+		r, err := first.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 100}, "")
+		require.NoError(t, err)
+		slow.Store(true)
+		store.calls.Store(0)
+		var log lockedBuffer
+		second := seen.process(t, store, func(cfg *dispatch.Config) {
+			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		defer start(t, second)()
+		time.Sleep(10*time.Minute + 10*time.Second)
+		assert.EqualValues(t, 11, store.calls.Load(), "30 s of work, and as long a rest")
+		lines := regexp.MustCompile(`level=WARN msg="webhook: a replay makes no progress".* replay_id=`+r.ID).
+			FindAllString(log.String(), -1)
+		assert.Len(t, lines, 10, log.String())
+
+		slow.Store(false)
+		time.Sleep(time.Minute)
+		r, err = second.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.True(t, r.Ended())
+		assert.EqualValues(t, 3, r.Replayed)
+	})
+}
+
+// A step that the end of its process cuts off is left to the next process at once.
+func TestReplayStepThatTheEndOfARunCutsOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		store := &listStore{Store: memstore.New(), before: untilCutOff(&slow)}
+		first, seen := replayBench(t, store, 3)
+		r, err := first.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 100}, "")
+		require.NoError(t, err)
+		slow.Store(true)
+		stop := start(t, first)
+		time.Sleep(time.Second)
+		stop()
+		slow.Store(false)
+		defer start(t, seen.process(t, store))()
+		time.Sleep(2 * time.Second)
+		r, err = first.FindReplay(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		assert.True(t, r.Ended())
 	})
 }
