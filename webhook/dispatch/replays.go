@@ -38,10 +38,11 @@ const (
 )
 
 // StartReplay begins to replay the settled deliveries that fit the query, the oldest first, q.Limit of
-// them at most if that is not 0. What [Dispatcher.ReplayAll] skips is skipped. It returns at once: the Run of this process or of another one goes
-// on with it, also after a restart, until all are replayed or [Dispatcher.StopReplay] ends it.
-// Deliveries become due at the rate of the options, and are replayed half a minute before that at
-// most. Those that are settled after the call are left alone. by says who began it; it may be empty.
+// them at most if that is not 0. What [Dispatcher.ReplayAll] skips is skipped. It returns at once:
+// the Run of this process or of another one goes on with it, also after a restart, until all are
+// replayed or [Dispatcher.StopReplay] ends it. Deliveries become due at the rate of the options,
+// and are replayed half a minute before that at most. Those that are settled after the call are
+// left alone. by says who began it; it may be empty.
 //
 // StartReplay returns an [*event.ValidationError] if q.Status is not a settled one or empty, or the
 // rate is below one an hour; a [*webhook.LimitError] if the organization has [webhook.MaxReplays]
@@ -141,9 +142,9 @@ func (d *Dispatcher) StopReplay(
 }
 
 // ReplayStalled reports whether a replay is under way, and no process has gone on with it for a while
-// before now, which is the time of [Dispatcher.Now].
+// before now, which is the time of [Dispatcher.Now]. It is false for nil.
 func (d *Dispatcher) ReplayStalled(r *webhook.Replay, now time.Time) bool {
-	return !r.Ended() && now.Sub(r.Until) > replayPatience
+	return r != nil && !r.Ended() && now.Sub(r.Until) > replayPatience
 }
 
 // CountReplay counts, up to most, the deliveries that [Dispatcher.StartReplay] would replay. more says
@@ -160,6 +161,9 @@ func (d *Dispatcher) CountReplay(
 func (d *Dispatcher) CountRemaining(
 	ctx context.Context, r *webhook.Replay, most int,
 ) (n int, more bool, err error) {
+	if r == nil {
+		return 0, false, errors.New("webhook: CountRemaining: the replay is nil")
+	}
 	q := r.Query
 	if q.Limit > 0 {
 		q.Limit = int(max(int64(q.Limit)-r.Replayed, 0))
