@@ -36,6 +36,7 @@ func FuzzAnswerFraming(f *testing.F) {
 		"HTTP/1.1 103 Early\r\nContent-Length: 3\r\n\r\nHTTP/1.1  100\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length:\t 2 \r\n\r\nok",
 		"HTTP/1.1 200 OK\r\nX: y\r\n  Content-Length: 9\r\nContent-Length: 1\r\n\r\n1",
 		"HTTP/1.0 200 OK\r\n\r\nuntil the end",
+		"HTTP/0.0 000 0\n\r\nHTTP/0.0  000 \n\r\nHTTP/0.0 200 000\nContent-length: 010 \n\n",
 	} {
 		f.Add(head, uint8(1), uint8(7))
 		f.Add(head, uint8(200), uint8(200))
@@ -48,7 +49,9 @@ func FuzzAnswerFraming(f *testing.F) {
 				if resp, err = http.ReadResponse(br, nil); err != nil {
 					return nil, nil, err
 				}
-				if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+				// As net/http does: an answer with a status below 100 is not an interim one.
+				if resp.StatusCode < 100 || resp.StatusCode >= 200 ||
+					resp.StatusCode == http.StatusSwitchingProtocols {
 					break
 				}
 			}
