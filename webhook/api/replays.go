@@ -67,7 +67,7 @@ type Replay struct {
 	// Replayed is how many deliveries were replayed.
 	Replayed int64 `json:"replayed"`
 	// Remaining is how many are still to be replayed, counted up to 1000; MoreRemaining says that there
-	// are more. Null if the replay has ended, and in lists.
+	// are more. Null if the replay has ended, in the answer that begins it, and in lists.
 	Remaining     *int `json:"remaining"`
 	MoreRemaining bool `json:"more_remaining"`
 	// LastDue is when the last of those that were replayed became due, or will.

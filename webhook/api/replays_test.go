@@ -48,6 +48,7 @@ func TestBackgroundReplay(t *testing.T) {
 		assert.Equal(t, begun, again)
 		assert.Equal(t, api.ReplayRunning, begun.State)
 		assert.Equal(t, "api", begun.CreatedBy)
+		assert.Nil(t, begun.Remaining, "nothing is counted yet")
 		asked.Status = webhook.StatusDead
 		assert.Equal(t, asked, begun.Request)
 
@@ -56,6 +57,7 @@ func TestBackgroundReplay(t *testing.T) {
 			list, err := c.Replays(ctx)
 			require.NoError(t, err)
 			require.Len(t, list, 1)
+			assert.Nil(t, list[0].Remaining)
 			return list[0].Stalled
 		}
 		assert.False(t, stalled(), "a process may still go on with it")
