@@ -58,7 +58,7 @@ const (
 type Replay struct {
 	ID    string      `json:"replay_id"`
 	State ReplayState `json:"state"`
-	// Stalled says that it is running, and that no process has gone on with it for a while.
+	// Stalled says that it may be stalled: it is running, and no process has gone on with it for a while.
 	Stalled bool `json:"stalled"`
 	// Request is what was asked for, with defaults filled in.
 	Request BackgroundReplayRequest `json:"request"`

@@ -115,7 +115,7 @@ func (c *Console) showReplay(q *request) error {
 	body := struct {
 		*webhook.Replay
 		replayFilter
-		// Waits says that no process goes on with it.
+		// Waits says that it may be that no process goes on with it.
 		Waits bool
 	}{Replay: r}
 	query := r.Query

@@ -33,8 +33,9 @@ const (
 	// that there are more than 1000. replayCountPages is how many calls a count makes at most.
 	replayCountPage  = 1001
 	replayCountPages = 10
-	// replayPatience is for how long no process may have gone on with a replay before it is stalled.
-	replayPatience = 15 * time.Second
+	// replayPatience is for how long no process may have gone on with a replay before it is taken to be
+	// stalled: at least 15 s, and as many PollIntervals as this.
+	replayPatience = 3
 )
 
 // StartReplay begins to replay the settled deliveries that fit the query, the oldest first, q.Limit of
@@ -141,10 +142,13 @@ func (d *Dispatcher) StopReplay(
 	}
 }
 
-// ReplayStalled reports whether a replay is under way, and no process has gone on with it for a while
-// before now, which is the time of [Dispatcher.Now]. It is false for nil.
+// ReplayStalled reports whether a replay may be stalled: it is under way, and for a while before now,
+// which is the time of [Dispatcher.Now], no process has gone on with it. The while is 15 s, or three
+// PollIntervals of this Dispatcher if they are longer. So true may also mean that the processes
+// look for replays less often, or are busy with others. It is false for nil.
 func (d *Dispatcher) ReplayStalled(r *webhook.Replay, now time.Time) bool {
-	return r != nil && !r.Ended() && now.Sub(r.Until) > replayPatience
+	patience := max(15*time.Second, replayPatience*d.cfg.PollInterval)
+	return r != nil && !r.Ended() && now.Sub(r.Until) > patience
 }
 
 // CountReplay counts, up to most, the deliveries that [Dispatcher.StartReplay] would replay. more says

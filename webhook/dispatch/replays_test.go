@@ -402,3 +402,21 @@ func TestReplayStepThatTheEndOfARunCutsOff(t *testing.T) {
 		assert.True(t, r.Ended())
 	})
 }
+
+// Processes that look for replays each minute do not have one stalled after 15 seconds.
+func TestReplayStalled(t *testing.T) {
+	t.Parallel()
+	often := new(arrivals).process(t, memstore.New())
+	seldom := new(arrivals).process(t, memstore.New(), func(cfg *dispatch.Config) {
+		cfg.PollInterval = time.Minute
+	})
+	now := time.Now()
+	waits := func(d time.Duration) *webhook.Replay { return &webhook.Replay{Until: now.Add(-d)} }
+	assert.False(t, often.ReplayStalled(waits(15*time.Second), now))
+	assert.True(t, often.ReplayStalled(waits(16*time.Second), now))
+	assert.False(t, seldom.ReplayStalled(waits(3*time.Minute), now))
+	assert.True(t, seldom.ReplayStalled(waits(181*time.Second), now))
+	ended := waits(time.Hour)
+	ended.EndedAt = now
+	assert.False(t, often.ReplayStalled(ended, now))
+}
