@@ -25,10 +25,13 @@ type expiredStatements struct {
 	look                                            *batch
 	again                                           string
 	walks                                           *expiredWalks
+	scan                                            *expiryScan // of Repair
 }
 
+// lookAt is when ClaimExpired looks at an event.
+const lookAt = `coalesce(d.expire_at, d.created_at + d.ttl)`
+
 func newExpiredStatements(x expander) expiredStatements {
-	const lookAt = `coalesce(d.expire_at, d.created_at + d.ttl)`
 	const due = ` FROM {p}events d WHERE d.ttl IS NOT NULL AND coalesce(d.expire_at, 0) >= 0
 		AND ` + lookAt + ` <= ? ORDER BY ` + lookAt + ` LIMIT ?`
 	const unfinished = `SELECT d.id, d.state, coalesce(d.due_at, ?), d.turn, coalesce(d.queued_at, 0),
@@ -46,6 +49,7 @@ func newExpiredStatements(x expander) expiredStatements {
 		left: x.sql(`SELECT d.id FROM {p}deliveries d {join} {p}endpoints p ON p.id = d.endpoint_id
 			WHERE d.id > ? AND d.id <= ? AND d.event_id = ? AND d.state < 2 AND p.state < 2 LIMIT 1`),
 		walks: &expiredWalks{of: make(map[int64]expiredWalk)},
+		scan:  new(expiryScan),
 		tasks: x.sql(`SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 				coalesce(d.queued_at, e.created_at), d.progress, d.state, d.lost, d.started_at, e.event_id,
 				e.type, e.payload, e.trace, coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
@@ -78,6 +82,7 @@ func (s *Store) ClaimExpired(
 		return nil, fmt.Errorf("sqlstore: claiming what has expired needs a limit of at least 1, not %d",
 			limit)
 	}
+	s.expired.scan.noticed(micros(now))
 	for n, more := 0, true; n < expiredTransactions && more && len(tasks) < limit && err == nil; n++ {
 		// Outside of a transaction, because there is usually nothing to do.
 		more, err = one(ctx, s.read, s.expired.anyEvent, []any{micros(now), 1}, []any{new(int64)})

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"math"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -11,6 +13,8 @@ import (
 type repairStatements struct {
 	// find reads, for each endpoint, the ends of its two ranges in the queue's index.
 	find, lock, set string
+	// expiries reads events by when ClaimExpired looks at them, and resetExpiry has it look at once.
+	expiries, resetExpiry string
 }
 
 // ahead is true for unfinished deliveries whose time is too far in the future.
@@ -33,6 +37,14 @@ func newRepairStatements(x expander) repairStatements {
 		lock: x.sql(`SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked}`),
 		set: x.sql(`UPDATE {p}deliveries AS d SET due_at = CASE WHEN state = 1 THEN {int}
 			ELSE {int} END WHERE d.id {in} AND d.due_at IS NOT NULL AND ` + ahead),
+		expiries: x.sql(`SELECT d.id, ` + lookAt + `, coalesce(d.expire_at, 0), d.ttl FROM {p}events d
+			WHERE d.ttl IS NOT NULL AND coalesce(d.expire_at, 0) >= 0
+				AND ` + lookAt + ` >= ? AND (` + lookAt + ` > ? OR d.id > ?)
+			ORDER BY ` + lookAt + `, d.id LIMIT ?`),
+		// What was replayed for later expires later, too.
+		resetExpiry: x.sql(`UPDATE {p}events SET expire_at = NULL WHERE id {in} AND expire_at > ?
+			AND NOT EXISTS (SELECT 1 FROM {p}deliveries d WHERE d.id > {p}events.id
+				AND d.id <= {p}events.last_id AND d.event_id = {p}events.id AND d.queued_at > ?)`),
 	}
 }
 
@@ -47,6 +59,7 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 		func() (int, error) { return s.repairLeases(ctx, r) },
 		func() (int, error) { return s.repairFanOuts(ctx, r) },
 		func() (int, error) { return s.repairProbes(ctx, micros(now), r) },
+		func() (int, error) { return s.repairExpiries(ctx, micros(now), r) },
 	} {
 		m, err := repair()
 		n += m
@@ -113,4 +126,82 @@ func (s *Store) repairLeases(
 		return nil
 	})
 	return repaired, err
+}
+
+// expiriesPage is how many events one statement of repairExpiries reads, and expiriesPages how many
+// statements one call makes.
+const (
+	expiriesPage  = 1000
+	expiriesPages = 10
+)
+
+// expiryScan is how far repairExpiries has come. A wrong time can only be there if the clock was ahead
+// and went back, which this process sees, or may have missed if it has just begun. So it reads all
+// events that may expire then, and none otherwise.
+type expiryScan struct {
+	mu     sync.Mutex
+	latest int64 // time that a caller has passed; 0 before the first scan
+	ended  bool
+	at, id int64 // of the event that was read last
+}
+
+// noticed records a time that a caller has passed.
+func (c *expiryScan) noticed(now int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.latest = max(c.latest, now)
+}
+
+// repairExpiries has ClaimExpired look at once at events at which it would look later than is
+// possible.
+func (s *Store) repairExpiries(
+	ctx context.Context, now int64, r webhook.RepairRequest,
+) (int, error) {
+	c := s.expired.scan
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slack := micros(r.FreshAfter)
+	least := slack + webhook.ExpiredWithin.Microseconds()
+	if c.at == 0 || slack < c.latest {
+		c.at, c.id, c.ended = least, math.MaxInt64, false
+		c.latest = now
+	}
+	c.latest = max(c.latest, now)
+	at, id := c.at, c.id
+	ended := c.ended
+	var ids []int64
+	for n := 0; n < expiriesPages && !ended && len(ids) < r.Limit; n++ {
+		page := 0
+		err := collect(ctx, s.read, func(row scanner) error {
+			var event, lookAt, expireAt, ttl int64
+			if err := row.Scan(&event, &lookAt, &expireAt, &ttl); err != nil {
+				return err
+			}
+			page++
+			if len(ids) == r.Limit {
+				return nil
+			}
+			at, id = lookAt, event
+			if expireAt > max(least, slack+ttl) {
+				ids = append(ids, event)
+			}
+			return nil
+		}, s.repair.expiries, at, at, id, expiriesPage)
+		if err != nil {
+			return 0, s.mapped(err)
+		}
+		ended = page < expiriesPage && len(ids) < r.Limit
+	}
+	var repaired int64
+	if len(ids) > 0 {
+		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+			repaired, err = q.Exec(ctx, s.repair.resetExpiry, s.x.dialect.ints(ids), least, slack)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	c.at, c.id, c.ended = at, id, ended
+	return int(repaired), nil
 }

@@ -229,6 +229,8 @@ func clockCases() []testCase {
 		{"RepairNothing", repairsNothing},
 		{"RepairLimit", repairsWithinLimit},
 		{"RepairProbes", repairsProbes},
+		{"RepairExpiry", repairsExpiry},
+		{"RepairNoExpiry", repairsNoExpiry},
 	}
 }
 
@@ -352,4 +354,35 @@ func repairsWithinLimit(f *fixture) {
 		require.Equal(f.t, want, f.repair(now, r), "a call sets as many right as it may")
 	}
 	require.Len(f.t, f.claim(now, 100), 10)
+}
+
+// repairsExpiry has the clock a year ahead when what has expired is looked for.
+func repairsExpiry(f *fixture) {
+	sub := f.create(hook())
+	f.emitTTL(start(), "evt_1", "evt_2")
+	now := start().Add(ttl)
+	f.repair(now, repairRequest(now))
+	f.expired(now.Add(365*24*time.Hour), "what is healthy is claimed")
+	f.setPaused(sub, true)
+	one := repairRequest(now)
+	one.Limit = 1
+	f.repair(now, one)
+	f.repair(now, repairRequest(now))
+	f.expired(now, "it is not left alone for a year", "evt_1", "evt_2")
+	require.Zero(f.t, f.repair(now, repairRequest(now)))
+}
+
+// repairsNoExpiry has times of events that lie in the future on purpose.
+func repairsNoExpiry(f *fixture) {
+	sub := f.create(hook())
+	later := start().Add(365 * 24 * time.Hour)
+	f.emitTTL(start(), "evt_1")
+	task := f.claimOne(start())
+	f.settle(start(), died(task, start()))
+	require.NoError(f.t, f.Replay(f.ctx, later, org, task.DeliveryID))
+	f.setPaused(sub, true)
+	now := start().Add(ttl)
+	f.expired(now, "it was replayed for later")
+	require.Zero(f.t, f.repair(now, repairRequest(now)), "and expires later")
+	f.expired(later.Add(ttl), "then", "evt_1")
 }
