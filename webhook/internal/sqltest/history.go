@@ -240,10 +240,14 @@ type client struct {
 // its own on the database.
 func (h *History) Client(n int, seed uint64, s webhook.Store, more func() bool) {
 	c := &client{h: h, n: n, store: s, random: rand.New(rand.NewPCG(seed, uint64(n)))}
-	failed := false
+	const shortest, longest = 50 * time.Millisecond, 2 * time.Second
+	failed, pause := false, shortest
 	for more() {
 		if failed { // a server that is down would refuse hundreds of calls
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(pause)
+			pause = min(2*pause, longest)
+		} else {
+			pause = shortest
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		if c.random.IntN(20) == 0 { // the caller gives up during the call, or before
