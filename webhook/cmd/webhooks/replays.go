@@ -166,7 +166,7 @@ func (a *app) printReplay(r *api.Replay) error {
 	return nil
 }
 
-const noteStalled = "No process goes on with it: does Dispatcher.Run run?"
+const noteStalled = "It may be that no process goes on with it: does Dispatcher.Run run?"
 
 // replayPoll is how often a replay that is followed is asked for.
 const replayPoll = time.Second
