@@ -12,9 +12,11 @@ import (
 // can take: at most 64 MiB for each place. More places than the process has cores make no render
 // faster. It is safe for concurrent use.
 //
-// When a place becomes free, the Gate gives it to the organization whose renders have taken the
-// least time so far, and there to the render that has waited longest. If there is more than one
-// place, one is kept for organizations whose renders take at most 10 ms, so that they do not wait
+// When a place becomes free, the Gate gives it to the organization whose renders will have taken the
+// least time when the next one ends, by what its late ones took, and there to the render that has
+// waited longest (fair queueing by finish times: Demers, Keshav and Shenker). So many organizations
+// that come at once with long renders do not keep one with short renders waiting. If there is more
+// than one place, one is kept for organizations whose renders take at most 10 ms, so that they do not wait
 // for the long renders of others.
 //
 // A Gate works through contexts: a caller that renders, such as a Dispatcher, uses one that
@@ -178,6 +180,10 @@ func (g *Gate) enter(organizationID string) *place {
 // idle reports whether nothing of the organization renders or waits.
 func (r *renderer) idle() bool { return r.inside == 0 && len(r.waiting) == 0 }
 
+// finish returns what its renders will have taken when the next one ends, if that lasts as long as
+// its late ones.
+func (r *renderer) finish() time.Duration { return r.used + r.longest }
+
 // short reports whether its renders are known to be short.
 func (r *renderer) short() bool { return r.known && r.longest <= shortRender }
 
@@ -231,7 +237,7 @@ func (g *Gate) admit() {
 	for g.inside < g.places {
 		var next *renderer
 		for _, r := range g.waiting {
-			if g.admits(r) && (next == nil || r.used < next.used) {
+			if g.admits(r) && (next == nil || r.finish() < next.finish()) {
 				next = r
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -246,6 +247,38 @@ func TestOrganizationsTakeTurnsAtTheGate(t *testing.T) {
 		require.Len(t, *second, 10)
 		assert.LessOrEqual(t, (*second)[9], 21*long, "those that take the same alternate")
 		assert.Equal(t, 30*long, (*first)[19], "and no time is lost")
+	})
+}
+
+// TestShortRendersGoBeforeThoseThatCameAtOnce has 50 organizations come at one moment, before one with
+// short renders does.
+func TestShortRendersGoBeforeThoseThatCameAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, 1)
+		render := func(organization string, lasts time.Duration) (waited time.Duration) {
+			began := time.Now()
+			ctx := g.ContextFor(t.Context(), Turn{OrganizationID: organization})
+			assert.NoError(t, Pass(ctx, func(context.Context) error {
+				waited = time.Since(began)
+				time.Sleep(lasts)
+				return nil
+			}))
+			return waited
+		}
+		const brief = 9 * time.Millisecond
+		all := func() {
+			for i := range 50 {
+				go render(strconv.Itoa(i), brief)
+			}
+			synctest.Wait()
+		}
+		all() // they and the short one become known
+		render("short", time.Microsecond)
+		time.Sleep(time.Second)
+		all()
+		assert.LessOrEqual(t, render("short", time.Microsecond), brief, "it waits for the one inside")
+		time.Sleep(time.Second)
 	})
 }
 
