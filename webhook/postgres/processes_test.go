@@ -275,8 +275,12 @@ func TestEightProcesses(t *testing.T) {
 	s.drain()
 	sum := s.account()
 	assert.Positive(t, sum.succeeded)
-	if *outageDuration >= time.Minute { // in less time, none of these may happen on a busy machine
+	// In less time, none of these may happen on a busy machine. A delivery dies after six attempts, and
+	// few processes live that long.
+	if *outageDuration >= 5*time.Minute {
 		assert.Positive(t, sum.dead)
+	}
+	if *outageDuration >= time.Minute {
 		assert.Positive(t, s.kills)
 		assert.Positive(t, s.pauses)
 	}
