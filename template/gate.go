@@ -16,8 +16,8 @@ import (
 // least time when the next one ends, by what its late ones took, and there to the render that has
 // waited longest (fair queueing by finish times: Demers, Keshav and Shenker). So many organizations
 // that come at once with long renders do not keep one with short renders waiting. If there is more
-// than one place, one is kept for organizations whose renders take at most 10 ms, so that they do not wait
-// for the long renders of others.
+// than one place, one is kept for organizations whose renders take at most 10 ms, so that they do
+// not wait for the long renders of others.
 //
 // A Gate works through contexts: a caller that renders, such as a Dispatcher, uses one that
 // [Gate.Context] or [Gate.ContextFor] returns, and every render under that context passes the Gate,

@@ -32,8 +32,8 @@ const LongTransactionAge = time.Minute
 // MaxLongTransactions is how many transactions [LongTransactions] has at most.
 const MaxLongTransactions = 20
 
-// LongTransactions are transactions that have been open for [LongTransactionAge] or longer, whoever
-// began them. They keep the database from clearing up what was deleted and replaced, so that it
+// LongTransactions are transactions of any program that have been open for [LongTransactionAge] or
+// longer. They keep the database from clearing up what was deleted and replaced, so that it
 // grows and slows down.
 type LongTransactions struct {
 	// Oldest has the oldest of them, the oldest first, and More says that there are more.

@@ -47,7 +47,8 @@ func (c *connected) send(t *testing.T, client *channelkit.HTTPClient, url string
 	}
 }
 
-// Connected tells of each connection that a request goes out on, whoever makes the request.
+// Connected tells of each connection that a request goes out on, whether net/http makes the request or
+// package http1.
 func TestConnected(t *testing.T) {
 	t.Parallel()
 	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {

@@ -151,7 +151,7 @@ func TestDoctorLooksAtTheService(t *testing.T) {
 	assert.NotContains(t, runs(t, ops, "", "doctor").stderr, "s3cr3t")
 }
 
-// What waits too long is a warning, whoever it belongs to.
+// What waits too long is a warning, of any organization.
 func TestDoctorJudgesTheBacklogOfAll(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
