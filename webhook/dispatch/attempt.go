@@ -226,9 +226,9 @@ func (r *run) attempt(t *task) (result, bool) {
 		OrganizationID: t.OrganizationID,
 		Waiting: func(waits bool) {
 			if waits {
-				d.queue.PauseClock(&t.item)
+				d.queue.PauseStopwatch(&t.item)
 			} else {
-				d.queue.ResumeClock(&t.item)
+				d.queue.ResumeStopwatch(&t.item)
 			}
 		},
 	})

@@ -74,13 +74,13 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		retry:    guardedRetry{cfg.Retry, cfg.Logger},
 		tests:    newTestGate(cfg.Tests),
 		queue: fairqueue.New[*task](fairqueue.Limits{
-			InFlight:               cfg.MaxInFlight,
-			InFlightPerEndpoint:    cfg.MaxInFlightPerEndpoint,
-			Buffered:               max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
-			BufferedPerEndpoint:    8 * cfg.MaxInFlightPerEndpoint,
-			BufferedBytes:          maxQueuedBytes,
-			PerClaim:               maxClaim,
-			InitialPayloadEstimate: MaxPayload, // the first claim is a careful one
+			InFlight:             cfg.MaxInFlight,
+			InFlightPerEndpoint:  cfg.MaxInFlightPerEndpoint,
+			Buffered:             max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
+			BufferedPerEndpoint:  8 * cfg.MaxInFlightPerEndpoint,
+			BufferedBytes:        maxQueuedBytes,
+			PerClaim:             maxClaim,
+			ExpectedPayloadBytes: MaxPayload, // the first claim is a careful one
 		}),
 	}
 	own := jitteredSchedule{RetrySchedule{webhook.MaxRetryDelay}, cfg.ScheduleJitter}

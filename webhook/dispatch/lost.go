@@ -93,12 +93,12 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 // when the attempt has its place, so that waiting for one never counts as an attempt.
 func (r *run) noteStart(t *task) bool {
 	d := r.d
-	d.queue.PauseClock(&t.item)
+	d.queue.PauseStopwatch(&t.item)
 	_, err := d.suspects.starts.Do(r.attemptCtx, []webhook.Lease{t.Lease})
 	if err != nil || !d.leases.owns(t, d.clock.latest()) {
-		return false // the clock stays paused: this is not to count as a fast answer
+		return false // the stopwatch stays paused: this is not to count as a fast answer
 	}
-	d.queue.ResumeClock(&t.item)
+	d.queue.ResumeStopwatch(&t.item)
 	return true
 }
 

@@ -50,7 +50,7 @@ func (r *run) permitLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.queue.AskSignal():
+		case <-d.queue.PermitSignal():
 		}
 		asked := d.queue.PermitRequests(maxPermitRequests)
 		if len(asked) == 0 {

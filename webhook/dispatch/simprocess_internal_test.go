@@ -161,7 +161,7 @@ func (p *simProcess) act() {
 	if a.Claim {
 		p.signalClaim()
 	}
-	if a.AskForPermits {
+	if a.RequestPermits {
 		if p.askAgain = p.asking; !p.asking {
 			p.asking = true
 			p.after(0, simAsk, nil)
@@ -474,7 +474,7 @@ func (p *simProcess) lookedUp(f *simFlight, err error) {
 		p.over(f, requeue(t), true)
 	case fairqueue.Begun:
 		if t.Lost > 0 {
-			p.core.PauseClock(p.local(), f.item)
+			p.core.PauseStopwatch(p.local(), f.item)
 			p.act()
 			p.send(&simCall{kind: callStart, leases: []webhook.Lease{t.Lease}, at: p.now(), flight: f})
 			return
@@ -490,7 +490,7 @@ func (p *simProcess) startEnded(c *simCall) {
 		p.over(f, requeue(f.t), p.owns(f.t))
 		return
 	}
-	p.core.ResumeClock(p.local(), f.item)
+	p.core.ResumeStopwatch(p.local(), f.item)
 	p.act()
 	p.request(f)
 }

@@ -146,7 +146,7 @@ func newSimWorld(seed uint64, actions []simAction, bug simBug) *simWorld {
 		limits: fairqueue.Limits{
 			InFlight: 8 << random.IntN(3), InFlightPerEndpoint: 2 + random.IntN(4),
 			Buffered: 16 << random.IntN(3), BufferedPerEndpoint: 8, BufferedBytes: 4000, PerClaim: 8,
-			InitialPayloadEstimate: 100,
+			ExpectedPayloadBytes: 100,
 		},
 		processes: make([]*simProcess, 3+random.IntN(6)),
 	}
@@ -666,7 +666,7 @@ func (w *simWorld) lookup(key webhook.Endpoint, at time.Time, states bool) *cach
 	}
 	entry := &cacheEntry{name: e.name, revision: e.revision, paused: e.paused, loadedAt: at,
 		channels: map[string]openedChannel{key.Channel: {
-			host: fairqueue.HostKey{Name: e.name}, rate: fairqueue.Rate(e.rate.WithDefaults()),
+			host: fairqueue.Host{Name: e.name}, rate: fairqueue.Rate(e.rate.WithDefaults()),
 		}}}
 	if states && e.state.Health != webhook.Healthy {
 		entry.unhealthy = map[string]webhook.Health{key.Channel: e.state.Health}

@@ -18,7 +18,7 @@ func BenchmarkQueue(b *testing.B) {
 		destinations[i] = endpoint(fmt.Sprint("org", i%100), fmt.Sprint("wh", i))
 		known(q, 16, destinations[i])
 	}
-	host := fairqueue.HostKey{Name: "a.example"}
+	host := fairqueue.Host{Name: "a.example"}
 	payload := &fairqueue.PayloadSize{Bytes: 100}
 	b.ReportAllocs()
 	batch := make([]*item, 64)

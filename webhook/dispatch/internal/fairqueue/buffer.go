@@ -8,7 +8,7 @@ import (
 // bufferThresholds are what one user may have of the buffer now: see the package documentation.
 type bufferThresholds struct {
 	organizationItems, endpointItems int // in endpoint queues, and reservations
-	bytesEach                        int // of payloads, of an organization and of an endpoint
+	bytes                            int // of payloads, for an organization and for an endpoint
 }
 
 func (c *Core[T]) bufferThresholds() bufferThresholds {
@@ -16,35 +16,35 @@ func (c *Core[T]) bufferThresholds() bufferThresholds {
 	return bufferThresholds{
 		organizationItems: min(items, c.limits.Buffered),
 		endpointItems:     min(items, c.limits.BufferedPerEndpoint),
-		bytesEach:         dynamicThreshold(c.limits.BufferedBytes, c.distinctBytes),
+		bytes:             dynamicThreshold(c.limits.BufferedBytes, c.bufferedBytes),
 	}
 }
 
-// endpointHasRoom reports whether the endpoint may have n more items in the buffer, as far as its
-// own share goes. One that is slow, or new, has no use for more that were never attempted than it
-// can have in flight soon; if it has none of those, it may have n. Those that have failed before
-// must not keep them out. The same goes for what an endpoint with a limit cannot begin before long.
-func (e *endpointQueue[T]) endpointHasRoom(t bufferThresholds, n int) bool {
+// withinEndpointShare reports whether the endpoint may have n more items in the buffer, as far as
+// its own share goes. An endpoint that is slow or new may have four times its window of those that
+// were never attempted, and n if it has none of them: those that have failed before do not count,
+// so that they keep none out. One with a limit may have what it can begin before long.
+func (e *endpointQueue[T]) withinEndpointShare(t bufferThresholds, n int) bool {
 	if e.speed() != speedFast && len(e.fresh)+e.prefetchReservations > max(4*e.window-n, 0) {
 		return false
 	}
-	if e.rate.PerSecond > 0 && e.len()+e.prefetchReservations > max(e.rate.soon()-n, 0) {
+	if e.rate.PerSecond > 0 && e.len()+e.prefetchReservations > max(e.rate.bufferLimit()-n, 0) {
 		return false
 	}
-	return e.len()+e.prefetchReservations+n <= t.endpointItems && e.payloadBytes < t.bytesEach
+	return e.len()+e.prefetchReservations+n <= t.endpointItems && e.bufferedBytes < t.bytes
 }
 
-// organizationHasRoom reports whether the endpoint's organization may have n more items
-// in the buffer for it. Of its share, endpoints that have been answering at once may have six
-// eighths, which are soon free again, those that are new one, and those that are slow one; those of
-// each kind that have nothing yet have one more. Those that were new and turn out to be slow keep
-// what they have, so that the share of the slow can be exceeded, again and again as new ones come.
-// What the new and the slow have together still leaves three eighths to the fast.
-func (e *endpointQueue[T]) organizationHasRoom(t bufferThresholds, n int) bool {
-	o, eighths, bytes := e.organization, 1, t.bytesEach/2
+// withinOrganizationShare reports whether the endpoint's organization may have n more items in the
+// buffer for it. Of its share, endpoints that have been answering at once may have six eighths,
+// which are free again within moments, those that are new one, and those that are slow one; those
+// of each kind that have nothing yet have one more. Those that were new and turn out to be slow
+// keep what they have, so that the share of the slow can be exceeded, again and again as new ones
+// come. What the new and the slow have together still leaves three eighths to the fast.
+func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bool {
+	o, eighths, bytes := e.organization, 1, t.bytes/2
 	if e.appliedSpeed == speedFast {
-		eighths, bytes = 6, t.bytesEach
-	} else if !o.othersHaveRoom(t, n) {
+		eighths, bytes = 6, t.bytes
+	} else if !o.withinNotFastShare(t, n) {
 		return false
 	}
 	if e.len()+e.prefetchReservations == 0 {
@@ -52,12 +52,12 @@ func (e *endpointQueue[T]) organizationHasRoom(t bufferThresholds, n int) bool {
 	}
 	return o.buffered < t.organizationItems &&
 		o.bufferedBySpeed[e.appliedSpeed]+n <= max(t.organizationItems*eighths/8, 1) &&
-		o.distinctBytes < max(bytes, 1)
+		o.bufferedBytes < max(bytes, 1)
 }
 
-// othersHaveRoom reports whether endpoints of the organization that are not fast may have n more
-// items in the buffer.
-func (o *organization[T]) othersHaveRoom(t bufferThresholds, n int) bool {
+// withinNotFastShare reports whether endpoints of the organization that are not fast may have n
+// more items in the buffer.
+func (o *organization[T]) withinNotFastShare(t bufferThresholds, n int) bool {
 	return o.buffered-o.bufferedBySpeed[speedFast]+n <= max(t.organizationItems*5/8, 1)
 }
 
@@ -70,10 +70,10 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 	}
 	e, thresholds := c.activate(d), c.bufferThresholds()
 	switch {
-	case c.buffered+c.claiming >= c.limits.Buffered, c.distinctBytes >= c.limits.BufferedBytes,
-		e.breaker.BackingOff(c.now), !e.endpointHasRoom(thresholds, 1),
-		!e.organizationHasRoom(thresholds, 1):
-		e.didNotFit = true
+	case c.buffered+c.reservedForClaim >= c.limits.Buffered, c.bufferedBytes >= c.limits.BufferedBytes,
+		e.breaker.BackingOff(c.now), !e.withinEndpointShare(thresholds, 1),
+		!e.withinOrganizationShare(thresholds, 1):
+		e.prefetchRefused = true
 		fallthrough
 	case e.overflowed:
 		c.deactivateIfIdle(e)
@@ -101,8 +101,8 @@ func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
 	c.now = now
 	for _, d := range destinations {
 		e := c.activate(d)
-		e.hasBacklog, e.backlogAt = true, c.planNumber
-		e.overflowed, e.didNotFit = e.overflowed || e.didNotFit, false
+		e.hasBacklog, e.backlogMarkedInPlan = true, c.planNumber
+		e.overflowed, e.prefetchRefused = e.overflowed || e.prefetchRefused, false
 		c.signalClaimIfLow(e)
 	}
 }
@@ -126,10 +126,10 @@ func (c *Core[T]) adjustBuffered(e *endpointQueue[T], n int) {
 func (c *Core[T]) countQueued(item *Item[T]) {
 	e, p := item.endpointQueue, item.PayloadSize
 	c.adjustBuffered(e, 1)
-	e.payloadBytes += p.Bytes
+	e.bufferedBytes += p.Bytes
 	if p.queuedItems++; p.queuedItems == 1 {
-		c.distinctBytes += p.Bytes
-		e.organization.distinctBytes += p.Bytes
+		c.bufferedBytes += p.Bytes
+		e.organization.bufferedBytes += p.Bytes
 	}
 }
 
@@ -138,10 +138,10 @@ func (c *Core[T]) countDequeued(items ...*Item[T]) {
 	for _, item := range items {
 		e, p := item.endpointQueue, item.PayloadSize
 		c.adjustBuffered(e, -1)
-		e.payloadBytes -= p.Bytes
+		e.bufferedBytes -= p.Bytes
 		if p.queuedItems--; p.queuedItems == 0 {
-			c.distinctBytes -= p.Bytes
-			e.organization.distinctBytes -= p.Bytes
+			c.bufferedBytes -= p.Bytes
+			e.organization.bufferedBytes -= p.Bytes
 		}
 	}
 }
@@ -161,23 +161,23 @@ type ClaimBudget struct {
 // AbandonClaim if the claim failed. A Limit of 0 means nothing, and no further call; Actions.Claim
 // says then when there is capacity again.
 func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
-	c.now, c.claiming = now, 0
+	c.now, c.reservedForClaim = now, 0
 	if !c.accepting {
 		return ClaimBudget{}
 	}
-	if c.claimBlocked = !c.enoughFreeToClaim(); c.claimBlocked {
+	if c.claimAwaitsCapacity = !c.enoughFreeToClaim(); c.claimAwaitsCapacity {
 		return ClaimBudget{}
 	}
 	// Half of what is free stays for prefetching, so that a new delivery need not wait until old ones
 	// are done.
 	freeItems := (c.limits.Buffered - c.buffered + 1) / 2
-	freeBytes := c.limits.BufferedBytes - c.distinctBytes
-	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.payloadEstimate), 1),
+	freeBytes := c.limits.BufferedBytes - c.bufferedBytes
+	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.expectedPayloadBytes), 1),
 		c.limits.PerClaim)}
-	c.claiming = b.Limit
+	c.reservedForClaim = b.Limit
 	b.BufferEmpty = c.buffered == 0
 	thresholds := c.bufferThresholds()
-	itemsFittingBytes := thresholds.bytesEach / c.payloadEstimate
+	itemsFittingBytes := thresholds.bytes / c.expectedPayloadBytes
 	share := min(thresholds.organizationItems, itemsFittingBytes) * 3 / 8
 	b.PerOrganization = min(max(share/min(max(len(c.organizations), 1), 3), 1), b.Limit)
 	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.PerOrganization)
@@ -193,16 +193,16 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		o := e.organization
 		switch {
 		// A claim may also bring deliveries of endpoints that are not known here, and so not skipped.
-		// They are not fast, and may not take the room of those that are.
+		// They are not fast, and may not take the share of those that are.
 		case o.buffered > thresholds.organizationItems-b.PerOrganization ||
-			o.distinctBytes >= thresholds.bytesEach ||
-			o.fastBacklogInPlan != c.planNumber && !o.othersHaveRoom(thresholds, b.PerOrganization):
+			o.bufferedBytes >= thresholds.bytes ||
+			o.fastBacklogInPlan != c.planNumber && !o.withinNotFastShare(thresholds, b.PerOrganization):
 			if o.skippedInPlan != c.planNumber {
 				o.skippedInPlan = c.planNumber
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.BackingOff(c.now) || !e.endpointHasRoom(thresholds, b.PerEndpoint) ||
-			!e.organizationHasRoom(thresholds, b.PerOrganization):
+		case e.breaker.BackingOff(c.now) || !e.withinEndpointShare(thresholds, b.PerEndpoint) ||
+			!e.withinOrganizationShare(thresholds, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
 			continue
@@ -216,7 +216,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 // enoughFreeToClaim reports whether so much of the buffer is free that a claim is worth its cost.
 func (c *Core[T]) enoughFreeToClaim() bool {
 	return c.limits.Buffered-c.buffered >= c.minFreeToClaim() &&
-		c.limits.BufferedBytes-c.distinctBytes >= c.limits.BufferedBytes/8
+		c.limits.BufferedBytes-c.bufferedBytes >= c.limits.BufferedBytes/8
 }
 
 func (c *Core[T]) minFreeToClaim() int {
@@ -247,7 +247,7 @@ func (t *timeHeap) Pop() any {
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 	low := c.limits.BufferedPerEndpoint / 2
 	if e.rate.PerSecond > 0 {
-		low = min(low, e.rate.soon()/4)
+		low = min(low, e.rate.bufferLimit()/4)
 	}
 	if e.hasBacklog && e.len() <= low && !e.breaker.BackingOff(c.now) &&
 		e.organization.buffered < dynamicThreshold(c.limits.Buffered, c.buffered)/2 {
@@ -255,15 +255,15 @@ func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 	}
 }
 
-// AbandonClaim gives back the room that a claim was to fill which failed: until the next one, what
-// is new may be prefetched into it.
-func (c *Core[T]) AbandonClaim() { c.claiming = 0 }
+// AbandonClaim is called when a planned claim has failed: what was reserved for it may be used for
+// prefetching until the next one.
+func (c *Core[T]) AbandonClaim() { c.reservedForClaim = 0 }
 
 // RecordClaim notes what a claim with that budget says about the store: an endpoint that gave less
 // than was asked for has no backlog that is due. It is called before the items are pushed, and not
 // if the claim failed.
 func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
-	c.now, c.claiming = now, 0
+	c.now, c.reservedForClaim = now, 0
 	byEndpoint, byOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
 	for _, item := range items {
 		byEndpoint[item.Endpoint]++
@@ -281,7 +281,7 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	if len(items) > 0 {
 		// Larger ones are believed at once, smaller ones little by little: how large they are is known
 		// only after they have been claimed.
-		c.payloadEstimate = max(bytes/len(items), c.payloadEstimate/2, 1)
+		c.expectedPayloadBytes = max(bytes/len(items), c.expectedPayloadBytes/2, 1)
 	}
 	limitReached := len(items) >= b.Limit
 	for _, item := range items {
@@ -297,11 +297,11 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
 			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
 			// What was stored since the plan may have been too late for the claim: another one takes it,
-			// or finds no room and marks the endpoint as overflowed again. Meanwhile deliveries are
+			// or does not fit and marks the endpoint as overflowed again. Meanwhile deliveries are
 			// prefetched. If they were not, an endpoint whose events never pause would never get back to
 			// prefetching.
 			e.overflowed = false
-			e.hasBacklog = e.hasBacklog && e.backlogAt == c.planNumber
+			e.hasBacklog = e.hasBacklog && e.backlogMarkedInPlan == c.planNumber
 			c.actions.Claim = c.actions.Claim || e.hasBacklog
 			c.deactivateIfIdle(e)
 		}

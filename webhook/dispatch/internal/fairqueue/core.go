@@ -21,7 +21,7 @@ type Core[T any] struct {
 	actions         Actions
 	accepting       bool
 	organizations   map[string]*organization[T]
-	hosts           map[HostKey]*host[T]
+	hosts           map[Host]*hostState[T]
 	endpoints       map[Endpoint]*endpointQueue[T]
 	bySubscription  map[string][]*endpointQueue[T]
 	activeEndpoints []*endpointQueue[T]     // those that are not idle
@@ -29,20 +29,20 @@ type Core[T any] struct {
 	runQueue        fifo[*organization[T]]  // those that may have something to run
 	waitingForSlot  fifo[*organization[T]]  // those that found no slot when they had their turn
 
-	buffered         int   // items in endpoint queues, and reservations
-	distinctBytes    int   // of the payloads in endpoint queues, each counted once
-	payloadEstimate  int   // bytes that the payload of the next claimed item is expected to have
-	planNumber       int64 // calls of PlanClaim
-	claiming         int   // what the claim that is planned may bring
-	backlogSomewhere bool  // see MarkBacklogSomewhere
-	claimBlocked     bool  // there was no capacity for the last claim
+	buffered             int   // items in endpoint queues, and reservations
+	bufferedBytes        int   // of the payloads in endpoint queues: see PayloadSize
+	expectedPayloadBytes int   // of the next item that a claim brings: see Limits
+	planNumber           int64 // how often PlanClaim has planned one
+	reservedForClaim     int   // items that the planned claim may bring
+	backlogSomewhere     bool  // see MarkBacklogSomewhere
+	claimAwaitsCapacity  bool  // the last one was not planned: too little was free
 
 	permitRequests []*endpointQueue[T] // those that ask for permits
-	permitTimes    permitTimes[T]
+	permitWakeups  permitWakeups[T]
 
 	claimTimes      timeHeap // see ClaimAt
 	slotsUsed       slotUsage
-	slowTimeouts    timeoutList[T]
+	notYetSlow      attemptList[T]
 	workers         int // with an attempt in flight, or about to call Next
 	trippedBreakers int // see Stats.TrippedBreakers
 }
@@ -53,8 +53,8 @@ type Actions struct {
 	StartWorkers int
 	// Claim says that the store may hold due deliveries that fit now.
 	Claim bool
-	// AskForPermits says that PermitRequests has something to return.
-	AskForPermits bool
+	// RequestPermits says that PermitRequests has something to return.
+	RequestPermits bool
 	// TickAt is when to call Tick; zero is never. It replaces that of earlier Actions.
 	TickAt time.Time
 }
@@ -63,11 +63,11 @@ type Actions struct {
 func (c *Core[T]) TakeActions() Actions {
 	a := c.actions
 	c.actions = Actions{}
-	if c.slowTimeouts.first != nil {
-		a.TickAt = c.slowTimeouts.first.clockStart.Add(slowAfter)
+	if c.notYetSlow.first != nil {
+		a.TickAt = c.notYetSlow.first.stopwatchStart.Add(slowAfter)
 	}
-	if len(c.permitTimes) > 0 && (a.TickAt.IsZero() || c.permitTimes[0].at.Before(a.TickAt)) {
-		a.TickAt = c.permitTimes[0].at
+	if len(c.permitWakeups) > 0 && (a.TickAt.IsZero() || c.permitWakeups[0].at.Before(a.TickAt)) {
+		a.TickAt = c.permitWakeups[0].at
 	}
 	if len(c.claimTimes) > 0 && (a.TickAt.IsZero() || c.claimTimes[0].Before(a.TickAt)) {
 		a.TickAt = c.claimTimes[0]
@@ -78,7 +78,7 @@ func (c *Core[T]) TakeActions() Actions {
 // Tick does what it has become time for.
 func (c *Core[T]) Tick(now time.Time) {
 	c.now = now
-	c.wakePermitted()
+	c.runPermitWakeups()
 	c.markSlow()
 	for len(c.claimTimes) > 0 && !c.claimTimes[0].After(now) {
 		heap.Pop(&c.claimTimes)
@@ -92,15 +92,15 @@ type Limits struct {
 	// endpoint.
 	InFlight, InFlightPerEndpoint int
 	// Buffered is how many items may wait, and BufferedPerEndpoint how many of them for one endpoint.
-	// What a worker puts back is let in without room.
+	// An item that TryBegin queues again may exceed them.
 	Buffered, BufferedPerEndpoint int
 	// BufferedBytes is how large the payloads of all items that wait may be together.
 	BufferedBytes int
 	// PerClaim is how many items one claim may take.
 	PerClaim int
-	// InitialPayloadEstimate is how many bytes the payload of an item is expected to have before any
-	// was claimed. From then on it follows from those that were.
-	InitialPayloadEstimate int
+	// ExpectedPayloadBytes is how large the payload of an item is taken to be until a claim shows how
+	// large they are.
+	ExpectedPayloadBytes int
 }
 
 // Endpoint identifies what attempts are made to: one channel of one subscription.
@@ -127,14 +127,14 @@ type Item[T any] struct {
 	Retry bool
 
 	// While it is in flight:
-	slot                         slotKind
-	slow                         bool         // it has lasted longer than slowAfter, without pauses
-	finished                     bool         // the attempt is over
-	starting                     bool         // it was taken, and has neither begun nor ended
-	slotHost                     *host[T]     // that the slot is counted for
-	clockStart                   time.Time    // zero until TryBegin; later by what it has waited since
-	clockPauses                  *clockPauses // nil if it has not waited
-	timeoutPrevious, timeoutNext *Item[T]     // in Core.slowTimeouts, unless it is slow or waits
+	slot                       slotKind
+	slow                       bool             // it has lasted longer than slowAfter, without pauses
+	finished                   bool             // the attempt is over
+	preparing                  bool             // since Next, until TryBegin or Finish
+	slotHost                   *hostState[T]    // that the slot is counted for
+	stopwatchStart             time.Time        // when it began, and later by its pauses; zero before
+	stopwatchPauses            *stopwatchPauses // nil if there was none
+	previousInList, nextInList *Item[T]         // Core.notYetSlow
 
 	endpointQueue *endpointQueue[T] // since it was pushed
 }
@@ -166,13 +166,13 @@ type Stats struct {
 // NewCore makes a Core, which takes in nothing before Start.
 func NewCore[T any](l Limits) *Core[T] {
 	return &Core[T]{
-		limits:          l,
-		slots:           newSlotLimits(l.InFlight),
-		organizations:   make(map[string]*organization[T]),
-		hosts:           make(map[HostKey]*host[T]),
-		endpoints:       make(map[Endpoint]*endpointQueue[T]),
-		bySubscription:  make(map[string][]*endpointQueue[T]),
-		payloadEstimate: l.InitialPayloadEstimate,
+		limits:               l,
+		slots:                newSlotLimits(l.InFlight),
+		organizations:        make(map[string]*organization[T]),
+		hosts:                make(map[Host]*hostState[T]),
+		endpoints:            make(map[Endpoint]*endpointQueue[T]),
+		bySubscription:       make(map[string][]*endpointQueue[T]),
+		expectedPayloadBytes: l.ExpectedPayloadBytes,
 	}
 }
 
@@ -197,7 +197,7 @@ func (c *Core[T]) NoWorkers() bool { return c.workers == 0 }
 // Stats returns how full the Core is.
 func (c *Core[T]) Stats() Stats {
 	return Stats{
-		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
+		Buffered: c.buffered, BufferedBytes: c.bufferedBytes,
 		FastSlotsUsed: c.slotsUsed.fast, GeneralSlotsUsed: c.slotsUsed.general,
 		KnownEndpoints:             len(c.endpoints),
 		EndpointsWaitingForPermits: c.endpointsWaitingForPermits(),
@@ -252,8 +252,8 @@ func (c *Core[T]) Next(now time.Time) *Item[T] {
 	item := c.take(e, kind)
 	c.ensureWorker()
 	c.signalClaimIfLow(e)
-	if c.claimBlocked && c.enoughFreeToClaim() {
-		c.claimBlocked = false
+	if c.claimAwaitsCapacity && c.enoughFreeToClaim() {
+		c.claimAwaitsCapacity = false
 		c.actions.Claim = true
 	}
 	return item
@@ -262,7 +262,7 @@ func (c *Core[T]) Next(now time.Time) *Item[T] {
 // pick returns the endpoint whose turn it is, and the kind of slot that it may have. It is the
 // first in a run queue of its organization, and that is the first in c.runQueue.
 func (c *Core[T]) pick() (*endpointQueue[T], slotKind) {
-	for !c.runQueue.empty() && c.slotsUsed.total() < c.slots.all {
+	for !c.runQueue.empty() && c.slotsUsed.total() < c.slots.total {
 		if e, kind := c.pickFrom(c.runQueue.head); e != nil {
 			return e, kind
 		}
@@ -295,7 +295,7 @@ func (c *Core[T]) advanceToRunnable(
 ) (*endpointQueue[T], slotKind) {
 	for blocked := 0; !runQueue.empty() && blocked < maxBlockedSkipped; {
 		e := runQueue.head
-		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.ensurePermit(e) {
+		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.hasPermitOrWaits(e) {
 			e.leaveFIFO()
 			continue
 		}
@@ -324,10 +324,10 @@ func (c *Core[T]) take(e *endpointQueue[T], kind slotKind) *Item[T] {
 
 	item := e.pop(e.candidate(c.now, c.limits.InFlightPerEndpoint))
 	c.countDequeued(item)
-	item.slot, item.slotHost, item.clockStart, item.slow = kind, e.host, time.Time{}, false
-	item.clockPauses, item.finished = nil, false
-	item.starting = true
-	e.starting++
+	item.slot, item.slotHost, item.stopwatchStart, item.slow = kind, e.host, time.Time{}, false
+	item.stopwatchPauses, item.finished = nil, false
+	item.preparing = true
+	e.preparing++
 	c.adjustSlots(item, 1)
 	if e.host != nil {
 		e.host.moveToBack(o)
@@ -352,10 +352,10 @@ const (
 	Rejected
 )
 
-// TryBegin is called before the attempt is made, once it is known where it goes, and which limit the
-// endpoint has; the zero HostKey is not known. The item has to wait if too many are in flight to that
-// host, or if there is no permit. It occupies no slot meanwhile.
-func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey, rate Rate) BeginResult {
+// TryBegin is called before the attempt is made, once it is known where it goes and which limit the
+// endpoint has. The zero Host means that the channel does not say. The item has to wait if too many
+// are in flight to that host, or if there is no permit. It occupies no slot meanwhile.
+func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, rate Rate) BeginResult {
 	c.now = now
 	e := item.endpointQueue
 	c.setHost(e, to)
@@ -383,20 +383,20 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey, rate Rate) 
 		c.ensureWorker()
 		return QueuedAgain
 	}
-	e.endStart(item)
+	e.endPreparing(item)
 	if e.rate.PerSecond > 0 {
 		c.schedule(e) // if it may begin more
 	}
-	item.clockStart = now
-	c.slowTimeouts.add(item)
+	item.stopwatchStart = now
+	c.notYetSlow.add(item)
 	return Begun
 }
 
-// queueAgain puts an item back to where it was that was taken and has not begun.
+// queueAgain puts an item that was taken and has not begun back to where it was.
 func (c *Core[T]) queueAgain(item *Item[T]) {
 	e := item.endpointQueue
-	e.endStart(item)
-	e.endFlight(item)
+	e.endPreparing(item)
+	e.endInFlight(item)
 	e.pushFront(item)
 	c.countQueued(item)
 	c.schedule(e)
@@ -421,12 +421,12 @@ func (c *Core[T]) Finish(
 ) (finished FinishResult[T]) {
 	c.now = now
 	e := item.endpointQueue
-	e.endStart(item)
-	e.endFlight(item)
+	e.endPreparing(item)
+	e.endInFlight(item)
 	c.adjustSlots(item, -1)
 	item.finished = true
-	if !item.clockStart.IsZero() && !item.slow && !item.clockPaused() {
-		c.slowTimeouts.remove(item)
+	if !item.stopwatchStart.IsZero() && !item.slow && !item.stopwatchPaused() {
+		c.notYetSlow.remove(item)
 		e.recordFast()
 		c.applySpeed(e)
 		e.organization.recordFast()
@@ -507,7 +507,7 @@ func (c *Core[T]) RescheduleAll(now time.Time) {
 // schedule puts the endpoint into the run queue if it has something to run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
 	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate &&
-		c.ensurePermit(e) {
+		c.hasPermitOrWaits(e) {
 		e.joinFIFO(&e.organization.runQueues[e.appliedSpeed])
 		c.scheduleOrganization(e.organization)
 	}

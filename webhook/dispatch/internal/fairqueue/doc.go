@@ -24,13 +24,14 @@
 // last second, of organizations and hosts with a good record.
 //
 // An endpoint that keeps failing is left alone by its circuit breaker: see package breaker. What is
-// queued for it meanwhile is requeued: the caller gives it back to the store. The clock of an
-// attempt, which tells whether it is slow, can be paused while the attempt waits for this process.
+// queued for it meanwhile is requeued: the caller gives it back to the store. The stopwatch
+// of an attempt, which tells whether it is slow, can be paused while the attempt waits for this
+// process.
 //
-// An endpoint may have a limit of how many attempts begin, which all processes share. It runs nothing
-// without a permit: it is in no run queue until the time of the next one. When it has none left, it
-// asks for more, and the caller gets them from the store. It keeps no more in the buffer than can
-// begin in ten seconds.
+// An endpoint may have a limit of how many attempts begin, which all processes share. It runs
+// nothing without a permit: it is in no run queue until the time of the next one. When it has none
+// left, it requests more, and the caller gets them from the store. It keeps no more in the buffer
+// than can begin in ten seconds.
 //
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints
@@ -47,7 +48,7 @@
 //   - [Queue] is a Core for a process: it has the lock, the timer and the claim signal, and starts
 //     the workers. [New] makes one.
 //   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
-//     as an organization and an [Endpoint]; [HostKey] is known later, when it is attempted.
+//     as an organization and an [Endpoint]; [Host] is known later, when it is attempted.
 //     [PayloadSize] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.TryBegin], [Queue.Finish],
 //     [Queue.Stop], [Queue.WaitWorkers]. With each poll of the store: [Queue.RescheduleAll].
@@ -56,7 +57,8 @@
 //     which.
 //   - To claim: [Queue.PlanClaim], [Queue.RecordClaim], [Queue.AbandonClaim], [Queue.ClaimAt],
 //     [Queue.ClaimSignal].
-//   - Permits: [Queue.AskSignal], [Queue.PermitRequests], [Queue.GrantPermits], [Queue.Throttle].
+//   - Permits: [Queue.PermitSignal], [Queue.PermitRequests], [Queue.GrantPermits],
+//     [Queue.Throttle].
 //   - [Queue.Stats] and [Queue.BufferEmpty] say how full it is.
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with

@@ -15,9 +15,9 @@ type endpointQueue[T any] struct {
 	pacing
 	endpoint             Endpoint
 	organization         *organization[T]
-	host                 *host[T] // nil while it is not known
+	host                 *hostState[T] // nil while it is not known
 	fresh, retries       []*Item[T]
-	payloadBytes         int // of their payloads
+	bufferedBytes        int // of their payloads: see PayloadSize
 	prefetchReservations int
 	appliedSpeed         speed // as organization counts it: see applySpeed
 
@@ -31,12 +31,12 @@ type endpointQueue[T any] struct {
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
 	// hasBacklog says that the store holds deliveries that were not prefetched.
-	hasBacklog bool
-	backlogAt  int64 // Core.planNumber when a backlog was last marked
-	// overflowed says that no claim has taken all of the backlog since a delivery did not fit, so that
-	// later ones must not overtake it by being prefetched. didNotFit says that there has been such a
-	// delivery, which may not be in the store yet.
-	overflowed, didNotFit bool
+	hasBacklog          bool
+	backlogMarkedInPlan int64 // Core.planNumber when MarkBacklog was last called
+	// overflowed says that no claim has taken all of the backlog since a delivery did not fit: later
+	// ones must not overtake it by being prefetched. prefetchRefused says that one did not fit which
+	// may not be in the store yet.
+	overflowed, prefetchRefused bool
 
 	// fifo is the one that it is in: a run queue of its organization, or that of those which wait for
 	// its host; nil if it is in none.
@@ -83,7 +83,7 @@ const (
 
 // candidate says what the endpoint may attempt next, if it may have no more than maxInFlight
 // attempts in flight. A tripped breaker lets one through at a time, preferably one that was never
-// attempted; beside one that keeps failing it lets one such. Otherwise those that have failed
+// attempted, and one of those also while a retry is in flight. Otherwise those that have failed
 // before get no more than half of the window: they may take long to fail again.
 func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidateKind {
 	window := min(maxInFlight, e.window)
@@ -127,19 +127,19 @@ func (e *endpointQueue[T]) pop(c candidateKind) *Item[T] {
 	return item
 }
 
-// endFlight counts an item that is no longer in flight.
-func (e *endpointQueue[T]) endFlight(item *Item[T]) {
+// endInFlight counts an item that is no longer in flight.
+func (e *endpointQueue[T]) endInFlight(item *Item[T]) {
 	e.inFlight--
 	if item.Retry {
 		e.retriesInFlight--
 	}
 }
 
-// endStart counts an item that has begun, or will not.
-func (e *endpointQueue[T]) endStart(item *Item[T]) {
-	if item.starting {
-		item.starting = false
-		e.starting--
+// endPreparing counts an item that has begun, or that will not begin.
+func (e *endpointQueue[T]) endPreparing(item *Item[T]) {
+	if item.preparing {
+		item.preparing = false
+		e.preparing--
 	}
 }
 
@@ -174,7 +174,7 @@ func (e *endpointQueue[T]) recordResult(
 	if observed.Health == breaker.Healthy && !item.slow {
 		e.lastFastAnswer = now
 	}
-	if item.clockStart.IsZero() {
+	if item.stopwatchStart.IsZero() {
 		return time.Time{} // what kept this process from an attempt is not the endpoint's doing
 	}
 	switch observed.Health {
@@ -245,7 +245,7 @@ type organization[T any] struct {
 	slotUser
 	fifoLinks[*organization[T]]
 	id                      string
-	buffered, distinctBytes int             // as Core.buffered and Core.distinctBytes
+	buffered, bufferedBytes int             // as Core.buffered and Core.bufferedBytes
 	bufferedBySpeed         [speedCount]int // buffered, by the speed of the endpoints
 	endpointCount           int             // that are known
 
@@ -348,7 +348,7 @@ func (c *Core[T]) evictIdle() {
 		} else {
 			c.bySubscription[id] = all
 		}
-		c.setHost(e, HostKey{})
+		c.setHost(e, Host{})
 		if e.organization.endpointCount--; e.organization.endpointCount == 0 {
 			delete(c.organizations, e.organization.id)
 			c.stopWaitingForSlot(e.organization)

@@ -13,7 +13,7 @@ func (q *Queue[T]) SetRecord(d Destination, score, window int) {
 func (q *Queue[T]) Score(d Destination) int { return q.core.activate(d).score }
 
 // BytesOf returns the size of the payloads that the endpoint has queued.
-func (q *Queue[T]) BytesOf(d Destination) int { return q.core.activate(d).payloadBytes }
+func (q *Queue[T]) BytesOf(d Destination) int { return q.core.activate(d).bufferedBytes }
 
 const (
 	BestScore   = bestScore
@@ -25,7 +25,7 @@ const (
 func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 	c.now = now
 	for _, e := range c.activeEndpoints {
-		if e.candidate(now, c.limits.InFlightPerEndpoint) == noCandidate || !e.mayStart(now) {
+		if e.candidate(now, c.limits.InFlightPerEndpoint) == noCandidate || !e.hasPermit(now) {
 			continue
 		}
 		if kind, _ := c.slotFor(e); kind != noSlot {
@@ -38,8 +38,8 @@ func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 // Forgotten returns an endpoint that could run something if it had a permit, and will get none.
 func (c *Core[T]) Forgotten(now time.Time) (Endpoint, bool) {
 	for _, e := range c.activeEndpoints {
-		if e.candidate(now, c.limits.InFlightPerEndpoint) != noCandidate && !e.mayStart(now) &&
-			!e.asked && e.wakeAt.IsZero() && e.starting == 0 && e.fifo == nil {
+		if e.candidate(now, c.limits.InFlightPerEndpoint) != noCandidate && !e.hasPermit(now) &&
+			!e.requested && e.wakeAt.IsZero() && e.preparing == 0 && e.fifo == nil {
 			return e.endpoint, true
 		}
 	}

@@ -12,11 +12,11 @@ type Rate struct {
 	Burst     int
 }
 
-// soon is how many items of an endpoint with that limit can begin before long. It has no use for
-// more of them in the buffer.
-func (r Rate) soon() int { return int(r.PerSecond*soonSeconds) + r.Burst }
+// bufferLimit is how many items of an endpoint with that limit the buffer should hold: as many as
+// can begin within rateBufferSeconds.
+func (r Rate) bufferLimit() int { return int(r.PerSecond*rateBufferSeconds) + r.Burst }
 
-const soonSeconds = 10
+const rateBufferSeconds = 10
 
 // PermitRequest says that an endpoint with a limit has something to run and no permit for it, or
 // that it is throttled. The caller gets permits where processes share them, and calls GrantPermits
@@ -34,8 +34,8 @@ type PermitRequest struct {
 // PermitGrant answers a PermitRequest.
 type PermitGrant struct {
 	Endpoint Endpoint
-	// Permits is how many there are: the first one for a time from First on, each further one later
-	// by Interval, and each for as long as Life.
+	// Permits is how many there are. The first one may be used from First on, each further one later
+	// than the one before by Interval, and each for as long as Life.
 	Permits        int
 	First          time.Time
 	Interval, Life time.Duration
@@ -47,24 +47,24 @@ type PermitGrant struct {
 type pacing struct {
 	rate    Rate
 	permits PermitGrant // those that are left
-	// starting are the items that were taken and have neither begun nor ended. They will need a
-	// permit each.
-	starting int
-	// asked says that a request is on its way, and askAgain when there may be another.
-	asked    bool
-	askAgain time.Time
-	wakeAt   time.Time // in Core.permitTimes; zero if it is not
-	// What the next request tells.
+	// preparing counts the items that Next returned and that have neither begun nor ended: each is
+	// about to need a permit.
+	preparing int
+	// requested says that a request waits for its answer, and askAgain when there may be another.
+	requested bool
+	askAgain  time.Time
+	wakeAt    time.Time // in Core.permitWakeups; zero if it is not
+	// What the next request says.
 	throttled  bool
 	retryAfter time.Duration
-	// begun counts the attempts that have begun since begunSince, for a second, and begunBefore those of
-	// the second before that: as many will follow, and need not be asked for one by one.
-	begun, begunBefore int
-	begunSince         time.Time
+	// begunThisSecond counts the attempts that began within a second from secondStart, and
+	// begunLastSecond those of the second before. A request asks for that many permits at once.
+	begunThisSecond, begunLastSecond int
+	secondStart                      time.Time
 }
 
-// lapse drops the permits whose life is over.
-func (g *PermitGrant) lapse(now time.Time) {
+// dropExpired drops the permits whose life is over.
+func (g *PermitGrant) dropExpired(now time.Time) {
 	for g.Permits > 0 && now.After(g.First.Add(g.Life)) {
 		if g.Interval <= 0 {
 			g.Permits = 0
@@ -75,34 +75,36 @@ func (g *PermitGrant) lapse(now time.Time) {
 	}
 }
 
-// timeOf is the time of a permit that is left, counted from 0.
-func (g *PermitGrant) timeOf(i int) time.Time {
+// timeOfPermit returns from when on the permit may be used, of those that are left, counted from 0.
+func (g *PermitGrant) timeOfPermit(i int) time.Time {
 	return g.First.Add(time.Duration(i) * g.Interval)
 }
 
-// mayStart reports whether the endpoint may begin one item more than those that are starting.
-func (p *pacing) mayStart(now time.Time) bool {
+// hasPermit reports whether the endpoint may begin one item more than those that are preparing. One
+// without a limit always may.
+func (p *pacing) hasPermit(now time.Time) bool {
 	if p.rate.PerSecond == 0 {
 		return true
 	}
-	p.permits.lapse(now)
-	return p.permits.Permits > p.starting && !p.permits.timeOf(p.starting).After(now)
+	p.permits.dropExpired(now)
+	return p.permits.Permits > p.preparing && !p.permits.timeOfPermit(p.preparing).After(now)
 }
 
-// ensurePermit reports what mayStart does. If the endpoint may not start an item, it asks for more
-// permits or waits for those that are on their way, and is scheduled again when it may.
-func (c *Core[T]) ensurePermit(e *endpointQueue[T]) bool {
-	if e.mayStart(c.now) {
+// hasPermitOrWaits reports whether the endpoint has a permit. If it has none, the endpoint requests
+// more permits or waits for those that it has requested, and is scheduled again when it may begin
+// an item.
+func (c *Core[T]) hasPermitOrWaits(e *endpointQueue[T]) bool {
+	if e.hasPermit(c.now) {
 		return true
 	}
 	switch g := &e.permits; {
-	case g.Permits > e.starting:
-		c.wakeForPermit(e, g.timeOf(e.starting))
-	case g.Permits > 0 || e.asked: // those that are starting take the last ones, or more will come
+	case g.Permits > e.preparing:
+		c.addPermitWakeup(e, g.timeOfPermit(e.preparing))
+	case g.Permits > 0 || e.requested: // those preparing take the last ones, or more come
 	case e.askAgain.After(c.now):
-		c.wakeForPermit(e, e.askAgain)
+		c.addPermitWakeup(e, e.askAgain)
 	default:
-		c.askForPermits(e)
+		c.requestPermits(e)
 	}
 	return false
 }
@@ -113,19 +115,19 @@ func (c *Core[T]) usePermit(e *endpointQueue[T]) bool {
 		return true
 	}
 	g := &e.permits
-	g.lapse(c.now)
+	g.dropExpired(c.now)
 	if g.Permits == 0 || g.First.After(c.now) {
 		return false
 	}
 	g.Permits--
 	g.First = g.First.Add(g.Interval)
-	if since := c.now.Sub(e.begunSince); since >= time.Second {
-		e.begunBefore, e.begun, e.begunSince = e.begun, 0, c.now
+	if since := c.now.Sub(e.secondStart); since >= time.Second {
+		e.begunLastSecond, e.begunThisSecond, e.secondStart = e.begunThisSecond, 0, c.now
 		if since >= 2*time.Second {
-			e.begunBefore = 0
+			e.begunLastSecond = 0
 		}
 	}
-	e.begun++
+	e.begunThisSecond++
 	return true
 }
 
@@ -136,10 +138,10 @@ func (c *Core[T]) setRate(e *endpointQueue[T], rate Rate) {
 	}
 }
 
-func (c *Core[T]) askForPermits(e *endpointQueue[T]) {
-	e.asked = true
+func (c *Core[T]) requestPermits(e *endpointQueue[T]) {
+	e.requested = true
 	c.permitRequests = append(c.permitRequests, e)
-	c.actions.AskForPermits = true
+	c.actions.RequestPermits = true
 }
 
 // PermitRequests returns up to limit requests that were not returned yet.
@@ -149,18 +151,18 @@ func (c *Core[T]) PermitRequests(now time.Time, limit int) (requests []PermitReq
 	for _, e := range c.permitRequests[:n] {
 		r := PermitRequest{Endpoint: e.endpoint, Rate: e.rate, Want: e.len(), Throttled: e.throttled,
 			RetryAfter: e.retryAfter}
-		if r.Want > 0 && now.Sub(e.begunSince) < 2*time.Second {
-			r.Want = max(r.Want, e.begun, e.begunBefore)
+		if r.Want > 0 && now.Sub(e.secondStart) < 2*time.Second {
+			r.Want = max(r.Want, e.begunThisSecond, e.begunLastSecond)
 		}
 		if e.rate.PerSecond == 0 || r.Want == 0 && !r.Throttled {
-			e.asked = false // it has changed since
+			e.requested = false // it has changed since
 			continue
 		}
 		e.throttled, e.retryAfter = false, 0
 		requests = append(requests, r)
 	}
 	c.permitRequests = append(c.permitRequests[:0], c.permitRequests[n:]...)
-	c.actions.AskForPermits = len(c.permitRequests) > 0
+	c.actions.RequestPermits = len(c.permitRequests) > 0
 	return requests
 }
 
@@ -169,14 +171,14 @@ func (c *Core[T]) GrantPermits(now time.Time, grants []PermitGrant) {
 	c.now = now
 	for _, g := range grants {
 		e := c.endpoints[g.Endpoint]
-		if e == nil || !e.asked {
+		if e == nil || !e.requested {
 			continue
 		}
-		e.asked = false
+		e.requested = false
 		e.permits, e.askAgain = g, g.AskAgain
-		if e.throttled { // since it asked
+		if e.throttled { // since the request
 			e.permits.Permits = 0
-			c.askForPermits(e)
+			c.requestPermits(e)
 		}
 		c.schedule(e)
 	}
@@ -194,54 +196,54 @@ func (c *Core[T]) Throttle(now time.Time, item *Item[T], retryAfter time.Duratio
 	}
 	e.permits.Permits = 0
 	e.throttled, e.retryAfter = true, max(e.retryAfter, retryAfter)
-	if !e.asked {
-		c.askForPermits(e)
+	if !e.requested {
+		c.requestPermits(e)
 	}
 }
 
 // dropPermitRequests forgets the requests that were not returned yet.
 func (c *Core[T]) dropPermitRequests() {
 	for _, e := range c.permitRequests {
-		e.asked = false
+		e.requested = false
 	}
 	c.permitRequests = nil
 }
 
-// permitTimes is a heap of endpoints that wait for the time of a permit.
-type permitTimes[T any] []permitTime[T]
+// permitWakeups is a heap of endpoints that wait for the time of a permit, or of a further request.
+type permitWakeups[T any] []permitWakeup[T]
 
-type permitTime[T any] struct {
+type permitWakeup[T any] struct {
 	at time.Time
 	e  *endpointQueue[T]
 }
 
-func (p permitTimes[T]) Len() int           { return len(p) }
-func (p permitTimes[T]) Less(i, j int) bool { return p[i].at.Before(p[j].at) }
-func (p permitTimes[T]) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+func (p permitWakeups[T]) Len() int           { return len(p) }
+func (p permitWakeups[T]) Less(i, j int) bool { return p[i].at.Before(p[j].at) }
+func (p permitWakeups[T]) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
 
 // Push is what heap.Push calls.
-func (p *permitTimes[T]) Push(x any) { *p = append(*p, x.(permitTime[T])) }
+func (p *permitWakeups[T]) Push(x any) { *p = append(*p, x.(permitWakeup[T])) }
 
 // Pop is what heap.Pop calls.
-func (p *permitTimes[T]) Pop() any {
+func (p *permitWakeups[T]) Pop() any {
 	last := (*p)[len(*p)-1]
-	(*p)[len(*p)-1] = permitTime[T]{}
+	(*p)[len(*p)-1] = permitWakeup[T]{}
 	*p = (*p)[:len(*p)-1]
 	return last
 }
 
-// wakeForPermit has the endpoint scheduled at the time.
-func (c *Core[T]) wakeForPermit(e *endpointQueue[T], at time.Time) {
+// addPermitWakeup has the endpoint scheduled at that time.
+func (c *Core[T]) addPermitWakeup(e *endpointQueue[T], at time.Time) {
 	if e.wakeAt.IsZero() || at.Before(e.wakeAt) {
 		e.wakeAt = at
-		heap.Push(&c.permitTimes, permitTime[T]{at, e})
+		heap.Push(&c.permitWakeups, permitWakeup[T]{at, e})
 	}
 }
 
-// wakePermitted schedules the endpoints that have a permit now.
-func (c *Core[T]) wakePermitted() {
-	for len(c.permitTimes) > 0 && !c.permitTimes[0].at.After(c.now) {
-		woken := heap.Pop(&c.permitTimes).(permitTime[T])
+// runPermitWakeups schedules the endpoints whose wakeup is due.
+func (c *Core[T]) runPermitWakeups() {
+	for len(c.permitWakeups) > 0 && !c.permitWakeups[0].at.After(c.now) {
+		woken := heap.Pop(&c.permitWakeups).(permitWakeup[T])
 		if woken.e.wakeAt.Equal(woken.at) { // not an earlier entry, which there may be too
 			woken.e.wakeAt = time.Time{}
 		}

@@ -17,7 +17,7 @@ var rate = fairqueue.Rate{PerSecond: 1, Burst: 1}
 // request for permits.
 func learn(t *testing.T, q *queue) fairqueue.PermitRequest {
 	t.Helper()
-	require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), fairqueue.HostKey{}, rate))
+	require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), fairqueue.Host{}, rate))
 	require.Nil(t, q.Next(), "there is no permit")
 	requests := q.PermitRequests(10)
 	require.Len(t, requests, 1)
@@ -39,7 +39,7 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		q.Push(items(10, 1, endpointB))
 		other := q.Next()
 		require.NotNil(t, other, "another endpoint has its turn")
-		require.Equal(t, fairqueue.Begun, q.TryBegin(other, fairqueue.HostKey{}, fairqueue.Rate{}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(other, fairqueue.Host{}, fairqueue.Rate{}))
 
 		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 2,
 			First: time.Now().Add(time.Second), Interval: time.Second, Life: time.Second}})
@@ -50,7 +50,7 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		require.NotNil(t, first)
 		assert.Equal(t, int64(1), first.ID, "it has kept its place")
 		assert.Nil(t, q.Next(), "the permit is the first one's")
-		require.Equal(t, fairqueue.Begun, q.TryBegin(first, fairqueue.HostKey{}, rate))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(first, fairqueue.Host{}, rate))
 		assert.Empty(t, q.PermitRequests(10), "there is one left")
 		time.Sleep(2*time.Second + 1)
 		synctest.Wait()
@@ -84,10 +84,10 @@ func TestAThrottledEndpointLosesItsPermits(t *testing.T) {
 	q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 5,
 		First: time.Now(), Life: time.Minute}})
 	one := q.Next()
-	require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.HostKey{}, rate))
+	require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.Host{}, rate))
 	two := q.Next()
 	q.Throttle(one, time.Minute)
-	assert.Equal(t, fairqueue.QueuedAgain, q.TryBegin(two, fairqueue.HostKey{}, rate))
+	assert.Equal(t, fairqueue.QueuedAgain, q.TryBegin(two, fairqueue.Host{}, rate))
 	assert.Nil(t, q.Next())
 	r := q.PermitRequests(10)[0]
 	assert.True(t, r.Throttled)
@@ -105,7 +105,7 @@ func TestStopRejectsWhatHasNoPermit(t *testing.T) {
 	q.Push(items(1, 3, endpointA))
 	one := q.Next()
 	assert.Len(t, q.Stop(), 2)
-	assert.Equal(t, fairqueue.Rejected, q.TryBegin(one, fairqueue.HostKey{}, rate))
+	assert.Equal(t, fairqueue.Rejected, q.TryBegin(one, fairqueue.Host{}, rate))
 	q.Finish(one, healthy)
 }
 

@@ -11,9 +11,9 @@ import (
 // are safe for concurrent use; those that it shares with Core are documented there.
 type Queue[T any] struct {
 	// spawnWorker starts a worker, which calls Next until that returns nil.
-	spawnWorker func()
-	claimSignal chan struct{}
-	askSignal   chan struct{}
+	spawnWorker  func()
+	claimSignal  chan struct{}
+	permitSignal chan struct{}
 
 	mu        sync.Mutex
 	core      *Core[T]
@@ -25,7 +25,7 @@ type Queue[T any] struct {
 // New makes a Queue, which takes in nothing before Start.
 func New[T any](l Limits) *Queue[T] {
 	q := &Queue[T]{claimSignal: make(chan struct{}, 1),
-		askSignal: make(chan struct{}, 1), core: NewCore[T](l)}
+		permitSignal: make(chan struct{}, 1), core: NewCore[T](l)}
 	q.noWorkers = sync.NewCond(&q.mu)
 	return q
 }
@@ -49,9 +49,9 @@ func (q *Queue[T]) actAndUnlock() {
 	if actions.Claim {
 		q.SignalClaim()
 	}
-	if actions.AskForPermits {
+	if actions.RequestPermits {
 		select {
-		case q.askSignal <- struct{}{}:
+		case q.permitSignal <- struct{}{}:
 		default:
 		}
 	}
@@ -126,15 +126,15 @@ func (q *Queue[T]) Next() *Item[T] {
 }
 
 // TryBegin is [Core.TryBegin].
-func (q *Queue[T]) TryBegin(item *Item[T], to HostKey, rate Rate) BeginResult {
+func (q *Queue[T]) TryBegin(item *Item[T], to Host, rate Rate) BeginResult {
 	q.mu.Lock()
 	defer q.actAndUnlock()
 	return q.core.TryBegin(time.Now(), item, to, rate)
 }
 
-// AskSignal receives when PermitRequests has something to return. It is the same channel for the
+// PermitSignal receives when PermitRequests has something to return. It is the same channel for the
 // life of the Queue, for one reader.
-func (q *Queue[T]) AskSignal() <-chan struct{} { return q.askSignal }
+func (q *Queue[T]) PermitSignal() <-chan struct{} { return q.permitSignal }
 
 // PermitRequests is [Core.PermitRequests].
 func (q *Queue[T]) PermitRequests(limit int) []PermitRequest {
@@ -185,18 +185,18 @@ func (q *Queue[T]) RescheduleAll() {
 	q.core.RescheduleAll(time.Now())
 }
 
-// PauseClock is [Core.PauseClock].
-func (q *Queue[T]) PauseClock(item *Item[T]) {
+// PauseStopwatch is [Core.PauseStopwatch].
+func (q *Queue[T]) PauseStopwatch(item *Item[T]) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.PauseClock(time.Now(), item)
+	q.core.PauseStopwatch(time.Now(), item)
 }
 
-// ResumeClock is [Core.ResumeClock].
-func (q *Queue[T]) ResumeClock(item *Item[T]) {
+// ResumeStopwatch is [Core.ResumeStopwatch].
+func (q *Queue[T]) ResumeStopwatch(item *Item[T]) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.ResumeClock(time.Now(), item)
+	q.core.ResumeStopwatch(time.Now(), item)
 }
 
 // PausedFor is [Core.PausedFor].

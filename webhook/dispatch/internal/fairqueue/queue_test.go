@@ -30,8 +30,8 @@ func newQueue(l fairqueue.Limits) (*queue, *int) {
 	if l.BufferedBytes == 0 {
 		l.BufferedBytes = 64 << 20
 	}
-	if l.InitialPayloadEstimate == 0 {
-		l.InitialPayloadEstimate = 1 << 20
+	if l.ExpectedPayloadBytes == 0 {
+		l.ExpectedPayloadBytes = 1 << 20
 	}
 	l.PerClaim = 512
 	q := fairqueue.New[string](l)
@@ -279,8 +279,8 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	limits := fairqueue.Limits{
 		InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000, BufferedPerEndpoint: 1000,
-		BufferedBytes:          1000,
-		InitialPayloadEstimate: 10,
+		BufferedBytes:        1000,
+		ExpectedPayloadBytes: 10,
 	}
 	t.Run("prefetch", func(t *testing.T) {
 		t.Parallel()
@@ -297,7 +297,7 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Run("claims", func(t *testing.T) {
 		t.Parallel()
 		limits := limits
-		limits.InitialPayloadEstimate = 40
+		limits.ExpectedPayloadBytes = 40
 		q, _ := newQueue(limits)
 		b := q.PlanClaim()
 		assert.Equal(t, []int{25, 25}, []int{b.Limit, b.PerEndpoint}, "of forty bytes each")
@@ -405,7 +405,7 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 			q.Push(items(id, 1, to))
 			i := q.Next()
 			require.NotNil(t, i)
-			require.Equal(t, fairqueue.Begun, q.TryBegin(i, fairqueue.HostKey{}, fairqueue.Rate{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(i, fairqueue.Host{}, fairqueue.Rate{}))
 			return i
 		}
 		slots := func() [2]int {
@@ -417,14 +417,14 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		other := begin(2, endpointB)
 		require.Equal(t, [2]int{2, 0}, slots())
-		q.PauseClock(waiting)
-		q.PauseClock(waiting) // two renders of one attempt
+		q.PauseStopwatch(waiting)
+		q.PauseStopwatch(waiting) // two renders of one attempt
 		time.Sleep(time.Second)
 		assert.Equal(t, [2]int{1, 1}, slots(), "the other one is slow")
 		assert.Negative(t, q.Score(endpointB)-q.Score(endpointA))
-		q.ResumeClock(waiting)
+		q.ResumeStopwatch(waiting)
 		time.Sleep(time.Second)
-		q.ResumeClock(waiting)
+		q.ResumeStopwatch(waiting)
 		assert.Equal(t, 2*time.Second, q.PausedFor(waiting))
 		time.Sleep(99 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 1}, slots())
@@ -432,11 +432,11 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 2}, slots(), "200 ms and 101 ms")
 
-		q.PauseClock(later)
+		q.PauseStopwatch(later)
 		score := q.Score(endpointA)
 		q.Finish(later, breaker.Observation{})
 		assert.Equal(t, score, q.Score(endpointA), "one that never came to render says nothing")
-		q.ResumeClock(later)
+		q.ResumeStopwatch(later)
 		q.Finish(waiting, healthy)
 		q.Finish(other, healthy)
 		assert.Equal(t, [2]int{0, 0}, slots())
@@ -455,7 +455,7 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Buffered: 100,
 			BufferedPerEndpoint: 100})
 		known(q, 4, endpointA, endpointB)
-		old := fairqueue.HostKey{Name: "old.example", MaxInFlight: 1}
+		old := fairqueue.Host{Name: "old.example", MaxInFlight: 1}
 		for i, e := range []fairqueue.Destination{endpointA, endpointB} {
 			q.Push(items(int64(i+1), 1, e))
 			first := q.Next()
@@ -467,14 +467,14 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		q.Push(items(21, 1, endpointB))
 		require.Nil(t, q.Next(), "the host has one slot")
 
-		require.Equal(t, fairqueue.Begun, q.TryBegin(moved, fairqueue.HostKey{Name: "new.example"}, fairqueue.Rate{}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(moved, fairqueue.Host{Name: "new.example"}, fairqueue.Rate{}))
 		assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
 			"one moves too, and one gets the slot that is left")
 	})
 }
 
-// A claim brings deliveries of endpoints that the queue does not know, and so cannot leave out. They
-// do not take the room of those that are known to answer at once.
+// A claim brings deliveries of endpoints that the queue does not know, and so cannot leave out.
+// They do not take the room of those that are known to answer at once.
 func TestClaimsOfUnknownEndpointsLeaveRoomForFastOnes(t *testing.T) {
 	t.Parallel()
 	q, _ := newQueue(fairqueue.Limits{InFlight: 21, InFlightPerEndpoint: 16, Buffered: 168,

@@ -45,7 +45,7 @@ func BenchmarkSimulation(b *testing.B) {
 var simulatedLimits = fairqueue.Limits{
 	InFlight: 32, InFlightPerEndpoint: 5, Buffered: 96, BufferedPerEndpoint: 16,
 	BufferedBytes: 20_000, PerClaim: 24,
-	InitialPayloadEstimate: 400,
+	ExpectedPayloadBytes: 400,
 }
 
 // where a delivery is.
@@ -68,12 +68,12 @@ type delivery struct {
 	where    where
 	index    int // in the list of those that are picked or in flight
 	item     *fairqueue.Item[*delivery]
-	host     fairqueue.HostKey // of the attempt
+	host     fairqueue.Host // of the attempt
 }
 
 type simulatedEndpoint struct {
 	fairqueue.Destination
-	host     fairqueue.HostKey
+	host     fairqueue.Host
 	rate     fairqueue.Rate
 	permits  []time.Time // the times of those that were granted, for permitLife each
 	health   breaker.Health
@@ -96,7 +96,7 @@ type simulation struct {
 	open   bool
 
 	endpoints        []*simulatedEndpoint
-	hosts            []fairqueue.HostKey
+	hosts            []fairqueue.Host
 	commits          [][]*delivery
 	picked           []*delivery
 	inFlight         []*delivery
@@ -107,9 +107,9 @@ type simulation struct {
 	queued         int // and reserved
 	queuedPayloads map[*fairqueue.PayloadSize]int
 	queuedBytes    int
-	slots          map[string]int            // by organization
-	atHost         map[fairqueue.HostKey]int // attempts that began while the queue was open
-	claimTimes     []time.Time               // that were asked for, and are to come
+	slots          map[string]int         // by organization
+	atHost         map[fairqueue.Host]int // attempts that began while the queue was open
+	claimTimes     []time.Time            // that were asked for, and are to come
 }
 
 func newSimulation(t testing.TB, seed uint64) *simulation {
@@ -118,15 +118,15 @@ func newSimulation(t testing.TB, seed uint64) *simulation {
 		core: fairqueue.NewCore[*delivery](simulatedLimits),
 		now:  time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC), open: true,
 		queuedPayloads: make(map[*fairqueue.PayloadSize]int), slots: make(map[string]int),
-		atHost: make(map[fairqueue.HostKey]int),
+		atHost: make(map[fairqueue.Host]int),
 	}
 	for i := range 6 {
 		s.hosts = append(
 			s.hosts,
-			fairqueue.HostKey{Name: fmt.Sprint("host", i), MaxInFlight: i % 3 * 2},
+			fairqueue.Host{Name: fmt.Sprint("host", i), MaxInFlight: i % 3 * 2},
 		)
 	}
-	s.hosts = append(s.hosts, fairqueue.HostKey{})
+	s.hosts = append(s.hosts, fairqueue.Host{})
 	for i := range 30 {
 		s.endpoints = append(s.endpoints, &simulatedEndpoint{
 			// The first organization has as many endpoints as all others.
@@ -548,13 +548,13 @@ func (s *simulation) pause() {
 		d := s.paused[n-1]
 		s.paused = s.paused[:n-1]
 		if d.item != nil {
-			s.core.ResumeClock(s.now, d.item)
+			s.core.ResumeStopwatch(s.now, d.item)
 		}
 		return
 	}
 	if len(s.inFlight) > 0 {
 		d := s.inFlight[s.random.IntN(len(s.inFlight))]
-		s.core.PauseClock(s.now, d.item)
+		s.core.PauseStopwatch(s.now, d.item)
 		s.paused = append(s.paused, d)
 	}
 }

@@ -25,18 +25,19 @@ const (
 	headroomDivisor = 32
 )
 
-// dynamicThreshold is how much of a resource one user may have when all together have that much.
+// dynamicThreshold returns how much of a resource one user may have, if there is limit of it and
+// all users together have used.
 func dynamicThreshold(limit, used int) int {
 	return max(1, thresholdAlpha*(limit-used-limit/headroomDivisor))
 }
 
 // slotLimits are how many slots there are.
-type slotLimits struct{ all, fast, general, reserved int }
+type slotLimits struct{ total, fast, general, reserved int }
 
 func newSlotLimits(inFlight int) slotLimits {
 	quarter := inFlight / 4
 	return slotLimits{
-		all:      inFlight,
+		total:    inFlight,
 		fast:     max(quarter, 1),
 		general:  max(inFlight-quarter, 1),
 		reserved: quarter / 4,
@@ -101,7 +102,7 @@ type slotUser struct {
 // an endpoint of that speed. Endpoints that are slow leave a part of the share for those that are
 // new.
 func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
-	if u.total() >= dynamicThreshold(c.slots.all, c.slotsUsed.total()) {
+	if u.total() >= dynamicThreshold(c.slots.total, c.slotsUsed.total()) {
 		return false
 	}
 	if kind == fastSlot {
@@ -115,14 +116,14 @@ func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
 }
 
 // hostWithinSlotShare is withinSlotShare for a host, which may have a limit of its own.
-func (c *Core[T]) hostWithinSlotShare(h *host[T], kind slotKind, sp speed) bool {
+func (c *Core[T]) hostWithinSlotShare(h *hostState[T], kind slotKind, sp speed) bool {
 	return (h.MaxInFlight == 0 || h.total() < h.MaxInFlight) &&
 		c.withinSlotShare(&h.slotUser, kind, sp)
 }
 
 // slotFree reports whether any slot of the kind is free.
 func (c *Core[T]) slotFree(kind slotKind) bool {
-	if c.slotsUsed.total() >= c.slots.all {
+	if c.slotsUsed.total() >= c.slots.total {
 		return false
 	}
 	if kind == fastSlot {
@@ -160,7 +161,7 @@ func (c *Core[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 
 // onlyReservedLeft reports whether a slot of the kind would be one of the reserved slots.
 func (c *Core[T]) onlyReservedLeft(kind slotKind) bool {
-	return c.slotsUsed.total() >= c.slots.all-c.slots.reserved ||
+	return c.slotsUsed.total() >= c.slots.total-c.slots.reserved ||
 		kind == fastSlot && c.slotsUsed.fast >= c.slots.fast-c.slots.reserved
 }
 
@@ -206,103 +207,104 @@ const maxWakeups = 4
 // for one that can run.
 const maxBlockedSkipped = maxWakeups
 
-// clockPauses is how long an attempt waits for something in this process, such as a place to render
-// its templates. That is no time of its endpoint, which can do nothing about it.
-type clockPauses struct {
+// stopwatchPauses is how long an attempt waits for something in this process, such as a place to
+// render its templates: its endpoint can do nothing about that, so it does not count.
+type stopwatchPauses struct {
 	depth     int // how many things it waits for now
 	since     time.Time
 	completed time.Duration // of what is over
 }
 
-func (i *Item[T]) clockPaused() bool { return i.clockPauses != nil && i.clockPauses.depth > 0 }
+func (i *Item[T]) stopwatchPaused() bool {
+	return i.stopwatchPauses != nil && i.stopwatchPauses.depth > 0
+}
 
-// PauseClock stops the clock of an attempt that begins to wait for something in this process. The
-// attempt keeps its slot, and does not get slow meanwhile. It may wait for several things at once:
-// the clock goes on when ResumeClock was called as often. Once the attempt is finished both do
-// nothing.
-func (c *Core[T]) PauseClock(now time.Time, item *Item[T]) {
+// PauseStopwatch stops the stopwatch of an attempt that begins to wait for something in this
+// process. The attempt keeps its slot, and does not get slow meanwhile. It may wait for several
+// things at once: the stopwatch goes on when ResumeStopwatch was called as often. Once the attempt
+// is finished both do nothing.
+func (c *Core[T]) PauseStopwatch(now time.Time, item *Item[T]) {
 	if item.finished { // by a channel that left something running
 		return
 	}
-	if item.clockPauses == nil {
-		item.clockPauses = new(clockPauses)
+	if item.stopwatchPauses == nil {
+		item.stopwatchPauses = new(stopwatchPauses)
 	}
-	p := item.clockPauses
+	p := item.stopwatchPauses
 	if p.depth++; p.depth > 1 {
 		return
 	}
 	p.since = now
 	if !item.slow {
-		c.slowTimeouts.remove(item)
+		c.notYetSlow.remove(item)
 	}
 }
 
-// ResumeClock lets the clock go on: see PauseClock.
-func (c *Core[T]) ResumeClock(now time.Time, item *Item[T]) {
-	if item.finished || !item.clockPaused() {
+// ResumeStopwatch lets the stopwatch go on: see PauseStopwatch.
+func (c *Core[T]) ResumeStopwatch(now time.Time, item *Item[T]) {
+	if item.finished || !item.stopwatchPaused() {
 		return
 	}
-	p := item.clockPauses
+	p := item.stopwatchPauses
 	if p.depth--; p.depth > 0 {
 		return
 	}
 	waited := now.Sub(p.since)
 	p.completed += waited
-	item.clockStart = item.clockStart.Add(waited)
+	item.stopwatchStart = item.stopwatchStart.Add(waited)
 	if !item.slow {
-		c.slowTimeouts.add(item)
+		c.notYetSlow.add(item)
 	}
 }
 
-// PausedFor returns how long the attempt has waited: see PauseClock.
+// PausedFor returns how long the attempt has waited: see PauseStopwatch.
 func (c *Core[T]) PausedFor(item *Item[T]) time.Duration {
-	if item.clockPauses == nil {
+	if item.stopwatchPauses == nil {
 		return 0
 	}
-	return item.clockPauses.completed
+	return item.stopwatchPauses.completed
 }
 
-// timeoutList has the attempts in flight that may yet become slow, in the order of their starts:
-// not those that are slow already, nor those whose clock is paused.
-type timeoutList[T any] struct{ first, last *Item[T] }
+// attemptList has attempts whose stopwatch runs, in the order of their starts.
+type attemptList[T any] struct{ first, last *Item[T] }
 
-func (l *timeoutList[T]) add(item *Item[T]) {
+func (l *attemptList[T]) add(item *Item[T]) {
 	previous := l.last
-	for previous != nil && previous.clockStart.After(item.clockStart) {
-		previous = previous.timeoutPrevious
+	for previous != nil && previous.stopwatchStart.After(item.stopwatchStart) {
+		previous = previous.previousInList
 	}
-	item.timeoutPrevious = previous
+	item.previousInList = previous
 	if previous == nil {
-		item.timeoutNext, l.first = l.first, item
+		item.nextInList, l.first = l.first, item
 	} else {
-		item.timeoutNext, previous.timeoutNext = previous.timeoutNext, item
+		item.nextInList, previous.nextInList = previous.nextInList, item
 	}
-	if item.timeoutNext == nil {
+	if item.nextInList == nil {
 		l.last = item
 	} else {
-		item.timeoutNext.timeoutPrevious = item
+		item.nextInList.previousInList = item
 	}
 }
 
-func (l *timeoutList[T]) remove(item *Item[T]) {
-	if item.timeoutPrevious == nil {
-		l.first = item.timeoutNext
+func (l *attemptList[T]) remove(item *Item[T]) {
+	if item.previousInList == nil {
+		l.first = item.nextInList
 	} else {
-		item.timeoutPrevious.timeoutNext = item.timeoutNext
+		item.previousInList.nextInList = item.nextInList
 	}
-	if item.timeoutNext == nil {
-		l.last = item.timeoutPrevious
+	if item.nextInList == nil {
+		l.last = item.previousInList
 	} else {
-		item.timeoutNext.timeoutPrevious = item.timeoutPrevious
+		item.nextInList.previousInList = item.previousInList
 	}
-	item.timeoutPrevious, item.timeoutNext = nil, nil
+	item.previousInList, item.nextInList = nil, nil
 }
 
 // markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
 func (c *Core[T]) markSlow() {
-	for item := c.slowTimeouts.first; item != nil &&
-		c.now.Sub(item.clockStart) >= slowAfter; item = c.slowTimeouts.first {
-		c.slowTimeouts.remove(item)
+	for item := c.notYetSlow.first; item != nil &&
+		c.now.Sub(item.stopwatchStart) >= slowAfter; item = c.notYetSlow.first {
+		c.notYetSlow.remove(item)
 		item.slow = true
 		item.endpointQueue.recordSlow()
 		c.applySpeed(item.endpointQueue)
@@ -320,17 +322,18 @@ func (c *Core[T]) markSlow() {
 	c.ensureWorker()
 }
 
-// HostKey identifies where attempts go, of any organization. One name with two limits is two hosts.
-type HostKey struct {
+// Host is where attempts go, of any organization. One name with two limits is two hosts. The zero
+// Host is none that is known.
+type Host struct {
 	Name string
 	// MaxInFlight is how many attempts to it may be in flight, by the channel's own account; 0 is no
 	// limit but its share.
 	MaxInFlight int
 }
 
-type host[T any] struct {
+type hostState[T any] struct {
 	slotUser
-	HostKey
+	Host
 	endpointCount int // that go there
 	// waitingOrganizations are those with endpoints that could run something if the host had a slot
 	// for them, as *organizationWaiters, and waitersByOrganization finds them. They take turns:
@@ -347,7 +350,7 @@ type organizationWaiters[T any] struct {
 }
 
 // addWaiter adds an endpoint that is in no run queue.
-func (h *host[T]) addWaiter(e *endpointQueue[T]) {
+func (h *hostState[T]) addWaiter(e *endpointQueue[T]) {
 	element := h.waitersByOrganization[e.organization]
 	if element == nil {
 		element = h.waitingOrganizations.PushBack(&organizationWaiters[T]{organization: e.organization})
@@ -357,14 +360,14 @@ func (h *host[T]) addWaiter(e *endpointQueue[T]) {
 }
 
 // moveToBack moves the organization behind the others.
-func (h *host[T]) moveToBack(o *organization[T]) {
+func (h *hostState[T]) moveToBack(o *organization[T]) {
 	if element := h.waitersByOrganization[o]; element != nil {
 		h.waitingOrganizations.MoveToBack(element)
 	}
 }
 
 // popWaiters takes out up to n endpoints: one of each organization before another of the same.
-func (h *host[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
+func (h *hostState[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
 	for again := true; again; {
 		again = false
 		for element := h.waitingOrganizations.Front(); element != nil && len(popped) < n; {
@@ -384,7 +387,7 @@ func (h *host[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
 }
 
 // popWaitersOf takes out the endpoints of an organization, which keeps its place.
-func (h *host[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) {
+func (h *hostState[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) {
 	if element := h.waitersByOrganization[o]; element != nil {
 		for w := element.Value.(*organizationWaiters[T]); !w.endpoints.empty(); {
 			popped = append(popped, w.endpoints.head)
@@ -394,9 +397,9 @@ func (h *host[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) 
 	return popped
 }
 
-// setHost notes where the endpoint's attempts go. The zero HostKey is not known.
-func (c *Core[T]) setHost(e *endpointQueue[T], to HostKey) {
-	if e.host != nil && e.host.HostKey == to {
+// setHost notes where the endpoint's attempts go. The zero Host is not known.
+func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
+	if e.host != nil && e.host.Host == to {
 		return
 	}
 	if e.host != nil {
@@ -411,28 +414,28 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to HostKey) {
 	}
 	h := c.hosts[to]
 	if h == nil {
-		h = &host[T]{HostKey: to, waitersByOrganization: make(map[*organization[T]]*list.Element)}
+		h = &hostState[T]{Host: to, waitersByOrganization: make(map[*organization[T]]*list.Element)}
 		c.hosts[to] = h
 	}
 	h.endpointCount++
 	e.host = h
 }
 
-func (c *Core[T]) leaveHost(h *host[T]) {
+func (c *Core[T]) leaveHost(h *hostState[T]) {
 	h.endpointCount--
 	c.forgetHostIfUnused(h)
 }
 
 // forgetHostIfUnused forgets a host that no endpoint has and no attempt in flight goes to: until
 // then its attempts count, whatever endpoint has it next.
-func (c *Core[T]) forgetHostIfUnused(h *host[T]) {
-	if h.endpointCount == 0 && h.total() == 0 && c.hosts[h.HostKey] == h {
-		delete(c.hosts, h.HostKey)
+func (c *Core[T]) forgetHostIfUnused(h *hostState[T]) {
+	if h.endpointCount == 0 && h.total() == 0 && c.hosts[h.Host] == h {
+		delete(c.hosts, h.Host)
 	}
 }
 
 // wakeWaiters lets up to n endpoints that wait for the host look for a slot again.
-func (c *Core[T]) wakeWaiters(h *host[T], n int) {
+func (c *Core[T]) wakeWaiters(h *hostState[T], n int) {
 	c.reschedule(h.popWaiters(n))
 }
 

@@ -56,7 +56,7 @@ func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
 		answer := func() {
 			q.Push(items(1, 1, answered))
 			next := q.Next()
-			require.Equal(t, fairqueue.Begun, q.TryBegin(next, fairqueue.HostKey{}, fairqueue.Rate{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(next, fairqueue.Host{}, fairqueue.Rate{}))
 			q.Finish(next, healthy)
 		}
 		fastSlots := func() int { return q.Stats().FastSlotsUsed }
@@ -83,7 +83,7 @@ func TestAHostWithALimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := newQueue(slotLimits)
-		host := fairqueue.HostKey{Name: "mail.example", MaxInFlight: 2}
+		host := fairqueue.Host{Name: "mail.example", MaxInFlight: 2}
 		// Both organizations have endpoints that go there, as the queue has learnt by attempts.
 		for _, organization := range []string{"first", "second"} {
 			for i := range 3 {
@@ -120,7 +120,7 @@ func TestAHostThatIsLeftStillCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := newQueue(slotLimits)
-		mail := fairqueue.HostKey{Name: "mail.example", MaxInFlight: 3}
+		mail := fairqueue.Host{Name: "mail.example", MaxInFlight: 3}
 		mover, other := endpoint("first", "mover"), endpoint("second", "other")
 		known(q, 8, mover)
 		known(q, 8, other)
@@ -132,7 +132,7 @@ func TestAHostThatIsLeftStillCounts(t *testing.T) {
 			hanging = append(hanging, next)
 		}
 		elsewhere := q.Next()
-		require.Equal(t, fairqueue.Begun, q.TryBegin(elsewhere, fairqueue.HostKey{Name: "elsewhere.example"}, fairqueue.Rate{}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(elsewhere, fairqueue.Host{Name: "elsewhere.example"}, fairqueue.Rate{}))
 		q.Finish(elsewhere, healthy)
 
 		q.Push(items(10, 2, other))
