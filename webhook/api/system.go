@@ -41,8 +41,8 @@ type System struct {
 type ProcessState struct {
 	// Running says that it delivers: see dispatch.Dispatcher.Run.
 	Running bool `json:"running"`
-	// Held counts the deliveries that are leased to it.
-	Held int `json:"held"`
+	// Leased counts the deliveries that are leased to it.
+	Leased int `json:"leased"`
 	// LastClaim is when the store last answered a claim of it. Null if that has not happened.
 	LastClaim *time.Time `json:"last_claim"`
 }
@@ -101,7 +101,7 @@ func (a *API) system(ctx context.Context) (*System, error) {
 		return nil, err
 	}
 	out := &System{Version: moduleVersion(), Now: stats.At, Backlog: presentBacklog(&stats.Stored),
-		Process: ProcessState{Running: stats.Process.Running, Held: stats.Process.Held,
+		Process: ProcessState{Running: stats.Process.Running, Leased: stats.Process.Leased,
 			LastClaim: orNull(stats.Process.LastClaim)}}
 	store := a.dispatcher.Capabilities().Diagnostics
 	if store == nil {

@@ -186,7 +186,7 @@ func (c *Console) operatorOverview(q *request) error {
 	}
 	body := struct {
 		dispatch.Stats
-		OldestDueAge, OldestHeldAge time.Duration
+		OldestDueAge, OldestLeasedAge time.Duration
 		// Unhealthy is a page of the endpoints that are not healthy, and Next the URL of the next page;
 		// First says that it is the first one.
 		Unhealthy     []endpointRow
@@ -199,9 +199,9 @@ func (c *Console) operatorOverview(q *request) error {
 		Took, Skew time.Duration
 		// Elsewhere is how many deliveries other processes have under lease.
 		Elsewhere int64
-	}{Stats: stats, OldestDueAge: stats.OldestDueAge(), OldestHeldAge: stats.OldestHeldAge(),
+	}{Stats: stats, OldestDueAge: stats.OldestDueAge(), OldestLeasedAge: stats.OldestLeasedAge(),
 		Took: took, Skew: now.Sub(asked.Add(took / 2)).Round(time.Millisecond),
-		Elsewhere: max(0, stats.Stored.InFlight-int64(stats.Process.Held))}
+		Elsewhere: max(0, stats.Stored.InFlight-int64(stats.Process.Leased))}
 	if body.Unhealthy, body.Next, err = c.unhealthyOfAll(q); err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (d *Dispatcher) summary(ctx context.Context, timeout time.Duration) ([]slog
 	t := &s.Stored
 	attributes := []slog.Attr{
 		slog.Int64("pending", t.Pending), slog.Int64("in_flight", t.InFlight),
-		slog.Int64("in_flight_elsewhere", max(t.InFlight-int64(s.Process.Held), 0)),
+		slog.Int64("in_flight_elsewhere", max(t.InFlight-int64(s.Process.Leased), 0)),
 		slog.Int64("paused", t.Paused), slog.Int64("dead", t.Dead),
 		slog.Int64("degraded_endpoints", t.DegradedEndpoints),
 		slog.Int64("disabled_endpoints", t.DisabledEndpoints),

@@ -27,9 +27,9 @@ func (s *Stats) OldestDueAge() time.Duration { return s.age(s.Stored.OldestDue) 
 // [webhook.Totals.OldestHolding]. Zero if none does.
 func (s *Stats) OldestHoldingAge() time.Duration { return s.age(s.Stored.OldestHolding) }
 
-// OldestHeldAge returns how long the oldest delivery of this process has been due: see
-// [ProcessStats.OldestHeld]. Zero if it holds none.
-func (s *Stats) OldestHeldAge() time.Duration { return s.age(s.Process.OldestHeld) }
+// OldestLeasedAge returns how long the oldest delivery of this process has been due: see
+// [ProcessStats.OldestLeased]. Zero if it has leased none.
+func (s *Stats) OldestLeasedAge() time.Duration { return s.age(s.Process.OldestLeased) }
 
 func (s *Stats) age(since time.Time) time.Duration {
 	if since.IsZero() {
@@ -49,11 +49,11 @@ type ProcessStats struct {
 	// Queued counts the deliveries that wait in memory for their turn, and QueuedBytes the bytes of
 	// their payloads.
 	Queued, QueuedBytes int
-	// Held counts the deliveries that are leased to this process: those in flight, those that are
+	// Leased counts the deliveries that are leased to this process: those in flight, those that are
 	// queued, and those whose result is about to be stored.
-	Held int
-	// OldestHeld is the time since which the oldest of them has been due. Zero if there is none.
-	OldestHeld time.Time
+	Leased int
+	// OldestLeased is the time since which the oldest of them has been due. Zero if there is none.
+	OldestLeased time.Time
 	// TrippedBreakers counts the endpoints that get no attempts from this process, or one at a time,
 	// because they keep failing: their breaker is open or half-open. Those that have become degraded
 	// by that are in Totals.DegradedEndpoints.
@@ -100,7 +100,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
 		TrippedBreakers: queue.TrippedBreakers, RateLimited: queue.EndpointsWaitingForPermits,
 	}
-	p.Held, p.OldestHeld = d.leases.countAndOldest()
+	p.Leased, p.OldestLeased = d.leases.countAndOldest()
 	if at := d.claims.lastAnswer(); !at.IsZero() {
 		p.LastClaim = d.clock.fromLocal(at)
 	}

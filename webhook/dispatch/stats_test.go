@@ -59,7 +59,7 @@ func TestStats(t *testing.T) {
 		s := stats()
 		assert.EqualValues(t, 1, s.Stored.Pending)
 		assert.Equal(t, 10*time.Second, s.OldestDueAge())
-		assert.Zero(t, s.OldestHeldAge())
+		assert.Zero(t, s.OldestLeasedAge())
 
 		stop := b.run(t)
 		synctest.Wait()
@@ -73,11 +73,11 @@ func TestStats(t *testing.T) {
 		assert.True(t, p.Running)
 		assert.Equal(t, 2, p.InFlight)
 		assert.GreaterOrEqual(t, p.Workers, 2)
-		assert.EqualValues(t, p.Held, s.Stored.InFlight)
-		assert.Equal(t, p.Held, p.InFlight+p.Queued)
+		assert.EqualValues(t, p.Leased, s.Stored.InFlight)
+		assert.Equal(t, p.Leased, p.InFlight+p.Queued)
 		assert.Equal(t, p.Queued > 0, p.QueuedBytes > 0)
-		assert.True(t, began.Equal(p.OldestHeld))
-		assert.Equal(t, 15*time.Second, s.OldestHeldAge())
+		assert.True(t, began.Equal(p.OldestLeased))
+		assert.Equal(t, 15*time.Second, s.OldestLeasedAge())
 		assert.WithinDuration(t, time.Now(), p.LastClaim, time.Second)
 
 		totals, err := b.Totals(t.Context(), webhook.TotalsQuery{OrganizationID: sub.OrganizationID})
@@ -98,7 +98,7 @@ func TestStats(t *testing.T) {
 		s = stats()
 		assert.Equal(t, webhook.Totals{}, s.Stored)
 		assert.False(t, s.Process.Running)
-		assert.Zero(t, s.Process.Workers+s.Process.InFlight+s.Process.Held+s.Process.Queued)
+		assert.Zero(t, s.Process.Workers+s.Process.InFlight+s.Process.Leased+s.Process.Queued)
 	})
 }
 

@@ -79,7 +79,7 @@ func newGauges(cfg Config, errors prometheus.Counter) gauges {
 		labelState, func(s *dispatch.Stats) map[string]float64 {
 			return map[string]float64{
 				string(webhook.StatusPending):  s.OldestDueAge().Seconds(),
-				string(webhook.StatusInFlight): s.OldestHeldAge().Seconds(),
+				string(webhook.StatusInFlight): s.OldestLeasedAge().Seconds(),
 			}
 		})
 	add(true, "deliveries_in_line",
@@ -87,12 +87,12 @@ func newGauges(cfg Config, errors prometheus.Counter) gauges {
 		func(s *dispatch.Stats) map[string]float64 {
 			return map[string]float64{"": float64(s.Stored.InLine)}
 		})
-	add(true, "held_subjects",
-		"Subjects of ordered webhooks that a dead delivery holds back.", "",
+	add(true, "deliveries_holding",
+		"Dead deliveries that hold back the later ones of their subject.", "",
 		func(s *dispatch.Stats) map[string]float64 {
 			return map[string]float64{"": float64(s.Stored.Holding)}
 		})
-	add(true, "oldest_held_subject_age_seconds",
+	add(true, "oldest_holding_delivery_age_seconds",
 		"For how long the oldest of these deliveries has been dead.", "",
 		func(s *dispatch.Stats) map[string]float64 {
 			return map[string]float64{"": s.OldestHoldingAge().Seconds()}
@@ -111,8 +111,8 @@ func newGauges(cfg Config, errors prometheus.Counter) gauges {
 		func(p *dispatch.ProcessStats) float64 { return float64(p.Workers) })
 	one("attempts_in_flight", "Attempts of this process that are under way.",
 		func(p *dispatch.ProcessStats) float64 { return float64(p.InFlight) })
-	one("deliveries_held", "Deliveries that are leased to this process.",
-		func(p *dispatch.ProcessStats) float64 { return float64(p.Held) })
+	one("deliveries_leased", "Deliveries that are leased to this process.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.Leased) })
 	one("deliveries_queued", "Deliveries that wait in the memory of this process for their turn.",
 		func(p *dispatch.ProcessStats) float64 { return float64(p.Queued) })
 	one("queued_bytes", "Bytes of the payloads that wait in the memory of this process.",

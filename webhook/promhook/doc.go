@@ -43,14 +43,14 @@
 //	deliveries_incomplete                 by kind, unfinished or dead: 1 if there are more
 //	oldest_delivery_age_seconds           by state: pending in the store, in_flight here
 //	deliveries_in_line                    those that wait behind another one of their subject
-//	held_subjects                         subjects that a dead delivery holds back
-//	oldest_held_subject_age_seconds       for how long the oldest of those has been dead
+//	deliveries_holding                    dead ones that hold back later ones of their subject
+//	oldest_holding_delivery_age_seconds   for how long the oldest of those has been dead
 //	endpoints                             by health: degraded or disabled
 //	store_up                              1 if the store could be read (not: be written)
 //
 // Those of the process are to be summed:
 //
-//	running, workers, attempts_in_flight, deliveries_held, deliveries_queued, queued_bytes,
+//	running, workers, attempts_in_flight, deliveries_leased, deliveries_queued, queued_bytes,
 //	tripped_breakers, rate_limited_endpoints, last_claim_timestamp_seconds
 //
 // # Labels

@@ -353,7 +353,7 @@ func processCheck(s *api.System) check {
 	before := func(t *time.Time) string { return short(max(0, s.Now.Sub(*t))) + " ago" }
 	c := check{"processes", checkOK, "the one that answered delivers nothing itself", ""}
 	if s.Process.Running {
-		c.Detail = fmt.Sprintf("the one that answered delivers, holds %s", counted(s.Process.Held,
+		c.Detail = fmt.Sprintf("the one that answered delivers, holds %s", counted(s.Process.Leased,
 			"delivery", "deliveries"))
 		if at := s.Process.LastClaim; at != nil {
 			c.Detail += ", and last claimed " + before(at)
