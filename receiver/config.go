@@ -128,9 +128,8 @@ type Config struct {
 	Hooks Hooks
 }
 
-// Hooks are called synchronously, from many goroutines at a time. A nil hook is not
-// called. A panic in ProcessStart or ProcessEnd is logged, and all goes on as though it had
-// returned.
+// Hooks are called synchronously, from many goroutines at a time. A nil hook is not called. A panic
+// in ProcessStart or ProcessEnd is logged, and has no other effect.
 type Hooks struct {
 	// ProcessStart and ProcessEnd enclose what is done for each request that passed the checks:
 	// claiming the event, the handler, and settling. ProcessStart returns the context to go on

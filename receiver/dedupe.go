@@ -69,8 +69,8 @@ type Claim struct {
 	Key string
 	// Token is the fencing token, which tells this attempt from all others.
 	Token Token
-	// Sender says who sent the event. It is not part of the key. A store of bounded
-	// size divides its room by sender; other stores ignore it.
+	// Sender says which credentials the request had. It is not part of the key. A store of bounded
+	// size divides its capacity among senders; other stores ignore it.
 	Sender Sender
 }
 

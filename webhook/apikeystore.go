@@ -56,7 +56,7 @@ func (r *Role) UnmarshalText(text []byte) error {
 // Rights is what a person or an API key may do.
 type Rights struct {
 	Role Role `json:"role"`
-	// Reveal allows to see secrets, such as header values and signing secrets.
+	// Reveal allows its holder to see secrets, such as header values and signing secrets.
 	Reveal bool `json:"reveal"`
 	// Operator allows the same in all organizations.
 	Operator bool `json:"operator"`
@@ -80,7 +80,7 @@ type APIKey struct {
 	CreatedAt time.Time `json:"created_at"`
 	// CreatedBy names who created it, and RevokedBy who revoked it.
 	CreatedBy string `json:"created_by"`
-	// ExpiresAt is when it stops to work. Zero is never.
+	// ExpiresAt is when it stops working. Zero is never.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// LastUsedAt is when it was last used, to the minute. Zero is never.
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
@@ -89,7 +89,7 @@ type APIKey struct {
 	RevokedBy string    `json:"revoked_by,omitempty"`
 }
 
-// Ended returns when the API key stops to work, or has stopped: when it expires or was revoked,
+// Ended returns when the API key stops working, or has stopped: when it expires or was revoked,
 // whichever is first. Zero is never.
 func (k *APIKey) Ended() time.Time {
 	if k.RevokedAt.IsZero() || !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(k.RevokedAt) {
@@ -98,7 +98,7 @@ func (k *APIKey) Ended() time.Time {
 	return k.RevokedAt
 }
 
-// Works reports whether the API key opens something at that time.
+// Works reports whether the API key is neither expired nor revoked at that time.
 func (k *APIKey) Works(at time.Time) bool {
 	ended := k.Ended()
 	return ended.IsZero() || at.Before(ended)
@@ -137,12 +137,11 @@ type APIKeyHash [32]byte
 // APIKeyStore keeps API keys for all processes that share the store. What one process has stored,
 // the next call in any process sees: nothing is cached.
 type APIKeyStore interface {
-	// CreateAPIKey stores the API key, which its hash is found by. It returns ErrExists if the id or
-	// the hash is taken, by any organization. An organization has at most that many API keys, those
-	// that do not work any more included. Of these the store removes the ones that ended first, to
-	// make room. If there is still none, it returns the error of [TooManyAPIKeys]. Concurrent
-	// calls, also of several processes, do not exceed the number together. Which ones work is judged
-	// by CreatedAt.
+	// CreateAPIKey stores the API key under its hash. It returns ErrExists if the id or the hash is
+	// taken, by any organization. An organization has at most that many API keys, including those that
+	// no longer work, of which the store first removes the ones that ended earliest. If that is not
+	// enough, it returns the error of [TooManyAPIKeys]. Concurrent calls, also of several processes,
+	// do not exceed the number together. Which ones work is judged by CreatedAt.
 	CreateAPIKey(ctx context.Context, key APIKey, hash APIKeyHash, most int) error
 	// APIKey returns the API key with the hash, whether or not it works, or ErrNotFound. It is called
 	// for each request, so it should read one row by an index.

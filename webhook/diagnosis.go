@@ -26,7 +26,7 @@ type Diagnosis struct {
 	Transactions *LongTransactions
 }
 
-// LongTransactionAge is from which age on a transaction is in [LongTransactions].
+// LongTransactionAge is the age from which a transaction is listed in [LongTransactions].
 const LongTransactionAge = time.Minute
 
 // MaxLongTransactions is how many transactions [LongTransactions] has at most.

@@ -25,15 +25,15 @@ import (
 // or open transactions, have no order among themselves. An Emit that returned with
 // [Emitted].Unfinished has not finished: it overlaps with those that follow it.
 //
-// What is ordered are first successes. A process that dies after the endpoint has answered, or that
-// loses its lease, makes an attempt that is repeated, and the repetition may come when the next
-// events have been delivered. A receiver recognizes it by its event_id.
+// The order is that of first successes. A process that dies after the endpoint has answered, or
+// that loses its lease, makes an attempt that is repeated, and the repetition may come when the
+// next events have been delivered. A receiver recognizes it by its event_id.
 //
 // The front leaves the line, and the next one has its turn, when it has
 //
 //   - succeeded;
 //   - been cancelled by a person, even if an attempt is still in flight;
-//   - become dead because its event had expired: its time to live says that it is worthless. A
+//   - become dead because its event had expired, so that it is no longer worth delivering. A
 //     delivery that waits expires when its turn comes;
 //   - become dead for another reason, and SkipAfter has passed since then;
 //   - become dead, and a person skips it ([OrderingStore].Skip).
@@ -51,9 +51,9 @@ import (
 // deliveries of an organization, which wait in the store. [Totals] count what waits, and what holds,
 // with the age of the oldest: without a SkipAfter, watch that.
 //
-// Whether a delivery stands in line is decided when its event is emitted. A subscription that
-// becomes ordered does not wait for earlier events, and one that becomes unordered delivers what
-// stands in line in its order, beside later events.
+// An event that is emitted while the subscription is ordered stands in line, whatever happens
+// later. A subscription that becomes ordered does not wait for earlier events, and one that becomes
+// unordered still delivers what stands in line in its order, while later events no longer wait.
 type Ordering struct {
 	// SkipAfter is how long after a delivery has died the next one of its subject has its turn, in
 	// whole seconds. It counts for deliveries that die after it was set. 0 means that a person decides.
@@ -109,8 +109,8 @@ func (o *Ordering) UnmarshalJSON(data []byte) error {
 //   - Claim hands out no delivery that waits. In each line at most one is in flight, or due for its
 //     next attempt. If nothing of a line is in flight, dead or due, the one with the smallest id of
 //     those that are stored has the next turn.
-//   - Settle lets the next one of the line have its turn, at once, in its transaction; after a
-//     delivery that died at Settlement.SkipAt, and not before, unless the delivery is replayed or
+//   - Settle lets the next one of the line have its turn, in its own transaction: at once or, after
+//     a delivery that died, at Settlement.SkipAt and not before, unless the dead one is replayed or
 //     skipped until then.
 //   - Cancel does the same. Replay puts a delivery in line again, unless it holds its line.
 //   - An update or a deletion of the subscription changes no line. Prune keeps what holds its line.

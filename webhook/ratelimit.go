@@ -74,7 +74,7 @@ const PermitLife = time.Second
 
 // RateStore is the part of a Store through which processes share the rate limit of an endpoint.
 type RateStore interface {
-	// TakePermits hands out permits, each of which allows to begin one attempt at an endpoint. It
+	// TakePermits hands out permits, each of which allows one attempt at an endpoint to begin. It
 	// answers requests[i] with the i-th grant, and stores all of it or nothing. A request for an
 	// endpoint that does not exist gets a zero grant.
 	//

@@ -209,13 +209,13 @@ type Queue interface {
 	// so.
 	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
 
-	// ClaimExpired takes deliveries that Claim does not hand out, or one at a time: those of paused
-	// subscriptions and of endpoints that are degraded or disabled, whose event has expired by now (see
-	// Task.ExpiresAt), up to the limit. They are pending, due or not, or in flight with a lease that
-	// ended by now, and do not wait in line. Each gets a lease until the given time and a new token, as
-	// though it had been claimed, for the caller to settle it as dead. A delivery may be taken up to
-	// ExpiredWithin after it has expired. A store that bounds the work of one call may return fewer than
-	// limit although there are more, which later calls take.
+	// ClaimExpired takes deliveries that Claim does not hand out, or hands out only one at a time:
+	// those of paused subscriptions and of endpoints that are degraded or disabled, whose event has
+	// expired by now (see Task.ExpiresAt), up to the limit. They are pending, due or not, or in flight
+	// with a lease that ended by now, and do not wait in line. Each gets a lease until the given time
+	// and a new token, as though it had been claimed, for the caller to settle it as dead. A delivery
+	// may be taken up to ExpiredWithin after it has expired. A store that bounds the work of one call
+	// may return fewer than limit although there are more, which later calls take.
 	ClaimExpired(ctx context.Context, now, until time.Time, limit int) ([]Task, error)
 
 	// Start records that attempts of the deliveries begin at now, and returns the
@@ -306,8 +306,8 @@ const ExpiredWithin = 10 * time.Minute
 // MaxTTL is the longest time to live of an event.
 const MaxTTL = 365 * 24 * time.Hour
 
-// CheckTTL adds a problem of the field to p if ttl is no time to live: neither 0, for none, nor
-// from 1 ms to MaxTTL.
+// CheckTTL adds a problem of the field to p if ttl is not a valid time to live: neither 0, for
+// none, nor from 1 ms to MaxTTL.
 func CheckTTL(p *event.Problems, field string, ttl time.Duration) {
 	if ttl != 0 && (ttl < time.Millisecond || ttl > MaxTTL) {
 		p.Add(field, "must be 0 for none, or from 1ms to %s, is %s", MaxTTL, ttl)
@@ -340,8 +340,9 @@ type Emitted struct {
 	Ordered bool
 }
 
-// FanOutLease is for how long the deliveries that an Enqueue has left to FanOut are left to its
-// caller, from the time that Enqueue was given.
+// FanOutLease is how long only the caller of Enqueue stores the deliveries that it has left to
+// FanOut, counted from the time that Enqueue was given. From then on, claims of any process store
+// them too.
 const FanOutLease = 10 * time.Second
 
 // Prefetch lets [Queue.Enqueue] hand deliveries to the caller at once, as if the caller had claimed

@@ -141,7 +141,7 @@ const (
 	MaxEventTypes = 500
 	// MaxChannels is how many entries Channels may have.
 	MaxChannels = 50
-	// MaxConfigs is how many bytes the configs of all channels may have in all.
+	// MaxConfigs is how many bytes the configs of all channels may have together.
 	MaxConfigs = 128 << 10
 
 	maxNameLength = 200

@@ -37,9 +37,9 @@ type TailStore interface {
 	// all results.
 	TailEnd(ctx context.Context) (TailEnd, error)
 	ResultsEnd(ctx context.Context) (TailEnd, error)
-	// TailNews returns, for all organizations, which subscriptions have records after the position: of
-	// its kind. Its cost depends on how many records there are, and neither on how many subscriptions
-	// the store has nor on how many readers there are.
+	// TailNews returns, for all organizations, which subscriptions have records after the position,
+	// events or results as its kind says. Its cost depends on how many records there are, and neither
+	// on how many subscriptions the store has nor on how many readers there are.
 	TailNews(ctx context.Context, after Position) (TailNews, error)
 
 	// Positions returns the named positions of a subscription, by name, or ErrNotFound.
@@ -182,12 +182,12 @@ type TailPage struct {
 
 // TailHeld says whether records are kept back.
 type TailHeld struct {
-	// HeldSince is when the transaction began that keeps back the records after a page: it has taken
-	// ids and is still open. Or it is when the event was emitted that keeps them back, because it has
-	// deliveries that are left to [Queue.FanOut]: of a page, an event of the organization's own,
-	// unless there are very many. TailEnd and TailNews, which are for all organizations, do not tell
-	// of such events. Zero if nothing is kept back. A caller that calls EmitTx and does not commit
-	// keeps back the records of all readers until it ends; nothing is lost.
+	// HeldSince says since when the records after a page are kept back. That is the begin of a
+	// transaction which has taken ids and is still open, or the emit of an event of the organization
+	// that has deliveries left to [Queue.FanOut], unless there are very many of those. TailEnd and
+	// TailNews, which are for all organizations, do not tell of such events. Zero if nothing is kept
+	// back. A caller that calls EmitTx and does not commit keeps back the records of all readers until
+	// it ends; nothing is lost.
 	HeldSince time.Time
 }
 
@@ -199,9 +199,9 @@ type TailEnd struct {
 
 // TailNews says which subscriptions have new records.
 type TailNews struct {
-	// Subscriptions are those with records after the position of the call, up to Next, and may have
-	// others with records after Next, which the next calls tell again: those that are kept back by what
-	// another organization has left to [Queue.FanOut], and can be read.
+	// Subscriptions are those with records after the position of the call, up to Next. There may be
+	// others, whose records are after Next and can be read, although what another organization has
+	// left to [Queue.FanOut] keeps back Next: the next calls return them again.
 	Subscriptions []SubscriptionKey
 	// Next is the position up to which the answer is complete, and More says that there may be more
 	// after it: ask again at once.
@@ -230,7 +230,8 @@ func TooManyPositions() error {
 
 var positionName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
-// CheckPositionName adds a problem of the field to p if name is not a valid name of a position.
+// CheckPositionName adds a problem of the field to p if name is not a valid name of a position: 1
+// to 64 lower-case letters, digits, "-", "_" and ".", of which the first is a letter or digit.
 func CheckPositionName(p *event.Problems, field, name string) {
 	if !positionName.MatchString(name) {
 		p.Add(field, `must be 1 to 64 lower-case letters, digits, "-", "_" and ".", and begin with a `+

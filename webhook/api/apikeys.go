@@ -22,7 +22,7 @@ type APIKeyRequest struct {
 	Name string `json:"name"`
 	// Rights must not exceed those of the request. The zero Role is read.
 	webhook.Rights
-	// ExpiresAt is when the API key stops to work. Zero is never.
+	// ExpiresAt is when the API key stops working. Zero is never.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 

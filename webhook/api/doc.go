@@ -15,24 +15,11 @@
 // /api-keys.
 //
 // A service that has keys or sessions of its own writes an [Authenticator]: a function that says
-// which organization a request comes from. It may do all there. With both, the Authenticator is
-// asked first: a key from the environment opens the API before there is any in the store. [Keys] is
-// an Authenticator with keys in the memory of one process.
+// which organization a request comes from. Such a request may do everything in that organization.
+// With both, the Authenticator is asked first: a key from the environment opens the API before
+// there is any in the store. [Keys] is an Authenticator with keys in the memory of one process.
 //
-// # Roles
-//
-// An API key has a [webhook.Role]; a request that needs more is answered with 403.
-//
-//	read         all GET, and POST /list, /preview and /deliveries/replays/count
-//	operate      replay, cancel, skip, test, publish, enable and disable endpoints, PATCH of
-//	             is_active alone, named positions
-//	administer   create, change and delete webhooks, signing secrets, API keys
-//
-// To see a secret is a right of its own: without it, ?reveal= is answered with 403, and a new signing
-// secret with its mask. A stream that is open when its API key is revoked goes on until it ends, 15
-// minutes at most.
-//
-// Then try it. Create a webhook, look at it, send a test to it, and read its deliveries:
+// To try it, create a webhook, look at it, send a test to it, and read its deliveries:
 //
 //	curl http://localhost:8080/v1/organizations/webhooks \
 //	  -H 'Authorization: Bearer <token>' -H 'Content-Type: application/json' \
@@ -49,6 +36,19 @@
 // GET /openapi.json below the prefix describes all operations. Package client calls them from
 // Go. The operations of the published contract, in both of its versions, have its paths, bodies
 // and errors; clients of it need no change.
+//
+// # Roles
+//
+// An API key has a [webhook.Role]; a request that needs more is answered with 403.
+//
+//	read         all GET, and POST /list, /preview and /deliveries/replays/count
+//	operate      replay, cancel, skip, test, publish, enable and disable endpoints, PATCH of
+//	             is_active alone, named positions
+//	administer   create, change and delete webhooks, signing secrets, API keys
+//
+// Seeing a secret is a right of its own: without it, ?reveal= is answered with 403, and a new
+// signing secret with its mask. A stream that is open when its API key is revoked goes on until it
+// ends, 15 minutes at most.
 //
 // # Organizations
 //

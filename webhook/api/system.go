@@ -17,7 +17,7 @@ type About struct {
 	// Name names who makes the request, as EndpointState.ChangedBy does.
 	Name string `json:"name"`
 	webhook.Rights
-	// ExpiresAt is when the API key stops to work. Zero is never, or not known.
+	// ExpiresAt is when the API key stops working. Zero is never, or not known.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// System is about the whole service. Nil unless the API key is an operator's.
 	System *System `json:"system,omitempty"`

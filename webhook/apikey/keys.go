@@ -25,7 +25,8 @@ var (
 	ErrRevoked = errors.New("apikey: the API key was revoked")
 	// ErrExpired means that the API key has expired.
 	ErrExpired = errors.New("apikey: the API key has expired")
-	// ErrRights means that the creator, or who revokes, does not have the rights for it.
+	// ErrRights means that the person who creates or revokes the API key does not have the rights for
+	// it.
 	ErrRights = errors.New("apikey: not allowed with these rights")
 	// ErrUnsupported means that the store has no [webhook.APIKeyStore].
 	ErrUnsupported = errors.New("apikey: the store cannot keep API keys")
@@ -88,7 +89,7 @@ type Change struct {
 	Err error
 }
 
-// Holder is who creates or revokes API keys: a person, or an API key.
+// Holder is the person or the API key that creates or revokes API keys.
 type Holder struct {
 	// Name is kept as CreatedBy or RevokedBy, up to MaxName bytes of it.
 	Name string

@@ -22,7 +22,9 @@ import (
 
 // A Dispatcher publishes events to the channels of subscriptions: it stores the events, delivers
 // them, retries, and keeps the history. Make one with [New]. Any number of Dispatchers, in any
-// number of processes, can share one Store. All methods are safe for concurrent use.
+// number of processes, can share one Store. All methods are safe for concurrent use. ErrNotFound,
+// ErrExists, ErrConflict and ErrWrongStatus, which they return, are those of package webhook: match
+// them with errors.Is.
 type Dispatcher struct {
 	store    webhook.Store
 	cfg      Config
@@ -293,7 +295,8 @@ func (d *Dispatcher) Subscription(
 	return d.store.Subscription(ctx, organizationID, id)
 }
 
-// Subscriptions returns the organization's subscriptions that fit the query, the oldest first.
+// Subscriptions returns the organization's subscriptions that fit the query, the oldest first: all
+// of them if q.Limit is 0. For the next page, set q.After to the Cursor of the last one.
 func (d *Dispatcher) Subscriptions(
 	ctx context.Context, q webhook.SubscriptionQuery,
 ) ([]*webhook.Subscription, error) {

@@ -1,11 +1,10 @@
 // Package dispatch publishes events and delivers each of them at least once, over several processes
 // and across restarts.
 //
-// A [Dispatcher] lives in your process, and its state in your database, behind
-// a [webhook.Store]: there is no server to run beside your own. [Dispatcher.Emit]
-// returns once the event and its deliveries are durable. [Dispatcher.Run]
-// delivers them, each to one channel of one subscription, and retries until the
-// endpoint accepts or the [RetryPolicy] gives up:
+// A [Dispatcher] lives in your process, and its state in your database, behind a [webhook.Store]:
+// you run no server for it. [Dispatcher.Emit] returns once the event and its deliveries are
+// durable. [Dispatcher.Run] delivers them, each to one channel of one subscription, and retries
+// until the endpoint accepts or the [RetryPolicy] gives up:
 //
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
 //	d, err := dispatch.New(store, dispatch.Config{})
@@ -151,8 +150,8 @@
 //
 // # Health of an endpoint
 //
-// What a breaker knows is one process's, and for minutes. For longer, the store keeps the
-// [webhook.Health] of each endpoint, which all processes and restarts share, with its cause,
+// A breaker belongs to one process and remembers failures for minutes. Beyond that, the store keeps
+// the [webhook.Health] of each endpoint, which all processes and restarts share, with its cause,
 // since when, and who changed it: see [webhook.EndpointState].
 //
 // An endpoint is degraded once it has failed as a whole for Lifecycle.DegradedAfter, a minute by

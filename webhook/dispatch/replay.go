@@ -17,10 +17,10 @@ import (
 // attempts leaves deliveries that can never be replayed.
 const MaxReplayed = 250
 
-// Replay delivers a settled delivery again. Its retries count from the beginning. Where it stands
-// in line is said at [webhook.Ordering]. It returns
-// ErrWrongStatus if the delivery is not settled or has [MaxReplayed] attempts, and ErrNotFound if
-// the organization has no such delivery, or no longer has its subscription or channel.
+// Replay delivers a settled delivery again. Its retries count from the beginning. For its place in
+// line see [webhook.Ordering]. It returns ErrWrongStatus if the delivery is not settled or has
+// [MaxReplayed] attempts, and ErrNotFound if the organization has no such delivery, or no longer
+// has its subscription or channel.
 func (d *Dispatcher) Replay(
 	ctx context.Context, organizationID string, id webhook.DeliveryID,
 ) error {
@@ -43,7 +43,7 @@ func (d *Dispatcher) Replay(
 	return nil
 }
 
-// ReplayOptions are the options of [Dispatcher.ReplayAll].
+// ReplayOptions are the options of [Dispatcher.ReplayAll] and [Dispatcher.StartReplay].
 type ReplayOptions struct {
 	// PerSecond is how many deliveries become due each second, evenly spread, so that they do not
 	// flood the endpoint. Required. ReplayAll returns an error if it is below 1.0/3600, which is one

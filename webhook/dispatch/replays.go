@@ -142,10 +142,10 @@ func (d *Dispatcher) StopReplay(
 	}
 }
 
-// ReplayStalled reports whether a replay may be stalled: it is under way, and for a while before now,
-// which is the time of [Dispatcher.Now], no process has gone on with it. The while is 15 s, or three
-// PollIntervals of this Dispatcher if they are longer. So true may also mean that the processes
-// look for replays less often, or are busy with others. It is false for nil.
+// ReplayStalled reports whether a replay may be stalled: it is under way, and for a while before
+// now, which is the time of [Dispatcher.Now], no process has gone on with it. That is 15 s, or
+// three PollIntervals of this Dispatcher if they are longer. So true may also mean that the
+// processes look for replays less often, or are busy with others. It is false for nil.
 func (d *Dispatcher) ReplayStalled(r *webhook.Replay, now time.Time) bool {
 	patience := max(15*time.Second, replayPatience*d.cfg.PollInterval)
 	return r != nil && !r.Ended() && now.Sub(r.Until) > patience

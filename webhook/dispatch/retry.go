@@ -161,9 +161,10 @@ func (p ExponentialRetry) interval(attempts int) time.Duration {
 
 // RetrySchedule is a list of waits: the first is the one after the first failure. The delivery is
 // given up after one attempt more than there are waits. As Config.Retry, each wait is made a little
-// longer: see [Config].ScheduleJitter. A policy that wraps a RetrySchedule waits for what it returns,
-// and adds what it wants to. A wait of zero retries at once. There must be at least one wait, and each
-// may be at most a year. [webhook.StandardRetryDelays] is the list that Standard Webhooks recommends.
+// longer: see [Config].ScheduleJitter. A policy of your own that wraps a RetrySchedule gets no such
+// jitter: it returns exactly what it waits for. A wait of zero retries at once. There must be at
+// least one wait, and each may be at most a year. [webhook.StandardRetryDelays] is the list that
+// Standard Webhooks recommends.
 type RetrySchedule []time.Duration
 
 // Next returns the wait after f.Attempts failures. It returns false after the last wait.

@@ -61,7 +61,7 @@ type ProcessStats struct {
 	// RateLimited counts the endpoints for which this process has deliveries in memory that wait for
 	// their rate limit.
 	RateLimited int
-	// LastClaim is when the store last answered a claim, or when this process last had no room for
+	// LastClaim is when the store last answered a claim, or when this process last had no capacity for
 	// more, so that it did not need to ask. Zero if neither has happened.
 	LastClaim time.Time
 }

@@ -32,11 +32,11 @@ func (l TailLimits) validate(p *event.Problems) {
 	settings.AtLeast(p, "Tails.All", l.All, 1)
 }
 
-// Tail returns what was emitted to a subscription, the deliveries of an organization, or the results
-// of deliveries (see [webhook.TailResult]), in order from q.After on, and then goes on with what
-// comes: it waits, and ends only with ctx, without an error then. Nothing is missed and nothing
-// comes twice, whichever processes emit. To go on after a break or a restart, set q.After to the
-// Position of the last record.
+// Tail returns what was emitted to a subscription, the deliveries of an organization, or the
+// results of deliveries (see [webhook.TailResult]), in order from q.After on, and then waits for
+// more. It ends only when ctx does, without an error. Nothing is missed and nothing comes twice,
+// whichever processes emit. To go on after a break or a restart, set q.After to the Position of the
+// last record.
 //
 // A record comes within Config.PollInterval after it has been committed, and within 50 ms if this
 // process has stored it, unless another transaction that began to emit earlier is still open: see
@@ -205,7 +205,7 @@ func (r *TailReader) pass() (unread bool) {
 func (r *TailReader) Close() { r.tails.close(r) }
 
 // Positions returns the named positions of a subscription's readers, by name. It returns
-// ErrNotFound if the organization has no such subscription, and ErrNoTail.
+// ErrNotFound if the organization has no such subscription, and ErrNoTail if the store has no tail.
 func (d *Dispatcher) Positions(
 	ctx context.Context, organizationID, subscriptionID string,
 ) ([]webhook.NamedPosition, error) {
@@ -218,9 +218,10 @@ func (d *Dispatcher) Positions(
 
 // Acknowledge stores that the reader of that name has processed all up to the position, and returns
 // what is then stored. A position only moves forward; to read again, delete it. A subscription has
-// up to webhook.MaxPositions. One call at a time writes, and organizations take turns: a reader need
-// not acknowledge every record. Acknowledge returns an [*event.ValidationError] for an invalid name,
-// and the errors of [webhook.TailStore].
+// up to webhook.MaxPositions. The calls of all readers are written one after the other, and
+// organizations take turns, so acknowledge once for a page rather than for every record.
+// Acknowledge returns an [*event.ValidationError] for an invalid name, and the errors of
+// [webhook.TailStore].
 func (d *Dispatcher) Acknowledge(
 	ctx context.Context, organizationID, subscriptionID, name string, p webhook.Position,
 ) (webhook.NamedPosition, error) {

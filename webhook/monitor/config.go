@@ -47,8 +47,8 @@ type Config struct {
 	Interval time.Duration
 
 	// QueueSize is how many endpoints may have something to report at a time, of each kind of hook,
-	// and how many reports may wait to be emitted. What does not fit
-	// is dropped, counted by [Monitor.Dropped], and logged. Defaults to 1024.
+	// and how many reports may wait to be emitted. What does not fit is dropped, counted by
+	// [Monitor.Dropped], and logged. Defaults to 1024.
 	QueueSize int
 
 	// Logger gets warnings: events that cannot be emitted, or that were dropped. Defaults to

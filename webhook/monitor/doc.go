@@ -32,8 +32,9 @@
 // 400, 401 or 403, never is: its deliveries become dead in the end. Nothing arrives there, and
 // webhook.refusing says so once a day, as long as the process accounts for 10 deliveries of it and
 // none that succeeded. Each process counts the deliveries that it attempted itself, from its start,
-// in memory: with many processes an endpoint that gets few events is told of later, or not at all if
-// they are restarted before. [dispatch.Dispatcher.Statistics] counts in the store, over all of them.
+// in memory: with many processes an endpoint that gets few events is reported later, or not at all
+// if they are restarted before. [dispatch.Dispatcher.Statistics] counts in the store, over all of
+// them.
 //
 // The subject of an event about an endpoint is its subscription, of type webhook. Its metadata has
 // these fields, those that apply:
@@ -58,7 +59,7 @@
 // store stopped counting), degraded_endpoints and disabled_endpoints. [Types] has an example of
 // each.
 //
-// # Whom they are for
+// # Who gets them
 //
 // They are emitted to the operator, which is [Config.Organization], to the customer that owns the
 // endpoint, or to both: see [Audience]. Only subscriptions of that organization get them, and so
@@ -69,14 +70,14 @@
 // There is at most one event of a kind about an endpoint in an hour, over all processes and
 // restarts. The event_id is made of the kind, the organizations, the endpoint and the hour, so that
 // Emit stores only the first. It remembers ids for dispatch.Config.Retention.Succeeded, which
-// should not be less than a day. If an endpoint changes again in the hour and stays like that,
-// the process that noticed it tells so when the next hour begins. A webhook.failing comes once in a
+// should not be less than a day. If an endpoint changes again in the hour and stays like that, the
+// process that noticed it reports that when the next hour begins. A webhook.failing comes once in a
 // run of failures for each threshold. A backlog.growing is repeated in each hour in which the
 // backlog is too old, and for each one there is at most one backlog.cleared.
 //
 // Operational events do not feed themselves. If their own deliveries fail or become dead, there is
-// no webhook.failing and no delivery.dead. If they alone make an endpoint degraded or healthy, it
-// is told once a day instead of once an hour.
+// no webhook.failing and no delivery.dead. If they alone make an endpoint degraded or healthy, that
+// is reported once a day instead of once an hour.
 //
 // An event may be lost: the process ends before it is emitted, or more wait than
 // [Config.QueueSize]. The log of the Dispatcher and its Stats have the same news. An event that is

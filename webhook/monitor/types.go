@@ -37,7 +37,7 @@ func IsOperational(eventType string) bool {
 	})
 }
 
-// Types describes the operational events, for a [event.Catalogue] of your own:
+// Types describes the operational events, for an [event.Catalogue] of your own:
 //
 //	catalogue := append(event.Mixpeek(), monitor.Types()...)
 //

@@ -34,7 +34,7 @@ WEBHOOKS_API_KEY, and expires no later.`,
 		s.StringVar(&o.role, "role", webhook.RoleRead.String(), "`role`: read, operate or administer")
 		s.BoolVar(&o.reveal, "reveal", false, "allow to see secrets")
 		s.BoolVar(&o.operator, "operator", false, "allow the same in all organizations")
-		s.DurationVar(&o.expiresIn, "expires-in", 0, "`time` after which it stops to work (default never)")
+		s.DurationVar(&o.expiresIn, "expires-in", 0, "`time` after which it stops working (default never)")
 		return func(ctx context.Context, a *app, args []string) error {
 			return a.createKey(ctx, o, args[0])
 		}
