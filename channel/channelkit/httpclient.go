@@ -238,7 +238,7 @@ func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 		req.Header = http.Header{}
 	}
 	c.setDefaults(req.Header)
-	reply, err := c.do(req, nil, int(c.maxResponse))
+	reply, err := c.do(req, time.Time{}, nil, int(c.maxResponse))
 	if err != nil {
 		return nil, err
 	}
@@ -257,14 +257,23 @@ func (c *HTTPClient) setDefaults(h http.Header) {
 // bytes of the body to buf and reads the rest to the end, so that the
 // connection can be used again. When a 2xx came but its body failed, the reply
 // holds what there is and the error is not nil. Any other status has said what
-// there is to say, and becomes no different when its body fails.
-func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, error) {
+// there is to say, and becomes no different when its body fails. A deadline that
+// is not zero is for a client that takes one.
+func (c *HTTPClient) do(
+	req *http.Request, deadline time.Time, buf []byte, keep int,
+) (HTTPResponse, error) {
 	ctx := req.Context()
 	if c.transport.Proxy != nil {
 		ctx = withProxyState(ctx)
 		req = req.WithContext(ctx)
 	}
-	resp, err := c.exchange.RoundTrip(req)
+	var resp *http.Response
+	var err error
+	if deadline.IsZero() {
+		resp, err = c.exchange.RoundTrip(req)
+	} else {
+		resp, err = c.direct.RoundTripBefore(req, deadline)
+	}
 	if err == nil && resp == nil {
 		err = &channel.Error{Class: channel.ClassProtocol,
 			Err: errors.New("middleware returned neither an answer nor an error")}
@@ -275,7 +284,7 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 			Err: errors.New("the proxy refuses the login: it answered 407")}
 	}
 	if err != nil {
-		return HTTPResponse{Body: buf}, TransportError(ctx, err)
+		return HTTPResponse{Body: buf}, errorBefore(ctx, deadline, err)
 	}
 	reply := HTTPResponse{StatusCode: resp.StatusCode, Header: resp.Header, Body: buf}
 	switch {
@@ -292,7 +301,7 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	if err == nil {
 		return reply, nil
 	}
-	err = TransportError(req.Context(), err)
+	err = errorBefore(ctx, deadline, err)
 	var failed *channel.Error
 	if errors.As(err, &failed) {
 		if channel.Classify(resp.StatusCode, resp.Header, time.Now()) != nil {
@@ -301,6 +310,23 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 		failed.StatusCode = resp.StatusCode
 	}
 	return reply, err
+}
+
+// takesDeadline reports whether do may be given a deadline: whether there is nothing around direct,
+// such as middleware, which is to find the deadline in the context of the request.
+func (c *HTTPClient) takesDeadline() bool { return c.exchange == http.RoundTripper(c.direct) }
+
+// errorBefore is TransportError for a request with that deadline. Zero is none.
+func errorBefore(ctx context.Context, deadline time.Time, err error) error {
+	if !deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+		if errors.Is(err, http1.ErrDeadline) {
+			<-ctx.Done() // the timer of a connection may be a little early
+		}
+	}
+	return TransportError(ctx, err)
 }
 
 // errTooLarge is met when the other side does not stop talking.

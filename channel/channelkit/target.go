@@ -149,8 +149,16 @@ func (t *Target) Result(reply *HTTPResponse) channel.Result {
 func (t *Target) do(
 	ctx context.Context, body []byte, prepare func(http.Header) error, buf []byte,
 ) (HTTPResponse, error) {
-	ctx, cancel := t.WithTimeout(ctx)
-	defer cancel()
+	var deadline time.Time
+	switch {
+	case t.timeout == NoTimeout:
+	case t.client.takesDeadline():
+		deadline = time.Now().Add(t.timeout)
+	default:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.timeout)
+		defer cancel()
+	}
 	req := t.request.WithContext(ctx)
 	setBody(req, body)
 	if prepare != nil {
@@ -159,7 +167,7 @@ func (t *Target) do(
 			return HTTPResponse{Body: buf}, err
 		}
 	}
-	return t.client.do(req, buf, t.keep)
+	return t.client.do(req, deadline, buf, t.keep)
 }
 
 // bodyBuffers holds what the start of an answer is read into.

@@ -90,6 +90,14 @@ func reference(answer string) (resp *http.Response, body string, complete bool, 
 func FuzzAnswer(f *testing.F) {
 	for _, answer := range []string{
 		okAnswer, okAnswer + okAnswer, "", "\x00\x00\x06\x04\x00\x00\x00\x00\x00",
+		"HTTP/1.1 200 \r\nx_y: a\tb \r\nset-cookie: a\r\nSet-Cookie:b\r\nConnection: keep-alive\r\n" +
+			"Server:\r\nContent-Length: 0007\r\nConnection: keep-alive\r\n\r\nplainly",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 200 OK\r\nPragma: no-cache\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 200 OK\r\nTrailer: X\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 200 OK\r\nX: \xc3\xa9\r\nContent-Length: 2\r\n\r\nok",
+		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+		"HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 304 No\nContent-Length: 7\n\n", "HTTP/1.0 200 OK\r\n\r\nall",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhe\nlo\r\n0\r\nA: b\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nmore",
@@ -169,6 +177,10 @@ func FuzzAnswer(f *testing.F) {
 			assert.Equal(t, wantErr == nil, err == nil, "%q: %v, want %v", answer, err, wantErr)
 			assert.Equal(t, wantBody, string(b), "%q", answer)
 			assert.Equal(t, want.StatusCode, resp.StatusCode, "%q", answer)
+			assert.Equal(t, want.Status, resp.Status, "%q", answer)
+			assert.Equal(t, want.Proto, resp.Proto, "%q", answer)
+			assert.Equal(t, want.ProtoMinor, resp.ProtoMinor, "%q", answer)
+			assert.Equal(t, want.Close, resp.Close, "%q", answer)
 			assert.Equal(t, want.Header, resp.Header, "%q", answer)
 			assert.Equal(t, want.ContentLength, resp.ContentLength, "%q", answer)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"os"
 	"syscall"
 	"time"
 )
@@ -19,9 +20,19 @@ type conn struct {
 	host     host
 	left     int64   // how many more bytes of a header may be read
 	answered bool    // a byte has come since the last request
+	timed    bool    // it has a deadline
+	late     bool    // a Read has met it
 	one      [1]byte // what isAtRest reads into
 
+	// The methods abort and step: to make a function of a method takes memory.
+	abortFunc func()
+	stepFunc  func(fd uintptr) (done bool)
+	outgoing  outgoing
+	sent      bool  // step has sent the message
+	writeErr  error // how that went
+
 	idleSince time.Time // zero before the first answer
+	inList    [2]links  // its neighbours in idleConns.all, and among those to its host
 }
 
 // errTooLong is met in the header of an answer.
@@ -34,17 +45,65 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(b)
 	c.left -= int64(n)
+	c.late = c.late || errors.Is(err, os.ErrDeadlineExceeded)
 	return n, err
+}
+
+// why returns ErrDeadline in place of what an answer fails with that the deadline has cut off.
+func (c *conn) why(err error) error {
+	if c.late {
+		return ErrDeadline
+	}
+	return err
 }
 
 // abort ends the connection at once, while others use it too.
 func (c *conn) abort() { _ = c.socket.Close() }
 
+// sendIfAtRest sends a message on a kept connection, and waits until an answer may have come. If the
+// connection is not at rest, it sends nothing, and c.sent stays false.
+//
+// All of it is one use of the socket by the runtime: whatever comes after the probe is noticed, so
+// that there is no need to look for the answer once more before waiting for it.
+func (c *conn) sendIfAtRest(ctx context.Context, t *Transport, message []byte) (err error) {
+	c.sent, c.writeErr = false, nil
+	c.outgoing = outgoing{t, ctx, message}
+	_ = c.socket.raw.Read(c.stepFunc) // reading the answer says how it went
+	c.outgoing = outgoing{}
+	return c.writeErr
+}
+
+// outgoing is what step sends.
+type outgoing struct {
+	transport *Transport
+	ctx       context.Context
+	message   []byte
+}
+
+// step is called with the socket, and again whenever something has come, until it returns true.
+func (c *conn) step(fd uintptr) (done bool) {
+	if c.sent || !c.isAtRest(fd) {
+		return true
+	}
+	c.sent = true
+	c.outgoing.transport.connected(c.outgoing.ctx, true)
+	_, c.writeErr = c.Write(c.outgoing.message)
+	return c.writeErr != nil
+}
+
+// setDeadline ends reading and writing at a time; zero is never.
+func (c *conn) setDeadline(deadline time.Time) {
+	if timed := !deadline.IsZero(); timed || c.timed {
+		_ = c.socket.SetDeadline(deadline)
+		c.timed = timed
+	}
+}
+
 // isAtRest reports whether the host has neither closed the connection nor sent anything, as
-// far as has come here. It does not wait. TLS answers some records itself, such as a KeyUpdate
+// far as has come to the socket. It does not wait. TLS answers some records itself, such as a KeyUpdate
 // or a bad one: a connection that had to be answered is not at rest.
-func (c *conn) isAtRest() bool {
-	c.socket.probing = true
+func (c *conn) isAtRest(fd uintptr) bool {
+	c.socket.probing, c.socket.fd = true, fd
 	n, err := c.Conn.Read(c.one[:]) // through TLS, which may hold something, and takes what is its own
 	c.socket.probing = false
 	return n == 0 && errors.Is(err, errNothing) && !c.socket.wrote
@@ -54,6 +113,7 @@ func (c *conn) isAtRest() bool {
 type socket struct {
 	net.Conn
 	raw     syscall.RawConn // nil if there is none
+	fd      uintptr         // the socket itself, while it is probed
 	probing bool            // a Read does not wait: it fails with errNothing instead; a Write fails
 	wrote   bool            // a Write was refused while probing
 }
@@ -61,7 +121,7 @@ type socket struct {
 // Read reads what came in.
 func (s *socket) Read(b []byte) (int, error) {
 	if s.probing {
-		return s.readAvailable(b)
+		return readAvailable(s.fd, b)
 	}
 	return s.Conn.Read(b)
 }
@@ -73,17 +133,6 @@ func (s *socket) Write(b []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	return s.Conn.Write(b)
-}
-
-func (s *socket) readAvailable(b []byte) (n int, err error) {
-	failed := s.raw.Read(func(fd uintptr) bool {
-		n, err = readAvailable(fd, b)
-		return true // never wait
-	})
-	if failed != nil {
-		return 0, failed
-	}
-	return n, err
 }
 
 // connect makes a connection.
@@ -116,7 +165,7 @@ func (t *Transport) connect(ctx context.Context, to host) (*conn, error) {
 			return nil, err
 		}
 	}
-	c.in = bufio.NewReader(c)
+	c.in, c.abortFunc, c.stepFunc = bufio.NewReader(c), c.abort, c.step
 	return c, nil
 }
 

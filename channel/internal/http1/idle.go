@@ -1,8 +1,6 @@
 package http1
 
 import (
-	"container/list"
-	"slices"
 	"sync"
 	"time"
 )
@@ -14,28 +12,63 @@ type idleConns struct {
 	timeout      time.Duration
 
 	mu     sync.Mutex
-	all    list.List                // of *conn, the one that has been idle for longest in front
-	byHost map[host][]*list.Element // in the same order
-	timer  *time.Timer              // nil while there are none
+	all    connList
+	byHost map[host]connList
+	timer  *time.Timer // nil while there are none
+}
+
+// A connList is a list of connections, the one that has been idle for longest first.
+type connList struct {
+	oldest, newest *conn
+	n              int
+}
+
+// links are the neighbours of a connection in a connList.
+type links struct{ older, newer *conn }
+
+// The lists that a connection is in, by their place in conn.inList.
+const (
+	allList  = 0
+	hostList = 1
+)
+
+func (l *connList) add(c *conn, which int) {
+	c.inList[which] = links{older: l.newest}
+	if l.newest != nil {
+		l.newest.inList[which].newer = c
+	} else {
+		l.oldest = c
+	}
+	l.newest = c
+	l.n++
+}
+
+func (l *connList) remove(c *conn, which int) {
+	at := c.inList[which]
+	if at.older != nil {
+		at.older.inList[which].newer = at.newer
+	} else {
+		l.oldest = at.newer
+	}
+	if at.newer != nil {
+		at.newer.inList[which].older = at.older
+	} else {
+		l.newest = at.older
+	}
+	c.inList[which] = links{}
+	l.n--
 }
 
 // get takes out the connection to a host that became idle last, which is the least likely to
-// have been closed. It returns nil if there is none.
+// have been closed. It returns nil if there is none. The connection may not be at rest.
 func (p *idleConns) get(h host) *conn {
-	for {
-		p.mu.Lock()
-		conns := p.byHost[h]
-		if len(conns) == 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		c := p.remove(conns[len(conns)-1])
-		p.mu.Unlock()
-		if c.isAtRest() {
-			return c
-		}
-		c.abort()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.byHost[h].newest
+	if c != nil {
+		p.remove(c)
 	}
+	return c
 }
 
 // put keeps a connection, and closes one if there are too many.
@@ -46,16 +79,22 @@ func (p *idleConns) put(c *conn) {
 	}
 	p.mu.Lock()
 	var surplus *conn
-	if conns := p.byHost[c.host]; len(conns) >= p.perHost {
-		surplus = p.remove(conns[0])
-	} else if p.all.Len() >= p.max {
-		surplus = p.remove(p.all.Front())
+	if conns := p.byHost[c.host]; conns.n >= p.perHost {
+		surplus = conns.oldest
+	} else if p.all.n >= p.max {
+		surplus = p.all.oldest
+	}
+	if surplus != nil {
+		p.remove(surplus)
 	}
 	c.idleSince = time.Now()
 	if p.byHost == nil {
-		p.byHost = make(map[host][]*list.Element)
+		p.byHost = make(map[host]connList)
 	}
-	p.byHost[c.host] = append(p.byHost[c.host], p.all.PushBack(c))
+	p.all.add(c, allList)
+	conns := p.byHost[c.host]
+	conns.add(c, hostList)
+	p.byHost[c.host] = conns
 	if p.timer == nil {
 		p.timer = time.AfterFunc(p.timeout, p.closeExpired)
 	}
@@ -66,19 +105,14 @@ func (p *idleConns) put(c *conn) {
 }
 
 // remove takes out a connection. The caller holds the lock.
-func (p *idleConns) remove(e *list.Element) *conn {
-	c := p.all.Remove(e).(*conn)
+func (p *idleConns) remove(c *conn) {
+	p.all.remove(c, allList)
 	conns := p.byHost[c.host]
-	i := len(conns) - 1
-	if conns[i] != e {
-		i = slices.Index(conns, e)
-	}
-	if conns = slices.Delete(conns, i, i+1); len(conns) == 0 {
+	if conns.remove(c, hostList); conns.n == 0 {
 		delete(p.byHost, c.host)
 	} else {
 		p.byHost[c.host] = conns
 	}
-	return c
 }
 
 // closeExpired closes the connections that have been idle for too long, and comes again when
@@ -87,14 +121,14 @@ func (p *idleConns) closeExpired() {
 	p.mu.Lock()
 	var expired []*conn
 	p.timer = nil
-	for p.all.Len() > 0 {
-		e := p.all.Front()
-		left := p.timeout - time.Since(e.Value.(*conn).idleSince)
+	for c := p.all.oldest; c != nil; c = p.all.oldest {
+		left := p.timeout - time.Since(c.idleSince)
 		if left > 0 {
 			p.timer = time.AfterFunc(left, p.closeExpired)
 			break
 		}
-		expired = append(expired, p.remove(e))
+		p.remove(c)
+		expired = append(expired, c)
 	}
 	p.mu.Unlock()
 	for _, c := range expired {
@@ -110,8 +144,9 @@ func (p *idleConns) closeAll() {
 		p.timer = nil
 	}
 	var conns []*conn
-	for p.all.Len() > 0 {
-		conns = append(conns, p.remove(p.all.Front()))
+	for c := p.all.oldest; c != nil; c = p.all.oldest {
+		p.remove(c)
+		conns = append(conns, c)
 	}
 	p.mu.Unlock()
 	for _, c := range conns {

@@ -6,8 +6,8 @@
 // It does what it can do with little code, and leaves the rest to another RoundTripper,
 // [Config.Fallback]: requests of more than 16 KiB or of unknown length, those with a field
 // such as Expect or with something that must be refused, those that are traced with
-// net/http/httptrace, and hosts that do not speak HTTP/1.1. Answers are parsed by
-// [http.ReadResponse], so that both take the same ones.
+// net/http/httptrace, and hosts that do not speak HTTP/1.1. Answers that are not plain are
+// parsed by [http.ReadResponse], so that both take the same ones.
 package http1
 
 import (
@@ -98,25 +98,35 @@ func (t *Transport) CloseIdleConnections() { t.idle.closeAll() }
 
 // RoundTrip makes one request.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return t.RoundTripBefore(r, time.Time{})
+}
+
+// RoundTripBefore is RoundTrip with a deadline, the body of the answer included. It fails with
+// ErrDeadline when that has passed. A context with the deadline does the same, but costs a timer and
+// more for each request, where kept connections only move the timers that they have. A zero deadline
+// is none.
+func (t *Transport) RoundTripBefore(
+	r *http.Request, deadline time.Time,
+) (*http.Response, error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	head, ok := appendHead((*buf)[:0], r)
 	*buf = head
 	if !ok || !canProbe || httptrace.ContextClientTrace(r.Context()) != nil {
-		return t.config.Fallback.RoundTrip(r)
+		return t.leave(r, deadline)
 	}
 	to := host{r.URL.Scheme == "https", r.URL.Host}
 	if to.encrypted && t.isOther(to) {
-		return t.config.Fallback.RoundTrip(r)
+		return t.leave(r, deadline)
 	}
 	message, err := appendBody(head, r)
 	*buf = message
 	if err != nil {
 		return nil, err
 	}
-	resp, err := t.send(r, to, message)
+	resp, err := t.send(r, deadline, to, message)
 	if errors.Is(err, errNotHTTP1) {
-		return t.fallBack(r, to, message[len(head):])
+		return t.fallBack(r, deadline, to, message[len(head):])
 	}
 	if err != nil && r.Context().Err() != nil {
 		err = context.Cause(r.Context())
@@ -125,24 +135,64 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // send sends a message on a kept connection or a new one, and reads the header of the answer.
-func (t *Transport) send(r *http.Request, to host, message []byte) (*http.Response, error) {
+func (t *Transport) send(
+	r *http.Request, deadline time.Time, to host, message []byte,
+) (*http.Response, error) {
 	ctx := r.Context()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if passed(deadline) {
+			return nil, ErrDeadline
+		}
+		c := t.idle.get(to)
+		if c == nil {
+			break
+		}
+		resp, err := t.exchange(r, deadline, c, message)
+		switch {
+		case errors.Is(err, errNotAtRest):
+			continue
+		case err == nil, c.answered, errors.Is(err, ErrDeadline), !isRepeatable(r):
+			return resp, err
+		}
+		break // and once more, on a new connection
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if c := t.idle.get(to); c != nil {
-		t.connected(ctx, true)
-		resp, err := t.exchange(r, c, message)
-		if err == nil || c.answered || !isRepeatable(r) || ctx.Err() != nil {
-			return resp, err
-		}
-	}
-	c, err := t.connect(ctx, to)
+	c, err := t.connectBefore(ctx, deadline, to)
 	if err != nil {
 		return nil, err
 	}
-	t.connected(ctx, false)
-	return t.exchange(r, c, message)
+	return t.exchange(r, deadline, c, message)
+}
+
+// ErrDeadline says that the deadline of a request has passed.
+var ErrDeadline = errors.New("http1: the deadline of the request has passed")
+
+// errNotAtRest says that a kept connection has ended or that something came on it, so that nothing was
+// sent.
+var errNotAtRest = errors.New("http1: the kept connection is not at rest")
+
+// passed reports whether there is a deadline, and it has passed.
+func passed(deadline time.Time) bool { return !deadline.IsZero() && time.Until(deadline) <= 0 }
+
+// connectBefore is connect until a deadline; zero is none.
+func (t *Transport) connectBefore(
+	ctx context.Context, deadline time.Time, to host,
+) (*conn, error) {
+	if deadline.IsZero() {
+		return t.connect(ctx, to)
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	c, err := t.connect(ctx, to)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, ErrDeadline
+	}
+	return c, err
 }
 
 func (t *Transport) connected(ctx context.Context, reused bool) {
@@ -151,49 +201,67 @@ func (t *Transport) connected(ctx context.Context, reused bool) {
 	}
 }
 
-// exchange sends a message on a connection, and reads the header of the answer.
-func (t *Transport) exchange(r *http.Request, c *conn, message []byte) (*http.Response, error) {
-	stop := context.AfterFunc(r.Context(), c.abort)
+// exchange sends a message on a connection, and reads the header of the answer. It sends nothing on
+// a kept connection that is not at rest.
+func (t *Transport) exchange(
+	r *http.Request, deadline time.Time, c *conn, message []byte,
+) (*http.Response, error) {
+	c.answered = false
+	c.setDeadline(deadline)
+	stop, ok := context.AfterFunc(r.Context(), c.abortFunc), false
+	defer func() { // also when Connected panics
+		if !ok {
+			stop()
+			c.abort()
+		}
+	}()
 	// An endpoint may answer before it has read the request, and close the connection. So
 	// it is for reading to say how the request went. The send buffer takes a whole message,
 	// so that writing it does not wait for the endpoint to read: see sendBuffer.
-	_, writeErr := c.Write(message)
-	resp, err := c.readHeader(r, t.config.MaxHeader)
-	if err != nil {
-		stop()
-		c.abort()
-		return nil, err
-	}
-	b := &body{rest: resp.Body, conn: c, idle: &t.idle, ctx: r.Context(), stop: stop,
-		keep: writeErr == nil && !resp.Close && resp.StatusCode != http.StatusSwitchingProtocols}
-	if resp.Body == http.NoBody {
-		b.end(io.EOF)
+	var writeErr error
+	if kept := !c.idleSince.IsZero(); kept {
+		if writeErr = c.sendIfAtRest(r.Context(), t, message); !c.sent {
+			return nil, errNotAtRest
+		}
 	} else {
-		resp.Body = b
+		t.connected(r.Context(), false)
+		_, writeErr = c.Write(message)
 	}
-	return resp, nil
+	a := &answer{}
+	if err := c.readHeader(r, &a.Response, t.config.MaxHeader); err != nil {
+		return nil, c.why(err)
+	}
+	ok = true
+	a.body = body{rest: a.Body, left: a.ContentLength, conn: c, idle: &t.idle, ctx: r.Context(),
+		stop: stop,
+		keep: writeErr == nil && !a.Close && a.StatusCode != http.StatusSwitchingProtocols}
+	if a.Body == http.NoBody {
+		a.body.end(io.EOF)
+	} else {
+		a.Body = &a.body
+	}
+	return &a.Response, nil
 }
 
 // readHeader reads the header of an answer, and passes over interim ones.
-func (c *conn) readHeader(r *http.Request, limit int) (*http.Response, error) {
-	c.left, c.answered = int64(limit), false
+func (c *conn) readHeader(r *http.Request, into *http.Response, limit int) error {
+	c.left = int64(limit)
 	first, err := c.in.Peek(1)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.answered = true
 	if first[0] == 0 && c.host.encrypted && c.idleSince.IsZero() && c.isHTTP2() {
-		return nil, errNotHTTP1
+		return errNotHTTP1
 	}
 	for {
-		resp, err := http.ReadResponse(c.in, r)
-		if err != nil {
-			return nil, err
+		if err := c.readResponse(r, into); err != nil {
+			return err
 		}
-		if resp.StatusCode < 100 || resp.StatusCode >= 200 ||
-			resp.StatusCode == http.StatusSwitchingProtocols {
+		if into.StatusCode < 100 || into.StatusCode >= 200 ||
+			into.StatusCode == http.StatusSwitchingProtocols {
 			c.left = math.MaxInt64
-			return resp, nil
+			return nil
 		}
 	}
 }
@@ -211,7 +279,8 @@ func isRepeatable(r *http.Request) bool {
 
 // A body is the body of an answer.
 type body struct {
-	rest io.Reader
+	rest io.Reader // nil if it is the next left bytes of conn.in
+	left int64
 	conn *conn
 	idle *idleConns
 	ctx  context.Context
@@ -225,11 +294,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.rest.Read(p)
+	n, err := b.read(p)
 	if err == io.EOF { //nolint:errorlint // readers return it as it is
 		b.end(err)
 	} else if err != nil && b.ctx.Err() != nil {
 		err = context.Cause(b.ctx)
+	} else if err != nil {
+		err = b.conn.why(err)
 	}
 	return n, err
 }
