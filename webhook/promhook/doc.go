@@ -48,7 +48,7 @@
 //	endpoints                             by health: degraded or disabled
 //	store_up                              1 if the store could be read (not: be written)
 //
-// Those of the process are to be summed:
+// Those of the process are to be summed, except last_claim_timestamp_seconds, which is a time:
 //
 //	running, workers, attempts_in_flight, deliveries_leased, deliveries_queued, queued_bytes,
 //	tripped_breakers, rate_limited_endpoints, last_claim_timestamp_seconds
