@@ -62,7 +62,9 @@ func (s Status) Reported(paused, gone bool) Status {
 type DeliveryID int64
 
 // String returns the id's public form, "dlv_" and the number.
-func (id DeliveryID) String() string { return "dlv_" + strconv.FormatInt(int64(id), 10) }
+func (id DeliveryID) String() string {
+	return string(strconv.AppendInt([]byte("dlv_"), int64(id), 10))
+}
 
 // MarshalText writes the public form.
 func (id DeliveryID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }

@@ -69,8 +69,7 @@ func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error
 		}
 		value = key.appendSignature(value, id, timestamp, body)
 	}
-	h.Set(HeaderID, id)
-	h.Set(HeaderTimestamp, timestamp)
-	h.Set(HeaderSignature, string(value))
+	values := []string{id, timestamp, string(value)} // one allocation for the three
+	h[HeaderID], h[HeaderTimestamp], h[HeaderSignature] = values[0:1:1], values[1:2:2], values[2:3:3]
 	return nil
 }

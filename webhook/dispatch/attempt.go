@@ -225,6 +225,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	ctx := d.cfg.Renders.ContextFor(r.attemptCtx, template.Turn{
 		OrganizationID: t.OrganizationID,
 		Waiting: func(waits bool) {
+			t.hasWaited.Store(true)
 			if waits {
 				d.queue.PauseStopwatch(&t.item)
 			} else {
@@ -243,7 +244,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		about.FailingSince = t.Probe.FailingSince
 	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
-	waitedBefore := d.queue.PausedFor(&t.item)
+	waitedBefore := d.pausedFor(t)
 	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel],
 		&channel.Message{
 			EventID:        t.EventID,
@@ -255,7 +256,7 @@ func (r *run) attempt(t *task) (result, bool) {
 			Progress:       t.Progress,
 		})
 	endedAt := attempt.StartedAt.Add(attempt.Duration)
-	waited := d.queue.PausedFor(&t.item) - waitedBefore
+	waited := d.pausedFor(t) - waitedBefore
 	attempt.Duration = max(attempt.Duration-waited, 0)
 	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
 		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})
@@ -281,6 +282,14 @@ func (r *run) attempt(t *task) (result, bool) {
 		settleAsProbe(&res, endedAt)
 	}
 	return res, true
+}
+
+// pausedFor is how long the attempt has waited for places to render: see Queue.PausedFor.
+func (d *Dispatcher) pausedFor(t *task) time.Duration {
+	if !t.hasWaited.Load() {
+		return 0
+	}
+	return d.queue.PausedFor(&t.item)
 }
 
 // resultOf is the result of a delivery that had that attempt.

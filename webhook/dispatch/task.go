@@ -12,12 +12,15 @@ import (
 type task struct {
 	webhook.Task
 	item      fairqueue.Item[*task]
-	heldSince time.Time // by the clock of this process
+	ownSize   fairqueue.PayloadSize // unless it shares its payload
+	heldSince time.Time             // by the clock of this process
 	// storedProbe is Task.Probe, as it was stored last, until the result of the probe is stored.
 	storedProbe atomic.Pointer[webhook.EndpointState]
 	// storingProbe has a place for the goroutine that stores the state of the probe. Nil if there is
 	// no probe.
 	storingProbe chan struct{}
+	// hasWaited says that an attempt has waited for a place to render.
+	hasWaited atomic.Bool
 	// names are those of the endpoint, set by the worker that makes the attempt.
 	names names
 	// leaseLost says that another process has the lease, or that the delivery was cancelled. It, Until,
@@ -41,8 +44,13 @@ func newItems(at time.Time, tasks []webhook.Task) []*fairqueue.Item[*task] {
 		if t.storedProbe.Store(t.Probe); t.Probe != nil {
 			t.storingProbe = make(chan struct{}, 1)
 		}
-		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
+		switch {
+		case i > 0 && sameSlice(t.Payload, tasks[i-1].Payload): // size is that of the event
+		case i+1 < len(tasks) && sameSlice(t.Payload, tasks[i+1].Payload):
 			size = &fairqueue.PayloadSize{Bytes: len(t.Payload)}
+		default:
+			size = &t.ownSize
+			size.Bytes = len(t.Payload)
 		}
 		t.item = fairqueue.Item[*task]{
 			ID:          int64(t.DeliveryID),

@@ -5,6 +5,7 @@ package groupcommit
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,7 +27,8 @@ type Group[T, R any] struct {
 
 	mu      sync.Mutex
 	waiting []*call[T, R]
-	running bool // whether commitLoop runs
+	running bool      // whether commitLoop runs
+	calls   sync.Pool // of *call[T, R] that are over
 }
 
 type call[T, R any] struct {
@@ -46,7 +48,11 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c := &call[T, R]{ctx: ctx, items: items, done: make(chan committed[R], 1)}
+	c, _ := g.calls.Get().(*call[T, R])
+	if c == nil {
+		c = &call[T, R]{done: make(chan committed[R], 1)}
+	}
+	c.ctx, c.items = ctx, items
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
 	start := !g.running
@@ -59,6 +65,8 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	}
 	select {
 	case done := <-c.done:
+		c.ctx, c.items = nil, nil
+		g.calls.Put(c)
 		return done.results, done.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -73,10 +81,11 @@ func (g *Group[T, R]) commitLoop() {
 		if calls == nil {
 			return
 		}
-		var items []T
-		for _, c := range calls {
-			items = append(items, c.items...)
+		lists := make([][]T, len(calls))
+		for i, c := range calls {
+			lists[i] = c.items
 		}
+		items := slices.Concat(lists...)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(calls[0].ctx), g.Timeout)
 		results, err := g.Commit(ctx, items)
 		cancel()
@@ -85,7 +94,7 @@ func (g *Group[T, R]) commitLoop() {
 				c.done <- committed[R]{err: err}
 				continue
 			}
-			n := len(c.items)
+			n := len(c.items) // before the caller, which has c then, is told
 			c.done <- committed[R]{results: results[:n:n]}
 			results = results[n:]
 		}
