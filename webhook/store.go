@@ -73,6 +73,8 @@ type Capabilities struct {
 	Ordering OrderingStore
 	// Diagnostics says how the store itself is.
 	Diagnostics DiagnosticStore
+	// Backlog keeps how large the backlog was in past hours.
+	Backlog BacklogStore
 }
 
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is
@@ -500,7 +502,8 @@ type History interface {
 	// also settles deliveries of deleted subscriptions as cancelled, so that they can become old too.
 	// If Prune returns less than r.Limit, nothing is left to remove, except rows that a long
 	// transaction committed late: those may stay for another day. Statistics of hours that ended
-	// StatisticsKept before now, or earlier, are always removed and not counted.
+	// StatisticsKept before now, or earlier, are always removed and not counted, and so is what
+	// SampleBacklog has kept of them.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }
 

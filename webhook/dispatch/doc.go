@@ -255,6 +255,7 @@
 //   - reach.go: whether this process reaches anything
 //   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
 //   - replays.go: replays of many that go on in the background
+//   - backlog.go: how large the backlog was, hour by hour
 //   - replay.go, sendtest.go, testlimits.go: Replay and ReplayAll; SendTest
 //   - hooks.go, joinhooks.go, logs.go: Hooks, several of them as one, and the log about deliveries
 //   - tail.go, tailpoll.go: Tail, its readers, and what they share; named positions

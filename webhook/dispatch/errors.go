@@ -18,6 +18,10 @@ var ErrNoTail = errors.New("webhook: the store cannot be read as a tail")
 // ErrNoReplays means that the store does not keep replays: see [webhook.Capabilities].
 var ErrNoReplays = errors.New("webhook: the store does not keep replays")
 
+// ErrNoBacklog means that the store does not keep how large the backlog was: see
+// [webhook.Capabilities].
+var ErrNoBacklog = errors.New("webhook: the store does not keep how large the backlog was")
+
 // UnfinishedError says that [Dispatcher.Run] or [Dispatcher.Drain] could not store the results of
 // some attempts. Those deliveries stay claimed until their lease ends. Then this process or another
 // attempts them again, although the endpoint may have accepted them.

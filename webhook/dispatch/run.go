@@ -124,6 +124,9 @@ func (r *run) run(ctx context.Context) error {
 		if replays := d.store.Capabilities().Replays; replays != nil {
 			loops.Go(func() { r.replayLoop(ctx, replays) })
 		}
+		if backlog := d.store.Capabilities().Backlog; backlog != nil {
+			loops.Go(func() { r.sampleLoop(ctx, backlog) })
+		}
 	}
 	if listener := d.store.Capabilities().Notifications; listener != nil {
 		loops.Go(func() { r.listenLoop(ctx, listener) })

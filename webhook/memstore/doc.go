@@ -34,7 +34,7 @@
 //   - endpoints.go: the states of endpoints, and their permits
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune
-//   - hourly.go, totals.go: figures by hour; what is unfinished or dead
+//   - hourly.go, totals.go, backlog.go: figures by hour; what is unfinished or dead; what was waiting
 //   - tail.go, results.go: reading in order what was emitted, and what became of it
 //   - replays.go: replays of many deliveries
 //   - idempotency.go: idempotency keys

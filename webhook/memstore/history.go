@@ -285,6 +285,9 @@ func (s *Store) pruneStatistics(then time.Time) {
 			e.hours = e.hours[1:]
 		}
 	}
+	for len(s.samples) > 0 && !s.samples[0].all.Hour.Add(time.Hour).After(then) {
+		s.samples = s.samples[1:]
+	}
 }
 
 // Prune implements [webhook.History].

@@ -30,6 +30,7 @@ type Store struct {
 	results  results
 	replays  replays
 	apiKeys  apiKeys
+	samples  []*sample // of the backlog, the oldest hour first
 
 	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and the
 	// endpoints of deleted subscriptions.
@@ -60,7 +61,7 @@ func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
 	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s,
-		Ordering: s}
+		Ordering: s, Backlog: s}
 }
 
 // organization is what belongs to one tenant.

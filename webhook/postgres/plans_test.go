@@ -234,6 +234,17 @@ func testPlans(t *testing.T, deliveries int) {
 			return err
 		}}.check(t, &seen)
 	}
+	// Each call counts again, up to 100,000.
+	for i := range 7 {
+		planned{"SampleBacklog", min(deliveries/3+100, 100_000), func() error {
+			return s.SampleBacklog(ctx, now.Add(time.Duration(i)*time.Minute))
+		}}.check(t, &seen)
+	}
+	planned{"HourlyBacklog", 10, func() error {
+		hours, err := s.HourlyBacklog(ctx, webhook.BacklogQuery{Since: now})
+		assert.NotEmpty(t, hours)
+		return err
+	}}.check(t, &seen)
 	testLinePlans(t, s, &seen, now)
 	for id := range 2 {
 		sub.Name = fmt.Sprint("changed ", id)

@@ -146,6 +146,11 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		_, err = s.Totals(ctx, now, q)
 		require.NoError(t, err)
 	}
+	require.NoError(t, s.SampleBacklog(ctx, now))
+	for _, q := range []webhook.BacklogQuery{{AllOrganizations: true}, {Since: now}} {
+		_, err = s.HourlyBacklog(ctx, q)
+		require.NoError(t, err)
+	}
 	useTail(t, s, sub)
 	useAPIKeys(t, s)
 	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now,
@@ -324,7 +329,8 @@ func TestPlans(t *testing.T) {
 		for line := range strings.Lines(plan) {
 			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
 			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests", "p_api_keys",
-				"p_webhooks", "p_routes", "p_organizations", "p_endpoints", "p_blocks", " d\n", " p\n", " b\n",
+				"p_webhooks", "p_routes", "p_organizations", "p_endpoints", "p_blocks",
+				"p_backlogs", " d\n", " p\n", " b\n",
 				" e\n", " s\n"} {
 				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s",
 					statement, plan)
@@ -427,6 +433,8 @@ func TestPlans(t *testing.T) {
 	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id>? AND endpoint_id<?)")
 	expect("ORDER BY d.endpoint_id LIMIT ? + 0) q", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("FROM p_backlogs WHERE organization = ?", "USING PRIMARY KEY (organization=? AND hour>?)")
+	expect("DELETE FROM p_backlogs", "USING COVERING INDEX p_backlogs_hour (hour<?)")
 	expect("(organization_id, webhook_id, channel) > (?, ?, ?)", "USING INDEX p_endpoints_unhealthy")
 	expect("count(CASE WHEN health = 1", "USING INDEX p_endpoints_unhealthy")
 	expect("WHERE d.kept = 3 AND d.endpoint_id > ?",

@@ -89,6 +89,7 @@
 //   - settle.go: Settle, Extend, Start and Now
 //   - history.go: queries of deliveries, attempts, Replay and Cancel
 //   - statistics.go, totals.go: figures of endpoints; what is unfinished or dead of all
+//   - backlog.go: how much was waiting, hour by hour
 //   - prune.go, housekeeping.go: Prune: deliveries and events, and all else
 //   - repair.go: Repair
 //   - tail.go, positions.go: reading in order what was emitted; how far readers have come

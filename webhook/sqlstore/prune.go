@@ -97,9 +97,11 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.pruneDeleted(ctx, now, r.Limit); err != nil {
 		return 0, err
 	}
-	err = s.inSteps(ctx, r.Limit, s.housekeeping.oldFigures, hourOf(now.Add(-webhook.StatisticsKept)),
-		r.Limit)
-	if err != nil {
+	oldest := hourOf(now.Add(-webhook.StatisticsKept))
+	if err = s.inSteps(ctx, r.Limit, s.housekeeping.oldFigures, oldest, r.Limit); err != nil {
+		return 0, err
+	}
+	if err = s.pruneBacklog(ctx, oldest, r.Limit); err != nil {
 		return 0, err
 	}
 	p := &pruning{limit: r.Limit, settled: beforeOf(r.SucceededBefore), dead: beforeOf(r.DeadBefore)}

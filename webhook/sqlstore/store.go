@@ -76,6 +76,7 @@ type Store struct {
 	clock         string // empty: this machine's
 	repair        repairStatements
 	totals        totalsStatements
+	backlog       backlogStatements
 	tail          tailStatements
 	results       resultStatements
 	positions     positionStatements
@@ -146,6 +147,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		reseal:        newResealStatements(x),
 		repair:        newRepairStatements(x),
 		totals:        newTotalsStatements(x),
+		backlog:       newBacklogStatements(x),
 		tail:          newTailStatements(x),
 		results:       newResultStatements(x),
 		positions:     newPositionStatements(x),
@@ -185,7 +187,7 @@ func (s *Store) Close() error { return s.mapped(s.writer.close()) }
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
 	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s,
-		Ordering: s, Diagnostics: s}
+		Ordering: s, Diagnostics: s, Backlog: s}
 }
 
 // Ping implements [webhook.Store]. It reads the version of the tables.

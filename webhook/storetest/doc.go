@@ -30,7 +30,8 @@
 //   - rates.go: permits of endpoints with a rate limit
 //   - history.go, lists.go: queries of deliveries, Replay, Cancel
 //   - prune.go: Prune
-//   - statistics.go, hourly.go, totals.go: Statistics, and the totals of deliveries
+//   - statistics.go, hourly.go, totals.go, backlog.go: Statistics, the totals of deliveries, and
+//     how large the backlog was
 //   - capabilities.go: transactions, notifications, idempotency keys
 //   - tail.go, results.go: reading in order what was emitted and what became of it; named positions
 //   - replays.go: replays of many deliveries

@@ -27,7 +27,7 @@ type Harness struct {
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
 	// Groups names the groups of the suite to run, as the names of the subtests begin: Subscriptions,
 	// Enqueue, Prefetch, Prefetched, FanOut, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints,
-	// Removal, History, Replay, Prune, Statistics, Totals, Requests, APIKeys, Tail, Ordering,
+	// Removal, History, Replay, Prune, Statistics, Totals, Backlog, Requests, APIKeys, Tail, Ordering,
 	// Diagnostics, Transactions, Notifications, Wrapped, Tenants, Cancellation, Limits, Concurrency,
 	// Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for a second
 	// way to open a store that has passed the whole suite.
@@ -82,6 +82,7 @@ func Run(t *testing.T, h Harness) {
 		{"Prune", pruneCases()},
 		{"Statistics", statisticsCases()},
 		{"Totals", totalsCases()},
+		{"Backlog", backlogCases(h)},
 		{"Requests", requestCases(h)},
 		{"APIKeys", apiKeyCases(h)},
 		{"Tail", tailCases(h)},

@@ -1,0 +1,28 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+func TestBacklogRounds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds to fill a database")
+	}
+	t.Parallel()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "webhooks.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(t.Context(), db, sqlstore.SQLite(), sqlstore.Config{})
+	require.NoError(t, err)
+	sqltest.CheckBacklogRounds(t, s, func(statement string, args ...any) {
+		_, err := db.ExecContext(t.Context(), statement, args...)
+		require.NoError(t, err)
+	})
+}
