@@ -267,6 +267,7 @@ func (a *API) routes() []route {
 		{method: "PUT", path: "/{identifier}/positions/{name}", handle: a.setPosition, need: webhook.RoleOperate},
 		{method: "DELETE", path: "/{identifier}/positions/{name}", handle: a.deletePosition, need: webhook.RoleOperate},
 		{method: "GET", path: "/totals", handle: a.getTotals},
+		{method: "GET", path: "/totals/hourly", handle: a.getHourlyBacklog},
 		{method: "GET", path: "/endpoints", handle: a.listEndpoints},
 		{method: "GET", path: "/{identifier}/endpoints", handle: a.listSubscriptionEndpoints},
 		{method: "POST", path: "/{identifier}/endpoints/enable", handle: a.enableEndpoint, need: webhook.RoleOperate},

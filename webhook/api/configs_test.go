@@ -580,6 +580,7 @@ func TestForeignIDs(t *testing.T) {
 			"GET /deliveries/tail":                  http.StatusOK,
 			"GET /deliveries/results":               http.StatusOK,
 			"GET /totals":                           http.StatusOK,
+			"GET /totals/hourly":                    http.StatusOK,
 			"GET /about":                            http.StatusOK,
 			"GET /deliveries/replays":               http.StatusOK,
 			"POST /events":                          http.StatusAccepted,

@@ -101,6 +101,9 @@ func asStatus(err error) *statusError {
 	case errors.Is(err, dispatch.ErrNoReplays):
 		return &statusError{status: http.StatusNotFound, cause: err,
 			message: "The store of this service cannot keep replays"}
+	case errors.Is(err, dispatch.ErrNoBacklog):
+		return &statusError{status: http.StatusNotFound, cause: err,
+			message: "The store of this service does not keep how large the backlog was"}
 	case errors.Is(err, webhook.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &statusError{
 			status: http.StatusServiceUnavailable, message: "The service is unavailable: try again later",

@@ -234,6 +234,7 @@ func statusCases(id, signer, replay string, held webhook.Delivery) map[string][]
 			{422, hook + "/positions/a", `{"position": "pos_0000ffffffffffff"}`, nil}},
 		"DELETE /{identifier}/positions/{name}": {{204, hook + "/positions/a", "", nil}},
 		"GET /totals":                           {{200, "/totals", "", nil}},
+		"GET /totals/hourly":                    {{200, "/totals/hourly", "", nil}, {422, "/totals/hourly?since=x", "", nil}},
 		"GET /about":                            {{200, "/about", "", nil}},
 		"GET /endpoints":                        {{200, "/endpoints", "", nil}, {422, "/endpoints?health=ill", "", nil}},
 		"GET /{identifier}/endpoints": {{200, hook + "/endpoints", "", nil},

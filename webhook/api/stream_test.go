@@ -375,6 +375,39 @@ func TestTotals(t *testing.T) {
 	})
 }
 
+func TestHourlyBacklog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		for _, organization := range []string{orgA, orgB} {
+			_, err := f.client(organization).Create(t.Context(), sinkSubscription("w", `{}`))
+			require.NoError(t, err)
+		}
+		f.emit(orgA, 2)
+		f.emit(orgB, 1)
+		emitted := time.Now().UTC()
+		time.Sleep(90 * time.Second)
+		backlog := f.store.Capabilities().Backlog
+		require.NoError(t, backlog.SampleBacklog(t.Context(), time.Now()))
+		time.Sleep(30 * time.Hour)
+		require.NoError(t, backlog.SampleBacklog(t.Context(), time.Now()))
+
+		first := api.HourlyBacklog{Hour: emitted.Truncate(time.Hour), Waiting: 2, OldestDueAge: 90_000}
+		last := api.HourlyBacklog{Hour: time.Now().UTC().Truncate(time.Hour), Waiting: 2,
+			OldestDueAge: float64(time.Since(emitted).Milliseconds())}
+		got, err := f.client(orgA).HourlyBacklog(t.Context(), emitted)
+		require.NoError(t, err)
+		require.Equal(t, &api.BacklogHistory{Since: first.Hour,
+			Hours: []api.HourlyBacklog{first, last}}, got)
+		got, err = f.client(orgA).HourlyBacklog(t.Context(), time.Time{})
+		require.NoError(t, err)
+		require.Equal(t, []api.HourlyBacklog{last}, got.Hours, "24 hours are the default")
+		got, err = f.client(orgB).HourlyBacklog(t.Context(), time.Time{})
+		require.NoError(t, err)
+		require.Equal(t, int64(1), got.Hours[0].Waiting, "of its own")
+	})
+}
+
 // serveTail serves the fixture over a network.
 func (f *fixture) serveTail(wrap func(http.Handler) http.Handler) *httptest.Server {
 	f.t.Helper()

@@ -29,6 +29,28 @@ type Totals struct {
 	Subscriptions int `json:"webhooks"`
 }
 
+// BacklogHistory says how large the backlog of all webhooks of the organization was, hour by hour.
+type BacklogHistory struct {
+	// Since is the time in the request, rounded down to the hour.
+	Since time.Time `json:"since"`
+	// Hours are ordered, the oldest first. An hour of which nothing is known is left out: no process
+	// was delivering in it. An hour in which nothing was waiting is there.
+	Hours []HourlyBacklog `json:"hours"`
+}
+
+// HourlyBacklog says how large the backlog was within an hour. It is counted each minute.
+type HourlyBacklog struct {
+	// Hour is when the hour began.
+	Hour time.Time `json:"hour"`
+	// Waiting is the largest number of deliveries that were pending or paused at a time. MoreWaiting
+	// says that there may have been more: they are counted up to 100,000.
+	Waiting     int64 `json:"waiting"`
+	MoreWaiting bool  `json:"more_waiting"`
+	// OldestDueAge is the longest time, in milliseconds, that the oldest due delivery had been
+	// waiting. 0 if none was due.
+	OldestDueAge float64 `json:"oldest_due_age_ms"`
+}
+
 // presentBacklog returns totals as they are answered.
 func presentBacklog(t *webhook.Totals) Backlog {
 	return Backlog{
@@ -54,4 +76,31 @@ func (a *API) getTotals(r *request) (*response, error) {
 	}
 	return &response{status: http.StatusOK,
 		body: Totals{Backlog: presentBacklog(&t), Subscriptions: n}}, nil
+}
+
+// getHourlyBacklog answers with the backlog of past hours.
+func (a *API) getHourlyBacklog(r *request) (*response, error) {
+	p := &problems{}
+	q := newQuery(p, r)
+	since := q.time("since")
+	q.end()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	if since.IsZero() {
+		since = time.Now().UTC().Add(-24 * time.Hour)
+	}
+	hours, err := a.dispatcher.HourlyBacklog(r.Context(), webhook.BacklogQuery{
+		OrganizationID: r.organizationID, Since: since,
+	})
+	if err != nil {
+		return nil, err
+	}
+	body := BacklogHistory{Since: since.UTC().Truncate(time.Hour), Hours: []HourlyBacklog{}}
+	for i := range hours {
+		h := &hours[i]
+		body.Hours = append(body.Hours, HourlyBacklog{Hour: h.Hour, Waiting: h.Waiting,
+			MoreWaiting: h.More, OldestDueAge: float64(h.OldestDueAge.Microseconds()) / 1000})
+	}
+	return &response{status: http.StatusOK, body: body}, nil
 }

@@ -138,6 +138,14 @@ func (c *Client) Totals(ctx context.Context) (*api.Totals, error) {
 	return orNil(out, err)
 }
 
+// HourlyBacklog returns how large the backlog of all webhooks was, hour by hour, since the hour of the
+// given time; zero is 24 hours ago.
+func (c *Client) HourlyBacklog(ctx context.Context, since time.Time) (*api.BacklogHistory, error) {
+	out := &api.BacklogHistory{}
+	_, err := c.call(ctx, "GET", "/totals/hourly", DeliveryFilter{Since: since}.query(), nil, out)
+	return orNil(out, err)
+}
+
 const (
 	// silence is after how long without a byte a stream is given up. The API writes every 15 s.
 	silence = 45 * time.Second

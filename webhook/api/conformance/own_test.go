@@ -66,6 +66,7 @@ func TestOwnDocument(t *testing.T) {
 	want(200, "GET", one+"/positions", "")
 	want(204, "DELETE", one+"/positions/cache", "")
 	want(200, "GET", "/totals", "")
+	want(200, "GET", "/totals/hourly", "")
 	want(200, "GET", "/about", "")
 	want(200, "POST", one+"/endpoints/disable", `{"channel": "webhook"}`)
 	want(200, "GET", "/endpoints?health=disabled&limit=1", "")
