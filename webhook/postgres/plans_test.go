@@ -312,7 +312,7 @@ func explainedStore(t *testing.T) (*sql.DB, *sqlstore.Store, *plans) {
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(
 		ctx context.Context, conn *pgx.Conn,
 	) error {
-		_, err := conn.Exec(ctx, "SET enable_seqscan = off; "+ // as Open does
+		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET jit = off; "+ // as Open does
 			"SET plan_cache_mode = force_generic_plan; LOAD 'auto_explain'; "+
 			"SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; "+
 			"SET client_min_messages = log")
