@@ -336,10 +336,10 @@ func (q *request) fail(err error) {
 			limitText(limit)
 	case errors.As(err, &invalid):
 		status, text = http.StatusUnprocessableEntity, invalid.Error()
-	case errors.Is(err, webhook.ErrUnavailable):
-		status, text = http.StatusServiceUnavailable, "The database does not answer. Try again in a moment."
 	case q.Context().Err() != nil:
 		status, text = http.StatusServiceUnavailable, "This took too long. Try again in a moment."
+	case errors.Is(err, webhook.ErrUnavailable):
+		status, text = http.StatusServiceUnavailable, "The database does not answer. Try again in a moment."
 	}
 	if status >= 500 {
 		q.console.cfg.Logger.Error("console: request failed", "method", q.Method,

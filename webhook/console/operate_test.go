@@ -245,6 +245,14 @@ func TestReplayThatAProgramBegan(t *testing.T) {
 	assert.Contains(t, page(webhook.DeliveryQuery{Status: webhook.StatusCancelled}),
 		`<dt>Status</dt><dd>cancelled</dd>`)
 	assert.Contains(t, page(webhook.DeliveryQuery{}), `<dt>Status</dt><dd>any settled one</dd>`)
+
+	rows := ""
+	for _, row := range elements(parse(t, f.page("/replays")), "tbody") {
+		rows += text(row)
+	}
+	for _, row := range []string{"delivered02", "delivered0all", "cancelled0all", "any settled status0all"} {
+		assert.Contains(t, rows, row, "the list says of which deliveries, and how many at most")
+	}
 }
 
 // replay replays all dead letters, and returns the path of the page when it is done.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -14,6 +15,9 @@ import (
 const (
 	// replayCounted is up to how many deliveries are counted before, and while, they are replayed.
 	replayCounted = 1_000
+	// countTime bounds such a count. It may take long if few of very many deliveries fit. The page is then
+	// shown without it.
+	countTime = 5 * time.Second
 	// maxRate is how many deliveries may become due in a second.
 	maxRate     = 1_000
 	defaultRate = 20
@@ -26,6 +30,21 @@ type replayFilter struct {
 	// Count is how many deliveries are to be replayed, and More says that there are more.
 	Count int
 	More  bool
+	// TooLong says that counting has taken too long, and Count is not known.
+	TooLong bool
+}
+
+// count counts the deliveries, for as long as a page may wait for it.
+func (f *replayFilter) count(
+	q *request, count func(context.Context) (n int, more bool, err error),
+) (err error) {
+	ctx, cancel := context.WithTimeout(q.Context(), countTime)
+	defer cancel()
+	f.Count, f.More, err = count(ctx)
+	if err != nil && ctx.Err() != nil && q.Context().Err() == nil {
+		f.TooLong, err = true, nil
+	}
+	return err
 }
 
 // readReplay reads the filter of a replay from the query or form of its page.
@@ -62,7 +81,9 @@ func (c *Console) replayForm(q *request, v url.Values, problem string) error {
 	if body.replayFilter, err = c.nameFilter(q, f); err != nil {
 		return err
 	}
-	body.Count, body.More, err = c.dispatcher.CountReplay(q.Context(), query, replayCounted)
+	err = body.count(q, func(ctx context.Context) (int, bool, error) {
+		return c.dispatcher.CountReplay(ctx, query, replayCounted)
+	})
 	if err != nil {
 		return err
 	}
@@ -139,7 +160,9 @@ func (c *Console) showReplay(q *request) error {
 			return err
 		}
 		body.Waits = c.dispatcher.ReplayStalled(r, now)
-		body.Count, body.More, err = c.dispatcher.CountRemaining(q.Context(), r, replayCounted)
+		err = body.count(q, func(ctx context.Context) (int, bool, error) {
+			return c.dispatcher.CountRemaining(ctx, r, replayCounted)
+		})
 		if err != nil {
 			return err
 		}
