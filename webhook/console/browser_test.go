@@ -152,6 +152,7 @@ func (f *fixture) tellStory() {
 			_, err = f.store.Settle(ctx, at, results)
 			require.NoError(f.t, err)
 		}
+		f.tellBacklog(at, hour)
 	}
 	at := webhook.Endpoint{SubscriptionID: subs[1].ID, Channel: "webhook"}
 	state, err := f.store.EndpointState(ctx, mine, at)
@@ -166,4 +167,35 @@ func (f *fixture) tellStory() {
 	require.NoError(f.t, f.dispatcher.DisableEndpoint(ctx, mine,
 		webhook.Endpoint{SubscriptionID: subs[3].ID, Channel: "webhook"}, "ada@acme.example"))
 	f.subscribe(theirs, "Their own", "/")
+}
+
+// tellBacklog has events wait for a while in some hours of the story, and counts the backlog in all but
+// two, in which no process is running.
+func (f *fixture) tellBacklog(at time.Time, hour int) {
+	f.t.Helper()
+	if hour == 19 || hour == 20 {
+		return
+	}
+	ctx := f.t.Context()
+	var events []webhook.NewEvent
+	for i := range max(0, 12-3*(hour-9)*(hour-9)) {
+		events = append(events, webhook.NewEvent{OrganizationID: mine, ID: fmt.Sprintf("late_%d_%d", hour, i),
+			Type: event.ObjectUpdated, Payload: []byte(`{}`)})
+	}
+	if len(events) > 0 {
+		_, err := f.store.Enqueue(ctx, at, events, nil)
+		require.NoError(f.t, err)
+	}
+	at = at.Add(time.Duration(len(events)) * 30 * time.Second)
+	require.NoError(f.t, f.store.Capabilities().Backlog.SampleBacklog(ctx, at))
+	tasks, err := f.store.Claim(ctx, at, webhook.ClaimRequest{Until: at.Add(time.Minute), Limit: 1000,
+		PerEndpoint: 1000})
+	require.NoError(f.t, err)
+	results := make([]webhook.Settlement, len(tasks))
+	for i := range tasks {
+		results[i] = webhook.Settlement{Lease: tasks[i].Lease, Status: webhook.StatusSucceeded,
+			Attempt: &webhook.Attempt{StartedAt: at, Duration: 40 * time.Millisecond, StatusCode: 204}}
+	}
+	_, err = f.store.Settle(ctx, at, results)
+	require.NoError(f.t, err)
 }

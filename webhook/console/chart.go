@@ -15,6 +15,9 @@ type bucket struct {
 	At                      time.Time
 	Succeeded, Failed, Dead int64
 	Took                    webhook.Durations
+	// Counted says that it is known how much was waiting, in Backlog.
+	Counted bool
+	Backlog webhook.HourlyBacklog
 }
 
 // attempts counts all attempts.
@@ -51,6 +54,15 @@ func (s *series) add(h *webhook.HourlyStatistics) {
 	i := int(h.Hour.Sub(s.since()) / s.Step)
 	if !h.Hour.Before(s.since()) && i < len(s.Buckets) {
 		s.Buckets[i].add(h)
+	}
+}
+
+// addBacklog adds how much was waiting in an hour. Hours outside the series are left out.
+func (s *series) addBacklog(h *webhook.HourlyBacklog) {
+	i := int(h.Hour.Sub(s.since()) / s.Step)
+	if !h.Hour.Before(s.since()) && i < len(s.Buckets) {
+		s.Buckets[i].Counted = true
+		s.Buckets[i].Backlog.Add(h)
 	}
 }
 

@@ -20,6 +20,8 @@ type curves struct {
 	Ticks         []hit
 	Summary       string
 	Empty         bool
+	// Unknown says, in words, of how much of the time nothing is known. Empty if that is none of it.
+	Unknown string
 }
 
 // curve is a line. Its Path has a gap where a bucket has no value.
@@ -148,6 +150,129 @@ func (s *series) DurationChart() *curves {
 	c.Summary = fmt.Sprintf("Time of an attempt: half within %s, 95 %% within %s", duration(t.P50()),
 		duration(t.P95()))
 	return c
+}
+
+// WaitingChart returns how much was waiting. Where nobody has counted, there is no line.
+func (s *series) WaitingChart() *curves {
+	text := func(h *webhook.HourlyBacklog) string {
+		if h.More {
+			return number(h.Waiting) + " or more"
+		}
+		return number(h.Waiting)
+	}
+	c := s.newCurves(func(b *bucket) string {
+		if !b.Counted {
+			return ""
+		}
+		return text(&b.Backlog) + " waiting"
+	})
+	most := s.mostBacklog()
+	top := niceTop(max(1, most.Waiting))
+	c.grid("0", compact(top/2), compact(top))
+	c.add("accent", s, func(b *bucket) float64 {
+		if !b.Counted {
+			return math.NaN()
+		}
+		return float64(b.Backlog.Waiting) / float64(top)
+	})
+	c.Unknown = s.notCounted()
+	c.Summary = joined("Waiting deliveries: at most "+text(&most), c.Unknown)
+	return c
+}
+
+// AgeChart returns how long the oldest due delivery had been waiting.
+func (s *series) AgeChart() *curves {
+	c := s.newCurves(func(b *bucket) string {
+		switch {
+		case !b.Counted:
+			return ""
+		case b.Backlog.OldestDueAge == 0:
+			return "nothing was due"
+		}
+		return "due for " + age(b.Backlog.OldestDueAge)
+	})
+	longest := s.mostBacklog().OldestDueAge
+	top, labels := ageAxis(longest)
+	c.grid(labels...)
+	c.add("accent", s, func(b *bucket) float64 {
+		if !b.Counted {
+			return math.NaN()
+		}
+		return float64(b.Backlog.OldestDueAge) / float64(top)
+	})
+	c.Unknown = s.notCounted()
+	c.Summary = joined("Age of the oldest due delivery: at most "+age(longest), c.Unknown)
+	return c
+}
+
+// mostBacklog returns the largest numbers of all buckets.
+func (s *series) mostBacklog() (most webhook.HourlyBacklog) {
+	for i := range s.Buckets {
+		most.Add(&s.Buckets[i].Backlog)
+	}
+	return most
+}
+
+// notCounted says in words of how much of the series nothing is known.
+func (s *series) notCounted() string {
+	n := 0
+	for i := range s.Buckets {
+		if !s.Buckets[i].Counted {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	unit := "hours"
+	if s.Step >= 24*time.Hour {
+		unit = "days"
+	}
+	return fmt.Sprintf("Not known for %d of these %d %s: nothing was delivering then.", n,
+		len(s.Buckets), unit)
+}
+
+func joined(sentence, more string) string {
+	if more == "" {
+		return sentence
+	}
+	return sentence + ". " + more
+}
+
+// ages are the units in which an age is written, with the age up to which each is used.
+var ages = []struct {
+	unit, most time.Duration
+	name       string
+}{
+	{time.Millisecond, 2 * time.Second, "ms"}, {time.Second, 2 * time.Minute, "s"},
+	{time.Minute, 2 * time.Hour, "min"}, {time.Hour, 48 * time.Hour, "h"},
+	{24 * time.Hour, math.MaxInt64, "d"},
+}
+
+// ageAxis returns what the top of a chart of ages stands for, and the labels of the bottom, the middle
+// and the top: whole numbers of one unit.
+func ageAxis(longest time.Duration) (top time.Duration, labels []string) {
+	for _, a := range ages {
+		n := niceTop(max(1, int64((longest+a.unit-1)/a.unit)))
+		if top = time.Duration(n) * a.unit; top <= a.most {
+			unit := "\u202f" + a.name
+			return top, []string{"0", strconv.FormatInt(n/2, 10) + unit, strconv.FormatInt(n, 10) + unit}
+		}
+	}
+	return top, nil
+}
+
+// age writes how long something has been waiting, in one unit.
+func age(d time.Duration) string {
+	if d == 0 {
+		return "0"
+	}
+	for _, a := range ages {
+		if d <= a.most {
+			return strconv.FormatInt(int64(d/a.unit), 10) + "\u202f" + a.name
+		}
+	}
+	return ""
 }
 
 // delays says how long the latest deliveries waited for their first attempt.

@@ -475,3 +475,39 @@ func TestReplaySkipsWhatIsGone(t *testing.T) {
 	assert.Contains(t, f.post("/dead/replay", "id", d.ID.String()).Body, "1 could not be replayed")
 	assert.Contains(t, f.page(f.replay()), `<dt>Replayed</dt><dd>0</dd>`)
 }
+
+// withoutBacklog is a store that does not keep how large the backlog was.
+type withoutBacklog struct{ webhook.Store }
+
+func (s withoutBacklog) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Backlog = nil
+	return c
+}
+
+// The overview of an organization shows its own backlog, and that of operators the backlog of all.
+func TestBacklogOfOverviews(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	backlog := f.store.Capabilities().Backlog
+	for i, organization := range []string{mine, theirs} {
+		f.fill(f.subscribe(organization, "Some", "/"), 3+4*i, webhook.StatusPending)
+	}
+	const unknown = "Not known for this time: nothing was delivering then."
+	assert.Equal(t, 2, strings.Count(f.page("/"), unknown))
+	require.NoError(t, backlog.SampleBacklog(t.Context(), time.Now()))
+	for _, query := range []string{"", "range=7d"} {
+		page := f.page("/?" + query)
+		assert.Contains(t, page, `aria-label="Waiting deliveries: at most 3. Not known for `, query)
+		assert.Contains(t, page, ": 3 waiting</title>", query)
+		assert.Contains(t, page, `aria-label="Age of the oldest due delivery: at most `, query)
+		f.identity.Operator = true
+		assert.Contains(t, f.page("/?"+query), `aria-label="Waiting deliveries: at most 10. Not`, query)
+		assert.Contains(t, f.page("/?organization="+theirs+"&"+query), ": 7 waiting</title>", query)
+		f.identity.Operator = false
+	}
+	f = newFixtureOn(t, withoutBacklog{f.store})
+	assert.NotContains(t, f.page("/"), "Age of the oldest")
+	f.identity.Operator = true
+	assert.NotContains(t, f.page("/"), "Age of the oldest")
+}

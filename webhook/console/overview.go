@@ -34,8 +34,7 @@ func (c *Console) overview(q *request) error {
 	}
 	now := time.Now()
 	body := struct {
-		Range     string
-		Series    series
+		ranged
 		Totals    webhook.Totals
 		OldestAge time.Duration
 		Delays    delays
@@ -43,10 +42,7 @@ func (c *Console) overview(q *request) error {
 		Unhealthy []endpointRow
 		More      bool // there are more subscriptions than were read
 		Any       bool // there is a subscription
-	}{Range: "24h", Series: newSeries(now, time.Hour, 24)}
-	if q.URL.Query().Get("range") == "7d" {
-		body.Range, body.Series = "7d", newSeries(now, 24*time.Hour, 7)
-	}
+	}{ranged: q.ranged(now)}
 	bySubscription := map[string]*worst{}
 	read := 0
 	query := webhook.HourlyQuery{OrganizationID: q.organizationID, Since: body.Series.since(),
@@ -75,7 +71,10 @@ func (c *Console) overview(q *request) error {
 			break
 		}
 	}
-	var err error
+	err := c.addBacklog(q, &body.ranged, webhook.BacklogQuery{OrganizationID: q.organizationID})
+	if err != nil {
+		return err
+	}
 	if body.Worst, err = c.worstOf(q, bySubscription); err != nil {
 		return err
 	}
@@ -112,6 +111,36 @@ func (c *Console) overview(q *request) error {
 	}
 	body.Any = len(some) > 0
 	return q.show("overview", page{Title: "Overview", Section: "overview", Live: 10}, &body)
+}
+
+// ranged is the part of an overview that is about a time which the query names: a day by hour, or a
+// week by day.
+type ranged struct {
+	Range  string
+	Series series
+	// Backlog says that the store keeps how much was waiting.
+	Backlog bool
+}
+
+func (q *request) ranged(now time.Time) ranged {
+	if q.URL.Query().Get("range") == "7d" {
+		return ranged{Range: "7d", Series: newSeries(now, 24*time.Hour, 7)}
+	}
+	return ranged{Range: "24h", Series: newSeries(now, time.Hour, 24)}
+}
+
+// addBacklog adds how much was waiting.
+func (c *Console) addBacklog(q *request, r *ranged, query webhook.BacklogQuery) error {
+	query.Since = r.Series.since()
+	hours, err := c.dispatcher.HourlyBacklog(q.Context(), query)
+	if errors.Is(err, dispatch.ErrNoBacklog) {
+		return nil
+	}
+	for i := range hours {
+		r.Series.addBacklog(&hours[i])
+	}
+	r.Backlog = err == nil
+	return err
 }
 
 // worst is a subscription with failures.
@@ -186,6 +215,7 @@ func (c *Console) operatorOverview(q *request) error {
 	}
 	body := struct {
 		dispatch.Stats
+		ranged
 		OldestDueAge, OldestLeasedAge time.Duration
 		// Unhealthy is a page of the endpoints that are not healthy, and Next the URL of the next page;
 		// First says that it is the first one.
@@ -199,9 +229,14 @@ func (c *Console) operatorOverview(q *request) error {
 		Took, Skew time.Duration
 		// Elsewhere is how many deliveries other processes have under lease.
 		Elsewhere int64
-	}{Stats: stats, OldestDueAge: stats.OldestDueAge(), OldestLeasedAge: stats.OldestLeasedAge(),
-		Took: took, Skew: now.Sub(asked.Add(took / 2)).Round(time.Millisecond),
+	}{Stats: stats, ranged: q.ranged(time.Now()), OldestDueAge: stats.OldestDueAge(),
+		OldestLeasedAge: stats.OldestLeasedAge(),
+		Took:            took, Skew: now.Sub(asked.Add(took / 2)).Round(time.Millisecond),
 		Elsewhere: max(0, stats.Stored.InFlight-int64(stats.Process.Leased))}
+	err = c.addBacklog(q, &body.ranged, webhook.BacklogQuery{AllOrganizations: true})
+	if err != nil {
+		return err
+	}
 	if body.Unhealthy, body.Next, err = c.unhealthyOfAll(q); err != nil {
 		return err
 	}

@@ -15,7 +15,9 @@ for (const colorScheme of ["light", "dark"]) {
       await page.screenshot({ path: `${folder}/${name}${suffix}-${colorScheme}.png`,
         fullPage: process.env.FULL === "1" });
     };
+    await page.setViewportSize({ width, height: height + 210 }); // with the charts of the backlog
     await take("/", "overview");
+    await page.setViewportSize({ width, height });
     await take("/subscriptions", "subscriptions");
     const row = (name) => page.locator("tbody a.strong", { hasText: name }).getAttribute("href");
     const subscription = (await row("Warehouse")).replace(/^\/console/, "");
