@@ -14,15 +14,7 @@ import (
 
 // backlogCases are for stores that keep how large the backlog was.
 func backlogCases(h Harness) []testCase {
-	with := func(run func(f *fixture, s webhook.BacklogStore)) func(*fixture) {
-		return func(f *fixture) {
-			s := f.Capabilities().Backlog
-			if s == nil {
-				f.t.Skip("the store does not declare Backlog")
-			}
-			run(f, s)
-		}
-	}
+	with := withBacklog
 	cases := []testCase{
 		{"ByHour", with(backlogByHour)},
 		{"ByStatus", with(backlogByStatus)},
@@ -53,6 +45,17 @@ func backlogCases(h Harness) []testCase {
 		})})
 	}
 	return cases
+}
+
+// withBacklog runs on what a store declares.
+func withBacklog(run func(f *fixture, s webhook.BacklogStore)) func(*fixture) {
+	return func(f *fixture) {
+		s := f.Capabilities().Backlog
+		if s == nil {
+			f.t.Skip("the store does not declare Backlog")
+		}
+		run(f, s)
+	}
 }
 
 func (f *fixture) sample(s webhook.BacklogStore, now time.Time) {

@@ -93,7 +93,8 @@ func Run(t *testing.T, h Harness) {
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},
 		{"Wrapped", wrapped(slices.Concat(
-			[]testCase{{"Requests", withIdempotency(requestOnce)}}, transactionCases(h),
+			[]testCase{{"Requests", withIdempotency(requestOnce)}, {"Backlog", withBacklog(backlogByHour)}},
+			transactionCases(h),
 			notificationCases(h), diagnosticCases()))},
 		{"Tenants", tenantCases()},
 		{"Cancellation", cancellationCases()},

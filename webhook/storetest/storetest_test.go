@@ -59,6 +59,8 @@ func broken() map[string]struct {
 		"revokes again":              {revokesAgain{memstore.New()}, "APIKeys/Revoke"},
 		"removes any API key":        {removesAnyAPIKey{memstore.New()}, "APIKeys/RoomIsMade"},
 		"totals of all":              {totalsOfAll{memstore.New()}, "Totals/Organizations"},
+		"backlog of all":             {backlogOf{memstore.New(), ofAll}, "Backlog/Organizations"},
+		"backlog of any time":        {backlogOf{memstore.New(), ofAnyTime}, "Backlog/ByHour"},
 		"hides that it stopped":      {hidesMore{memstore.New()}, "Totals/Limit"},
 	}
 }
@@ -468,4 +470,31 @@ func (s removingAny) CreateAPIKey(
 ) error {
 	key.CreatedAt = key.CreatedAt.AddDate(1, 0, 0)
 	return s.APIKeyStore.CreateAPIKey(ctx, key, hash, most)
+}
+
+// backlogOf answers another question about the backlog.
+type backlogOf struct {
+	webhook.Store
+	change func(*webhook.BacklogQuery)
+}
+
+func ofAll(q *webhook.BacklogQuery)     { q.AllOrganizations = true }
+func ofAnyTime(q *webhook.BacklogQuery) { q.Since = time.Time{} }
+
+func (s backlogOf) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Backlog = changedBacklog{c.Backlog, s.change}
+	return c
+}
+
+type changedBacklog struct {
+	webhook.BacklogStore
+	change func(*webhook.BacklogQuery)
+}
+
+func (s changedBacklog) HourlyBacklog(
+	ctx context.Context, q webhook.BacklogQuery,
+) ([]webhook.HourlyBacklog, error) {
+	s.change(&q)
+	return s.BacklogStore.HourlyBacklog(ctx, q)
 }
