@@ -53,6 +53,9 @@ func TestLockedDeliveriesExpireLater(t *testing.T) {
 
 // A call ends after a bounded number of transactions, however much has expired.
 func TestClaimExpiredIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	s, err := postgres.Open(t.Context(), dsn, postgres.Config{MaxConns: 3})
