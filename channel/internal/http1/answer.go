@@ -22,7 +22,7 @@ func (c *conn) readResponse(r *http.Request, into *http.Response) error {
 		_, err := c.in.Discard(n)
 		return err
 	}
-	resp, err := http.ReadResponse(c.in, r)
+	resp, err := http.ReadResponse(c.in, r) //nolint:bodyclose // it is that of into
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (b *body) read(p []byte) (int, error) {
 	switch {
 	case b.left == 0:
 		return n, io.EOF
-	case err == io.EOF: //nolint:errorlint // readers return it as it is
+	case err == io.EOF:
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err

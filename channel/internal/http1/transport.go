@@ -295,11 +295,12 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.read(p)
-	if err == io.EOF { //nolint:errorlint // readers return it as it is
+	switch {
+	case err == io.EOF: //nolint:errorlint // readers return it as it is
 		b.end(err)
-	} else if err != nil && b.ctx.Err() != nil {
+	case err != nil && b.ctx.Err() != nil:
 		err = context.Cause(b.ctx)
-	} else if err != nil {
+	case err != nil:
 		err = b.conn.why(err)
 	}
 	return n, err
