@@ -234,12 +234,19 @@ func testPlans(t *testing.T, deliveries int) {
 			return err
 		}}.check(t, &seen)
 	}
-	// Each call counts again, up to 100,000.
+	// Each call counts again, up to 100,000. All that wait here are fewer, so that PostgreSQL reads the
+	// whole table unless it has the settings of Open.
+	db.SetMaxOpenConns(1)
+	_, err = db.ExecContext(ctx, "SET enable_seqscan = off")
+	require.NoError(t, err)
 	for i := range 7 {
 		planned{"SampleBacklog", min(deliveries/3+100, 100_000), func() error {
 			return s.SampleBacklog(ctx, now.Add(time.Duration(i)*time.Minute))
 		}}.check(t, &seen)
 	}
+	_, err = db.ExecContext(ctx, "RESET enable_seqscan")
+	require.NoError(t, err)
+	db.SetMaxOpenConns(0)
 	planned{"HourlyBacklog", 10, func() error {
 		hours, err := s.HourlyBacklog(ctx, webhook.BacklogQuery{Since: now})
 		assert.NotEmpty(t, hours)

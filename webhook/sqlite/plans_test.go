@@ -146,7 +146,9 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		_, err = s.Totals(ctx, now, q)
 		require.NoError(t, err)
 	}
-	require.NoError(t, s.SampleBacklog(ctx, now))
+	for _, at := range []time.Time{now.AddDate(-1, 0, 0), now} { // one hour is old enough to be pruned
+		require.NoError(t, s.SampleBacklog(ctx, at))
+	}
 	for _, q := range []webhook.BacklogQuery{{AllOrganizations: true}, {Since: now}} {
 		_, err = s.HourlyBacklog(ctx, q)
 		require.NoError(t, err)
