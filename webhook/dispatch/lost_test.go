@@ -17,6 +17,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
@@ -370,5 +371,55 @@ func TestTheNoteOfAnAttemptStays(t *testing.T) {
 			}
 		}
 		assert.Equal(t, 1, noted, "that of the second, which had no result")
+	})
+}
+
+// slowNote is a store that takes a second to note that attempts begin.
+type slowNote struct{ webhook.Store }
+
+func (s slowNote) Start(
+	ctx context.Context, now time.Time, leases []webhook.Lease,
+) ([]webhook.Lease, error) {
+	time.Sleep(time.Second)
+	return s.Store.Start(ctx, now, leases)
+}
+
+// An attempt of a delivery that has lost a lease begins with a note in the store. The time which that
+// takes is not part of the attempt, and not taken from it either if it waits to render.
+func TestDurationLeavesOutOnlyWhatIsInIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate, err := template.NewGate(1)
+		require.NoError(t, err)
+		store := memstore.New()
+		b := benchOn(t, slowNote{store}, dispatch.Config{Renders: gate},
+			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+				if err := template.Pass(ctx, func(context.Context) error { return nil }); err != nil {
+					return channel.Result{}, err
+				}
+				time.Sleep(2 * time.Second)
+				return accept(ctx, m)
+			})
+		b.subscribe(t, "*")
+		b.emit(t, event.ObjectCreated)
+		tasks, err := store.Claim(t.Context(), time.Now(), webhook.ClaimRequest{
+			Until: time.Now().Add(time.Second), Limit: 1, PerOrganization: 1, PerEndpoint: 1})
+		require.NoError(t, err)
+		require.Len(t, tasks, 1)
+		elapse(2 * time.Second) // that process has lost it
+		var held sync.WaitGroup
+		held.Go(func() {
+			assert.NoError(t, template.Pass(gate.Context(t.Context()), func(context.Context) error {
+				time.Sleep(10 * time.Second)
+				return nil
+			}))
+		})
+		elapse(time.Second)
+		b.run(t)
+		held.Wait()
+		elapse(time.Minute)
+		d := b.only(t)
+		require.Len(t, d.Attempts, 1)
+		assert.Equal(t, 2*time.Second, d.Attempts[0].Duration)
 	})
 }
