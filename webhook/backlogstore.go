@@ -43,7 +43,8 @@ type HourlyBacklog struct {
 	// Hour is when the hour began, in UTC.
 	Hour time.Time
 	// Waiting is the largest number of deliveries that were pending or paused at a time. More says
-	// that there may have been more, because a store counts up to a limit.
+	// that there may have been more, because a store counts up to a limit. Of all organizations
+	// together, a store that counts some of them in each call adds up what it found minutes apart.
 	Waiting int64
 	More    bool
 	// OldestDueAge is the longest time that the oldest due delivery had been waiting for a claim: see

@@ -33,8 +33,8 @@ type Totals struct {
 type BacklogHistory struct {
 	// Since is the time in the request, rounded down to the hour.
 	Since time.Time `json:"since"`
-	// Hours are ordered, the oldest first. An hour of which nothing is known is left out: no process
-	// was delivering in it. An hour in which nothing was waiting is there.
+	// Hours are ordered, the oldest first. An hour in which the backlog was not counted is left out,
+	// such as one in which no process was delivering. An hour in which nothing was waiting is there.
 	Hours []HourlyBacklog `json:"hours"`
 }
 

@@ -63,8 +63,8 @@ func TestBacklogCurves(t *testing.T) {
 	assert.Len(t, chart.Hits, 3)
 	assert.Contains(t, chart.Hits[0].Label, ": 0 waiting")
 	assert.Contains(t, chart.Hits[2].Label, ": 100\u202f000 or more waiting")
-	assert.Equal(t, "Waiting deliveries: at most 100\u202f000 or more. Not known for 1 of these 4 hours: "+
-		"nothing was delivering then.", chart.Summary)
+	assert.Equal(t, "Waiting deliveries: 100\u202f000 or more. Not known for 1 of these 4 hours: "+
+		"it was not counted then.", chart.Summary)
 	old := s.AgeChart()
 	assert.Equal(t, []string{"0", "10\u202fmin", "20\u202fmin"}, labelsOf(old))
 	assert.Contains(t, old.Hits[0].Label, ": nothing was due")

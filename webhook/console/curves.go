@@ -176,7 +176,11 @@ func (s *series) WaitingChart() *curves {
 		return float64(b.Backlog.Waiting) / float64(top)
 	})
 	c.Unknown = s.notCounted()
-	c.Summary = joined("Waiting deliveries: at most "+text(&most), c.Unknown)
+	largest := "at most " + text(&most)
+	if most.More {
+		largest = text(&most)
+	}
+	c.Summary = joined("Waiting deliveries: "+largest, c.Unknown)
 	return c
 }
 
@@ -216,7 +220,7 @@ func (s *series) mostBacklog() (most webhook.HourlyBacklog) {
 // notCounted says in words of how much of the series nothing is known.
 func (s *series) notCounted() string {
 	n := 0
-	for i := range s.Buckets {
+	for i := range s.Buckets[:max(0, len(s.Buckets)-1)] { // the last one has just begun
 		if !s.Buckets[i].Counted {
 			n++
 		}
@@ -228,7 +232,7 @@ func (s *series) notCounted() string {
 	if s.Step >= 24*time.Hour {
 		unit = "days"
 	}
-	return fmt.Sprintf("Not known for %d of these %d %s: nothing was delivering then.", n,
+	return fmt.Sprintf("Not known for %d of these %d %s: it was not counted then.", n,
 		len(s.Buckets), unit)
 }
 

@@ -490,7 +490,7 @@ func TestBacklogOfOverviews(t *testing.T) {
 	for i, organization := range []string{mine, theirs} {
 		f.fill(f.subscribe(organization, "Some", "/"), 3+4*i, webhook.StatusPending)
 	}
-	const unknown = "Not known for this time: nothing was delivering then."
+	const unknown = "Not known for this time: it was not counted then."
 	assert.Equal(t, 2, strings.Count(f.page("/"), unknown))
 	require.NoError(t, backlog.SampleBacklog(t.Context(), time.Now()))
 	for _, query := range []string{"", "range=7d"} {

@@ -9,8 +9,8 @@ import (
 )
 
 // HourlyBacklog returns how much was waiting, hour by hour, the oldest first, as the Run of any process
-// has counted it each minute. Hours in which none was running are left out. It returns
-// [ErrNoBacklog] if the store does not keep that.
+// has counted it each minute. Hours in which it was not counted, such as those in which none was
+// running, are left out. It returns [ErrNoBacklog] if the store does not keep that.
 func (d *Dispatcher) HourlyBacklog(
 	ctx context.Context, q webhook.BacklogQuery,
 ) ([]webhook.HourlyBacklog, error) {

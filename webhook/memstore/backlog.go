@@ -16,7 +16,8 @@ type sample struct {
 	organizations map[string]*webhook.HourlyBacklog
 }
 
-// SampleBacklog implements [webhook.BacklogStore].
+// SampleBacklog implements [webhook.BacklogStore]. It counts all that is waiting, so that its cost
+// grows with that.
 func (s *Store) SampleBacklog(ctx context.Context, now time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err

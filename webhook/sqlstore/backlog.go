@@ -20,6 +20,12 @@ import (
 // wait in line.
 const sampleLimit = webhook.DefaultTotalsLimit
 
+// After staleRound without a call, a round is not gone on with: what it counted is history by then.
+const staleRound = 10 * webhook.BacklogSampleInterval
+
+// sampleRows is how many organizations a transaction stores, so that none takes long.
+const sampleRows = 500
+
 type backlogStatements struct {
 	last, sample   string
 	organizations  *batch
@@ -120,7 +126,7 @@ func (s *Store) SampleBacklog(ctx context.Context, now time.Time) error {
 	if since := at - sampledAt; found && since >= 0 && since < webhook.BacklogSampleGap.Microseconds() {
 		return nil
 	}
-	if r.from == 0 {
+	if r.from == 0 || at-sampledAt > staleRound.Microseconds() {
 		r = round{began: hour}
 	}
 	sample, err := s.countBacklog(ctx, at, r)
@@ -139,14 +145,19 @@ func (s *Store) SampleBacklog(ctx context.Context, now time.Time) error {
 	if r.from == 0 && r.began == hour {
 		whole = 1
 	}
-	return s.write(ctx, func(ctx context.Context, q Querier) error {
-		// This row comes first: another call for the same hour then waits for it.
-		_, err := q.Exec(ctx, s.backlog.sample, hour, at, r.waiting, r.more, sample.oldestAge, whole,
-			r.began, r.from, r.waiting, r.more)
+	for some := range slices.Chunk(rows, sampleRows*4) {
+		err := s.write(ctx, func(ctx context.Context, q Querier) error {
+			_, err := s.x.dialect.execBatch(ctx, q, s.backlog.organizations, some, []any{hour})
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		_, err = s.x.dialect.execBatch(ctx, q, s.backlog.organizations, rows, []any{hour})
+	}
+	// The progress comes last: if the call ends before, the next one counts the same again.
+	return s.write(ctx, func(ctx context.Context, q Querier) error {
+		_, err := q.Exec(ctx, s.backlog.sample, hour, at, r.waiting, r.more, sample.oldestAge, whole,
+			r.began, r.from, r.waiting, r.more)
 		return err
 	})
 }

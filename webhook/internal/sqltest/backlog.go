@@ -74,8 +74,8 @@ func CheckBacklogRounds(
 	all := of(210_000, true, b.OldestDueAge)
 	check(at, "the round ends",
 		map[string]webhook.HourlyBacklog{"a": a, "b": b, "c": c, "idle": {}, "": all})
-	at = hour.Add(4 * time.Minute)
-	a.OldestDueAge = 4 * time.Minute
+	at = hour.Add(59 * time.Minute)
+	a.OldestDueAge = 59 * time.Minute
 	check(at, "the next round begins",
 		map[string]webhook.HourlyBacklog{"a": a, "b": b, "c": c, "idle": {}, "": all})
 
@@ -87,4 +87,11 @@ func CheckBacklogRounds(
 	c.OldestDueAge = time.Hour + 2*time.Minute
 	check(at, "nor is it when that round has ended",
 		map[string]webhook.HourlyBacklog{"b": b, "c": c, "": of(210_000, true, b.OldestDueAge)})
+
+	for _, hours := range []time.Duration{2, 3} {
+		at = hour.Add(hours * time.Hour)
+		a.OldestDueAge = hours * time.Hour
+		check(at, "a round that was left for an hour begins again",
+			map[string]webhook.HourlyBacklog{"a": a, "": of(60_000, true, a.OldestDueAge)})
+	}
 }
