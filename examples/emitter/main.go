@@ -20,6 +20,7 @@ import (
 	"github.com/mixpeek/webhooks-go/examples/internal/httpserver"
 	"github.com/mixpeek/webhooks-go/webhook/apikey"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/monitor"
 	"github.com/mixpeek/webhooks-go/webhook/promhook"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
@@ -62,11 +63,15 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	alerts, err := monitor.New(monitor.Config{})
+	if err != nil {
+		return err
+	}
 	dispatcher, err := dispatch.New(store, dispatch.Config{
 		Channels: channels,
 		Logger:   logger,
 		Hooks: dispatch.JoinHooks(
-			metrics.Hooks(), dispatch.Hooks{Attempted: logAttempts(logger)}),
+			metrics.Hooks(), alerts.Hooks(), dispatch.Hooks{Attempted: logAttempts(logger)}),
 	})
 	if err != nil {
 		return err
@@ -102,11 +107,18 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	defer stop()
 	delivered := make(chan error, 1)
 	go func() { delivered <- dispatcher.Run(delivering) }()
+	// The last attempts may be what there is to tell, so the monitor ends after them.
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	watched := make(chan error, 1)
+	go func() { watched <- alerts.Run(watching, dispatcher) }()
 
 	err = httpserver.Serve(ctx, logger, cfg.addr, handler)
 	stop()
 	logger.Info("draining") // attempts under way end, other deliveries stay in the store
-	return errors.Join(err, <-delivered)
+	err = errors.Join(err, <-delivered)
+	stopWatching()
+	return errors.Join(err, <-watched)
 }
 
 func logAttempts(logger *slog.Logger) func(dispatch.Result) {

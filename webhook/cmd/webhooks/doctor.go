@@ -282,8 +282,8 @@ func backlogCheck(name string, b *api.Backlog, now time.Time) check {
 		c.Detail += ", the oldest that is due waits for " + short(waits)
 		if waits > maxOverdue {
 			c.Result = checkWarn
-			c.Remedy = "No process delivers, or not fast enough: does Dispatcher.Run run, and are the " +
-				"endpoints above the slow ones?"
+			c.Remedy = "Endpoints answer slowly or not at all, and are not degraded yet, or no process " +
+				"delivers: see what is due, and whether Dispatcher.Run runs."
 		}
 	}
 	return c
