@@ -16,8 +16,9 @@
 //
 // A service that has keys or sessions of its own writes an [Authenticator]: a function that says
 // which organization a request comes from. Such a request may do everything in that organization.
-// With both, the Authenticator is asked first: a key from the environment opens the API before
-// there is any in the store. [Keys] is an Authenticator with keys in the memory of one process.
+// With both, the Authenticator is asked first: an API key from the environment opens the API
+// before there is any in the store. [Keys] is an Authenticator with API keys in the memory of one
+// process.
 //
 // To try it, create a webhook, look at it, send a test to it, and read its deliveries:
 //

@@ -21,8 +21,8 @@
 //
 // # What is stored
 //
-// The store has the SHA-256 of the key, and finds it by that, in one row of an index. A slow hash,
-// as for passwords, would not help: 2^256 keys cannot be tried, however cheap one try is. Nor does
+// The store has the SHA-256 of the API key, and finds it by that, in one row of an index. A slow hash,
+// as for passwords, would not help: 2^256 API keys cannot be tried, however cheap one try is. Nor does
 // the time of a lookup help to guess: it depends on the hash of what was sent, and to choose the
 // hash of a key step by step one would have to find keys with a given hash.
 //
@@ -40,7 +40,7 @@
 //
 // # Rights
 //
-// A key has a [webhook.Role], and may be allowed to reveal secrets. An operator's key may act in
+// An API key has a [webhook.Role], and may be allowed to reveal secrets. An operator's key may act in
 // all organizations. Nothing can create a key with more rights than its own, for another
 // organization unless it is an operator's, or one that outlives it. Revoking a key leaves those
 // that it has created: [webhook.APIKey.CreatedBy] names them.

@@ -17,7 +17,7 @@ import (
 )
 
 var isolationSeconds = flag.Int("isolation.seconds", 15,
-	"how many virtual seconds the victim of TestIsolation emits beside each attack")
+	"how many virtual seconds the victim of TestIsolation emits during each attack")
 
 // Whatever others do, a victim keeps 95% of its rate, and twice its p99 at most.
 func TestIsolation(t *testing.T) {

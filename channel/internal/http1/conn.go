@@ -93,6 +93,7 @@ func (c *conn) step(fd uintptr) (done bool) {
 
 // setDeadline ends reading and writing at a time; zero is never.
 func (c *conn) setDeadline(deadline time.Time) {
+	c.late = false
 	if timed := !deadline.IsZero(); timed || c.timed {
 		_ = c.socket.SetDeadline(deadline)
 		c.timed = timed

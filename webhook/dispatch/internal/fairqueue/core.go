@@ -42,9 +42,9 @@ type Core[T any] struct {
 
 	claimTimes      timeHeap // see ClaimAt
 	slotsUsed       slotUsage
-	notYetSlow      attemptList[T]
-	workers         int // with an attempt in flight, or about to call Next
-	trippedBreakers int // see Stats.TrippedBreakers
+	notYetSlow      attemptList[T] // in flight, neither slow nor with a paused stopwatch
+	workers         int            // with an attempt in flight, or about to call Next
+	trippedBreakers int            // see Stats.TrippedBreakers
 }
 
 // Actions are what the caller of a Core has to do.
