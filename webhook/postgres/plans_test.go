@@ -240,7 +240,7 @@ func testPlans(t *testing.T, deliveries int) {
 	_, err = db.ExecContext(ctx, "SET enable_seqscan = off")
 	require.NoError(t, err)
 	for i := range 7 {
-		planned{"SampleBacklog", min(deliveries/3+100, 100_000), func() error {
+		planned{"SampleBacklog", min(deliveries/2, 100_000), func() error {
 			return s.SampleBacklog(ctx, now.Add(time.Duration(i)*time.Minute))
 		}}.check(t, &seen)
 	}
