@@ -88,9 +88,9 @@ func CheckBacklogRounds(
 	check(at, "nor is it when that round has ended",
 		map[string]webhook.HourlyBacklog{"b": b, "c": c, "": of(210_000, true, b.OldestDueAge)})
 
-	for _, hours := range []time.Duration{2, 3} {
-		at = hour.Add(hours * time.Hour)
-		a.OldestDueAge = hours * time.Hour
+	for _, after := range []time.Duration{2 * time.Hour, 3 * time.Hour} {
+		at = hour.Add(after)
+		a.OldestDueAge = after
 		check(at, "a round that was left for an hour begins again",
 			map[string]webhook.HourlyBacklog{"a": a, "": of(60_000, true, a.OldestDueAge)})
 	}
