@@ -435,16 +435,22 @@ type Statistics struct {
 	LastFailed *webhook.DeliveryID `json:"last_failed_delivery_id"`
 }
 
-func (a *API) getStatistics(r *request) (*response, error) {
+// readSince returns the time in a query that has no other parameter. It is a day ago by default.
+func readSince(r *request) (time.Time, error) {
 	p := &problems{}
 	q := newQuery(p, r)
 	since := q.time("since")
 	q.end()
-	if err := p.err(); err != nil {
-		return nil, err
-	}
 	if since.IsZero() {
 		since = time.Now().UTC().Add(-24 * time.Hour)
+	}
+	return since, p.err()
+}
+
+func (a *API) getStatistics(r *request) (*response, error) {
+	since, err := readSince(r)
+	if err != nil {
+		return nil, err
 	}
 	id := r.PathValue("identifier")
 	figures, err := a.dispatcher.Statistics(r.Context(), webhook.StatisticsQuery{

@@ -80,15 +80,9 @@ func (a *API) getTotals(r *request) (*response, error) {
 
 // getHourlyBacklog answers with the backlog of past hours.
 func (a *API) getHourlyBacklog(r *request) (*response, error) {
-	p := &problems{}
-	q := newQuery(p, r)
-	since := q.time("since")
-	q.end()
-	if err := p.err(); err != nil {
+	since, err := readSince(r)
+	if err != nil {
 		return nil, err
-	}
-	if since.IsZero() {
-		since = time.Now().UTC().Add(-24 * time.Hour)
 	}
 	hours, err := a.dispatcher.HourlyBacklog(r.Context(), webhook.BacklogQuery{
 		OrganizationID: r.organizationID, Since: since,

@@ -44,7 +44,7 @@ func TestCurves(t *testing.T) {
 	assert.Equal(t, delays{3, 10 * time.Millisecond, 30 * time.Millisecond}, d)
 }
 
-// Charts of the backlog leave a gap where nobody has counted, which is not the same as none waiting.
+// Charts of the backlog leave a gap where it was not counted, which is not the same as none waiting.
 func TestBacklogCurves(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)

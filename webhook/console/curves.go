@@ -152,7 +152,7 @@ func (s *series) DurationChart() *curves {
 	return c
 }
 
-// WaitingChart returns how much was waiting. Where nobody has counted, there is no line.
+// WaitingChart returns how much was waiting. Hours that were not counted have no line.
 func (s *series) WaitingChart() *curves {
 	text := func(h *webhook.HourlyBacklog) string {
 		if h.More {
@@ -169,13 +169,7 @@ func (s *series) WaitingChart() *curves {
 	most := s.mostBacklog()
 	top := niceTop(max(1, most.Waiting))
 	c.grid("0", compact(top/2), compact(top))
-	c.add("accent", s, func(b *bucket) float64 {
-		if !b.Counted {
-			return math.NaN()
-		}
-		return float64(b.Backlog.Waiting) / float64(top)
-	})
-	c.Unknown = s.notCounted()
+	c.addCounted(s, func(b *webhook.HourlyBacklog) float64 { return float64(b.Waiting) / float64(top) })
 	largest := "at most " + text(&most)
 	if most.More {
 		largest = text(&most)
@@ -198,15 +192,22 @@ func (s *series) AgeChart() *curves {
 	longest := s.mostBacklog().OldestDueAge
 	top, labels := ageAxis(longest)
 	c.grid(labels...)
+	c.addCounted(s, func(b *webhook.HourlyBacklog) float64 {
+		return float64(b.OldestDueAge) / float64(top)
+	})
+	c.Summary = joined("Age of the oldest due delivery: at most "+age(longest), c.Unknown)
+	return c
+}
+
+// addCounted adds the curve of what was counted of the backlog.
+func (c *curves) addCounted(s *series, value func(b *webhook.HourlyBacklog) float64) {
 	c.add("accent", s, func(b *bucket) float64 {
 		if !b.Counted {
 			return math.NaN()
 		}
-		return float64(b.Backlog.OldestDueAge) / float64(top)
+		return value(&b.Backlog)
 	})
 	c.Unknown = s.notCounted()
-	c.Summary = joined("Age of the oldest due delivery: at most "+age(longest), c.Unknown)
-	return c
 }
 
 // mostBacklog returns the largest numbers of all buckets.

@@ -225,9 +225,8 @@ func (r *run) attempt(t *task) (result, bool) {
 	ctx := d.cfg.Renders.ContextFor(r.attemptCtx, template.Turn{
 		OrganizationID: t.OrganizationID,
 		Waiting: func(waits bool) {
-			t.hasWaited.Store(true)
 			if waits {
-				d.queue.PauseStopwatch(&t.item)
+				d.pauseStopwatch(t)
 			} else {
 				d.queue.ResumeStopwatch(&t.item)
 			}
@@ -284,7 +283,13 @@ func (r *run) attempt(t *task) (result, bool) {
 	return res, true
 }
 
-// pausedFor is how long the attempt has waited for places to render: see Queue.PausedFor.
+// pauseStopwatch pauses the stopwatch of the attempt: see Queue.PauseStopwatch.
+func (d *Dispatcher) pauseStopwatch(t *task) {
+	t.hasWaited.Store(true)
+	d.queue.PauseStopwatch(&t.item)
+}
+
+// pausedFor is for how long the stopwatch of the attempt was paused: see Queue.PausedFor.
 func (d *Dispatcher) pausedFor(t *task) time.Duration {
 	if !t.hasWaited.Load() {
 		return 0

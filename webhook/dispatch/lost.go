@@ -93,8 +93,7 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 // when the attempt has its place, so that waiting for one never counts as an attempt.
 func (r *run) noteStart(t *task) bool {
 	d := r.d
-	t.hasWaited.Store(true)
-	d.queue.PauseStopwatch(&t.item)
+	d.pauseStopwatch(t)
 	_, err := d.suspects.starts.Do(r.attemptCtx, []webhook.Lease{t.Lease})
 	if err != nil || !d.leases.owns(t, d.clock.latest()) {
 		return false // the stopwatch stays paused: this is not to count as a fast answer

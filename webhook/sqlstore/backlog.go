@@ -315,7 +315,7 @@ func (s *Store) pruneBacklog(ctx context.Context, hour int64, limit int) error {
 	if err != nil || !some {
 		return s.mapped(err)
 	}
-	// The row of an hour goes last: without it, nobody would look for the others.
+	// The row of an hour goes last: without it, no later call would look for the others.
 	if err := s.inSteps(ctx, limit, s.backlog.oldBacklogs, hour, limit); err != nil {
 		return err
 	}
