@@ -267,3 +267,14 @@ func (l *load) saidOnce(outages int) {
 		log.mu.Unlock()
 	}
 }
+
+// outageCauses returns the errors with which the logged outages began.
+func (l *load) outageCauses() []error {
+	var all []error
+	for _, log := range l.logs {
+		log.mu.Lock()
+		all = append(all, log.causes...)
+		log.mu.Unlock()
+	}
+	return all
+}

@@ -56,14 +56,19 @@ func (s impatient) Subscription(
 type outageLog struct {
 	mu           sync.Mutex
 	began, ended map[string]int
+	causes       []error
 }
 
 // Handle implements [slog.Handler].
 func (l *outageLog) Handle(_ context.Context, r slog.Record) error {
 	var doing string
+	var cause error
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "op" {
+		switch a.Key {
+		case "op":
 			doing = a.Value.String()
+		case "error":
+			cause, _ = a.Value.Any().(error)
 		}
 		return true
 	})
@@ -74,6 +79,7 @@ func (l *outageLog) Handle(_ context.Context, r slog.Record) error {
 	defer l.mu.Unlock()
 	if r.Level == slog.LevelError {
 		l.began[doing]++
+		l.causes = append(l.causes, cause)
 	} else {
 		l.ended[doing]++
 	}
