@@ -10,3 +10,9 @@ func OpenWith(ctx context.Context, path string, pragmas ...string) (*Store, erro
 	return open(ctx, path, Config{BusyTimeout: defaultBusyTimeout, Readers: defaultReaders},
 		pragmas...)
 }
+
+// Checkpoint does one now, as the Store does beside its commits.
+func (s *Store) Checkpoint() error {
+	_, _, err := s.checkpoints.do("PASSIVE")
+	return err
+}

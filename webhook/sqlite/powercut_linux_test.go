@@ -168,8 +168,11 @@ func (s *service) call() (name string, batch []string, err error) {
 	case n < 98:
 		return "reopen", nil, sqlite.MapError(s.reopen())
 	}
+	if s.random.IntN(2) == 0 {
+		return "checkpoint", nil, sqlite.MapError(s.store.Checkpoint())
+	}
 	_, err = s.store.DB().ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	return "checkpoint", nil, sqlite.MapError(err)
+	return "truncate", nil, sqlite.MapError(err)
 }
 
 func (s *service) endpoint() webhook.Endpoint {

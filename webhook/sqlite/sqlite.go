@@ -46,6 +46,8 @@ type Store struct {
 	// the log with the last connection.
 	anchor   *sql.Conn
 	identity identity
+	// checkpoints uses the anchor. Nil after New: the caller's handle has its own settings.
+	checkpoints *checkpointer
 }
 
 // Open opens the file, which it creates if there is none, and brings its tables
@@ -85,8 +87,8 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	}
 	s := &Store{ownHandles: true}
 	if s.writer, err = openDB(location, "immediate",
-		append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"},
-			pragmas...)); err != nil {
+		append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)",
+			fmt.Sprintf("wal_autocheckpoint(%d)", commitCheckpointPages)}, pragmas...)); err != nil {
 		return nil, err
 	}
 	if s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)"}); err != nil {
@@ -105,7 +107,7 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 func (s *Store) start(ctx context.Context, path string, config Config) error {
 	var err error
 	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.identity.check,
+		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.guard,
 		Sealer: config.Sealer,
 	})
 	if err != nil {
@@ -114,7 +116,16 @@ func (s *Store) start(ctx context.Context, path string, config Config) error {
 	if err := s.hold(ctx, path); err != nil {
 		return errors.Join(err, s.Store.Close())
 	}
+	if s.ownHandles {
+		s.checkpoints = startCheckpointer(s.anchor)
+	}
 	return nil
+}
+
+// guard runs before and after each transaction.
+func (s *Store) guard() error {
+	s.checkpoints.committed()
+	return s.identity.check()
 }
 
 // hold opens the anchor, and remembers which files are open.
@@ -147,6 +158,7 @@ func (s *Store) DB() *sql.DB { return s.writer }
 // Close writes the log back into the database file, and closes it. The handle that
 // New was given stays open.
 func (s *Store) Close() error {
+	s.checkpoints.close()
 	anchor := s.anchor.Close()
 	if errors.Is(anchor, sql.ErrConnDone) { // Close was called before
 		anchor = nil

@@ -1,0 +1,87 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"time"
+)
+
+// A checkpoint copies the pages that are only in the log into the database file, and syncs it.
+// SQLite does it in a commit that makes the log longer than a limit, and whoever waits for that
+// commit waits several times as long as for others. So it is done here, beside the commits, and in
+// a commit only when this falls behind.
+const (
+	// checkpointPages is how many pages are only in the log when they are copied.
+	checkpointPages = 500
+	// checkpointPause is how long it leaves the log alone after it has looked at it.
+	checkpointPause = 10 * time.Millisecond
+	// commitCheckpointPages is the limit of commits, four times SQLite's: 16 MB.
+	commitCheckpointPages = 4000
+)
+
+// checkpointer does checkpoints of a database, on a connection that nothing else uses.
+type checkpointer struct {
+	conn *sql.Conn
+	// log holds an element when there was a commit since the log was looked at.
+	log         chan struct{}
+	stop, ended chan struct{}
+	stopping    sync.Once
+}
+
+// startCheckpointer returns one that runs until it is closed.
+func startCheckpointer(conn *sql.Conn) *checkpointer {
+	c := &checkpointer{conn: conn, log: make(chan struct{}, 1),
+		stop: make(chan struct{}), ended: make(chan struct{})}
+	go c.run()
+	return c
+}
+
+// committed says that the log may have grown. It does not wait. It does nothing if c is nil.
+func (c *checkpointer) committed() {
+	if c == nil {
+		return
+	}
+	select {
+	case c.log <- struct{}{}:
+	default:
+	}
+}
+
+// close returns when the connection is no longer used. It does nothing if c is nil.
+func (c *checkpointer) close() {
+	if c == nil {
+		return
+	}
+	c.stopping.Do(func() { close(c.stop) })
+	<-c.ended
+}
+
+func (c *checkpointer) run() {
+	defer close(c.ended)
+	for {
+		select {
+		case <-c.log:
+		case <-c.stop:
+			return
+		}
+		// An error is left to the commits, which do what this has not done.
+		if log, copied, err := c.do("NOOP"); err == nil && log-copied >= checkpointPages {
+			_, _, _ = c.do("PASSIVE") // which waits for nobody, and nobody waits for
+		}
+		select {
+		case <-time.After(checkpointPause):
+		case <-c.stop:
+			return
+		}
+	}
+}
+
+// do does a checkpoint of a kind, and returns how many pages the log has, and how many of them are
+// in the database file too. NOOP, which SQLite has since 3.51, copies none.
+func (c *checkpointer) do(kind string) (log, copied int, err error) {
+	var busy int
+	err = c.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+kind+")").
+		Scan(&busy, &log, &copied)
+	return log, copied, err
+}

@@ -1,0 +1,38 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// TestCheckpointsBesideCommits writes less than what a commit does a checkpoint for.
+func TestCheckpointsBesideCommits(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	subscribeChannels(t, s, "org", 1)
+	const events, size = 60, 100_000 // 1500 pages, and some more
+	payload := fmt.Appendf(nil, "%q", bytes.Repeat([]byte("x"), size))
+	for i := range events {
+		_, err := s.Enqueue(t.Context(), time.Now(), []webhook.NewEvent{{OrganizationID: "org",
+			ID: fmt.Sprint("evt_", i), Type: "a.b", Payload: payload}}, nil)
+		require.NoError(t, err)
+	}
+	// What is not copied yet may be 500 pages.
+	const least = events*size - 500*4096
+	require.Eventually(t, func() bool {
+		file, err := os.Stat(s.path)
+		return assert.NoError(t, err) && file.Size() > least
+	}, time.Minute, 10*time.Millisecond, "the log is copied into the file while the store is open")
+	log, err := os.Stat(s.path + "-wal")
+	require.NoError(t, err)
+	assert.Less(t, log.Size(), int64(4000*4096), "no commit did it")
+}
