@@ -122,7 +122,7 @@ func (s *Store) start(ctx context.Context, path string, config Config) error {
 	return nil
 }
 
-// guard runs before and after each transaction.
+// guard runs before each query, and before and after each transaction.
 func (s *Store) guard() error {
 	s.checkpoints.committed()
 	return s.identity.check()
