@@ -24,6 +24,7 @@
 //	tail.go                 reading in order what was emitted, and results; how far readers have come
 //	replaystore.go          replays of many deliveries
 //	backlogstore.go         how large the backlog was, hour by hour
+//	processstore.go         which processes deliver
 //	idempotencystore.go     what a store remembers of requests
 //	apikeystore.go          API keys, and what they allow
 //	diagnosis.go            how the store itself is

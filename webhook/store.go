@@ -75,6 +75,8 @@ type Capabilities struct {
 	Diagnostics DiagnosticStore
 	// Backlog keeps how large the backlog was in past hours.
 	Backlog BacklogStore
+	// Processes keeps which processes deliver.
+	Processes ProcessStore
 }
 
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is
@@ -503,7 +505,7 @@ type History interface {
 	// If Prune returns less than r.Limit, nothing is left to remove, except rows that a long
 	// transaction committed late: those may stay for another day. Statistics of hours that ended
 	// StatisticsKept before now, or earlier, are always removed and not counted, and so is what
-	// SampleBacklog has kept of them.
+	// SampleBacklog has kept of them, and processes that were last heard of ProcessKept before now.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }
 

@@ -39,5 +39,6 @@
 //   - replays.go: replays of many deliveries
 //   - idempotency.go: idempotency keys
 //   - apikeys.go: API keys
+//   - processes.go: which processes deliver
 //   - heap.go: the heap, and the list of deliveries by id
 package memstore

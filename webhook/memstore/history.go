@@ -305,6 +305,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	}
 	s.orphans = nil
 	s.pruneStatistics(now.Add(-webhook.StatisticsKept))
+	s.pruneProcesses(now.Add(-webhook.ProcessKept))
 	s.results.prune(r.SucceededBefore)
 
 	n := s.pruneDeliveries(&s.finished, r.SucceededBefore, r.Limit)

@@ -31,6 +31,8 @@ type Store struct {
 	replays  replays
 	apiKeys  apiKeys
 	samples  []*sample // of the backlog, the oldest hour first
+	// processes are those that deliver, by id.
+	processes map[string]webhook.Process
 
 	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and the
 	// endpoints of deleted subscriptions.
@@ -52,6 +54,7 @@ func New() *Store {
 		unhealthy:     make(map[webhook.Endpoint]*endpoint),
 		events:        make(map[eventKey]*storedEvent),
 		deliveries:    make(map[webhook.DeliveryID]*delivery),
+		processes:     make(map[string]webhook.Process),
 	}
 }
 
@@ -61,7 +64,7 @@ func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
 	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s,
-		Ordering: s, Backlog: s}
+		Ordering: s, Backlog: s, Processes: s}
 }
 
 // organization is what belongs to one tenant.

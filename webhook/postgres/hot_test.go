@@ -62,3 +62,27 @@ func TestSuccessTouchesNoIndex(t *testing.T) {
 	t.Logf("%d of %d updates left the indexes alone", hot, updated)
 	assert.GreaterOrEqual(t, hot, updated*95/100, "the new version of a row stands on its page")
 }
+
+// Heartbeats leave the index alone, unless a transaction of the database stays open.
+func TestHeartbeatsTouchNoIndex(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, databaseDSN(t)) // others have transactions open in theirs
+	now := time.Now()
+	const processes, beats = 4, 60
+	for n := range beats {
+		for i := range processes {
+			require.NoError(t, s.PutProcess(ctx, now.Add(time.Duration(n)*webhook.HeartbeatInterval),
+				webhook.Process{ID: fmt.Sprint("process ", i), Name: "web-1/17", StartedAt: now, InFlight: n,
+					LastClaim: now}))
+		}
+	}
+	const of = ` FROM pg_stat_user_tables WHERE relid = 'webhooks_processes'::regclass`
+	// The database counts in its own time.
+	eventually(t, "the database counts the updates", func() bool {
+		return queryAt[int](t, s.dsn, `SELECT n_tup_upd`+of) == processes*(beats-1)
+	})
+	hot := queryAt[int](t, s.dsn, `SELECT n_tup_hot_upd`+of)
+	t.Logf("%d of %d updates left the index alone", hot, processes*(beats-1))
+	assert.GreaterOrEqual(t, hot, processes*(beats-1)*9/10)
+}

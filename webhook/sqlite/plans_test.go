@@ -155,6 +155,12 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	}
 	useTail(t, s, sub)
 	useAPIKeys(t, s)
+	for _, at := range []time.Time{now.Add(-2 * webhook.ProcessKept), now} { // one is old enough to be pruned
+		require.NoError(t, s.PutProcess(ctx, at, webhook.Process{ID: at.String()}))
+	}
+	require.NoError(t, s.RemoveProcess(ctx, now.String()))
+	_, err = s.Processes(ctx, webhook.MaxProcesses)
+	require.NoError(t, err)
 	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now,
 		Until: now.Add(time.Minute)}
 	for range 2 { // the second time the request is in progress

@@ -25,6 +25,7 @@
 //	positions      how far the readers of a subscription have read
 //	requests       idempotency keys of the last day
 //	api_keys       API keys: their hashes, and what they allow
+//	processes      which processes deliver
 //	migrations     the versions of this schema that were applied
 //
 // The views deliveries_view, attempts_view and subscriptions_view are for people who look with SQL.
@@ -98,4 +99,5 @@
 //   - idempotency.go: idempotency keys
 //   - apikeys.go: API keys
 //   - diagnose.go: how the database is
+//   - processes.go: which processes deliver
 package sqlstore

@@ -104,6 +104,9 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err = s.pruneBacklog(ctx, oldest, r.Limit); err != nil {
 		return 0, err
 	}
+	if err = s.pruneProcesses(ctx, now.Add(-webhook.ProcessKept)); err != nil {
+		return 0, err
+	}
 	p := &pruning{limit: r.Limit, settled: beforeOf(r.SucceededBefore), dead: beforeOf(r.DeadBefore)}
 	if err := s.pruneRanges(ctx, micros(now), p); err != nil {
 		return 0, err

@@ -83,6 +83,7 @@ type Store struct {
 	replays       replayStatements
 	apiKeys       apiKeyStatements
 	diagnosis     diagnosisStatements
+	processes     processStatements
 
 	routes  routeCache
 	parking parking
@@ -154,6 +155,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		replays:       newReplayStatements(x),
 		apiKeys:       newAPIKeyStatements(x),
 		diagnosis:     newDiagnosisStatements(x),
+		processes:     newProcessStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),
 		clock:         x.sql(x.dialect.clockSQL()),
@@ -187,7 +189,7 @@ func (s *Store) Close() error { return s.mapped(s.writer.close()) }
 // Capabilities implements [webhook.Store].
 func (s *Store) Capabilities() webhook.Capabilities {
 	return webhook.Capabilities{Transactions: s, Idempotency: s, Tail: s, Replays: s, APIKeys: s,
-		Ordering: s, Diagnostics: s, Backlog: s}
+		Ordering: s, Diagnostics: s, Backlog: s, Processes: s}
 }
 
 // Ping implements [webhook.Store]. It reads the version of the tables.

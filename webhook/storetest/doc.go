@@ -37,6 +37,7 @@
 //   - replays.go: replays of many deliveries
 //   - apikeys.go: API keys
 //   - diagnosis.go: how the store itself is
+//   - heartbeats.go: which processes deliver
 //   - ordering.go, orderlines.go: deliveries in order
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines

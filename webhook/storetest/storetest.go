@@ -28,8 +28,8 @@ type Harness struct {
 	// Groups names the groups of the suite to run, as the names of the subtests begin: Subscriptions,
 	// Enqueue, Prefetch, Prefetched, FanOut, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints,
 	// Removal, History, Replay, Prune, Statistics, Totals, Backlog, Requests, APIKeys, Tail, Ordering,
-	// Diagnostics, Transactions, Notifications, Wrapped, Tenants, Cancellation, Limits, Concurrency,
-	// Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for a second
+	// Diagnostics, Processes, Transactions, Notifications, Wrapped, Tenants, Cancellation, Limits,
+	// Concurrency, Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for a second
 	// way to open a store that has passed the whole suite.
 	Groups []string
 }
@@ -90,10 +90,12 @@ func Run(t *testing.T, h Harness) {
 		{"Ordering", orderingCases(h)},
 		{"Expired", expiredCases()},
 		{"Diagnostics", diagnosticCases()},
+		{"Processes", processCases(h)},
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},
 		{"Wrapped", wrapped(slices.Concat(
-			[]testCase{{"Requests", withIdempotency(requestOnce)}, {"Backlog", withBacklog(backlogByHour)}},
+			[]testCase{{"Requests", withIdempotency(requestOnce)}, {"Backlog", withBacklog(backlogByHour)},
+				{"Processes", withProcesses(putProcess)}},
 			transactionCases(h),
 			notificationCases(h), diagnosticCases()))},
 		{"Tenants", tenantCases()},

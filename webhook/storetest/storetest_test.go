@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"os"
@@ -61,6 +62,8 @@ func broken() map[string]struct {
 		"totals of all":              {totalsOfAll{memstore.New()}, "Totals/Organizations"},
 		"backlog of all":             {backlogOf{memstore.New(), ofAll}, "Backlog/Organizations"},
 		"backlog of any time":        {backlogOf{memstore.New(), ofAnyTime}, "Backlog/ByHour"},
+		"never prunes processes":     {neverPrunes{memstore.New()}, "Processes/Pruned"},
+		"lists by start":             {listsByStart{memstore.New()}, "Processes/Listed"},
 		"hides that it stopped":      {hidesMore{memstore.New()}, "Totals/Limit"},
 	}
 }
@@ -497,4 +500,30 @@ func (s changedBacklog) HourlyBacklog(
 ) ([]webhook.HourlyBacklog, error) {
 	s.change(&q)
 	return s.BacklogStore.HourlyBacklog(ctx, q)
+}
+
+// neverPrunes passes on a Prune at a time at which no process is old.
+type neverPrunes struct{ webhook.Store }
+
+func (s neverPrunes) Prune(ctx context.Context, _ time.Time, r webhook.PruneRequest) (int, error) {
+	return s.Store.Prune(ctx, time.Time{}, r)
+}
+
+// listsByStart lists the processes in the order in which they started.
+type listsByStart struct{ webhook.Store }
+
+func (s listsByStart) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Processes = byStart{c.Processes}
+	return c
+}
+
+type byStart struct{ webhook.ProcessStore }
+
+func (s byStart) Processes(ctx context.Context, limit int) ([]webhook.Process, error) {
+	list, err := s.ProcessStore.Processes(ctx, limit)
+	slices.SortFunc(list, func(a, b webhook.Process) int {
+		return cmp.Or(a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return list, err
 }
