@@ -3,11 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/module"
 )
 
 // About says what the API key of a request may do and, to an operator's, how the service is.
@@ -100,7 +99,7 @@ func (a *API) system(ctx context.Context) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &System{Version: moduleVersion(), Now: stats.At, Backlog: presentBacklog(&stats.Stored),
+	out := &System{Version: module.Version(), Now: stats.At, Backlog: presentBacklog(&stats.Stored),
 		Process: ProcessState{Running: stats.Process.Running, Leased: stats.Process.Leased,
 			LastClaim: orNull(stats.Process.LastClaim)}}
 	store := a.dispatcher.Capabilities().Diagnostics
@@ -137,23 +136,4 @@ func orNull(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-// moduleVersion returns the version of this module that the program was built with.
-func moduleVersion() string {
-	const module = "github.com/mixpeek/webhooks-go"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(devel)"
-	}
-	found := info.Main
-	for _, dependency := range info.Deps {
-		if dependency.Path == module {
-			found = *dependency
-		}
-	}
-	if found.Version == "" || found.Path != module && !strings.HasPrefix(found.Path, module+"/") {
-		return "(devel)"
-	}
-	return found.Version
 }

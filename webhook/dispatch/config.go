@@ -98,6 +98,11 @@ type Config struct {
 	// succeeded or were cancelled, and 30 days for dead ones.
 	Retention Retention
 
+	// ProcessName is what people know this process by, where all processes of the store are shown: see
+	// [Dispatcher.Processes]. At most 200 bytes. Defaults to the name of the host and the id of the
+	// process, such as "web-1/4711".
+	ProcessName string
+
 	// Logger gets warnings and errors: the store fails, an endpoint is degraded or disabled, a
 	// delivery is dead, a lease was lost, a channel panicked. At Debug it gets each attempt. Defaults
 	// to slog.Default().
@@ -161,6 +166,9 @@ func (c Config) withDefaults() (Config, error) {
 	settings.Default(&c.DrainTimeout, 15*time.Second)
 	settings.Default(&c.Retention.Succeeded, 7*24*time.Hour)
 	settings.Default(&c.Retention.Dead, 30*24*time.Hour)
+	if c.ProcessName == "" {
+		c.ProcessName = defaultProcessName()
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -184,5 +192,6 @@ func (c Config) withDefaults() (Config, error) {
 	settings.AtLeast(&p, "DrainTimeout", c.DrainTimeout, time.Millisecond)
 	settings.AtLeast(&p, "Retention.Succeeded", c.Retention.Succeeded, time.Millisecond)
 	settings.AtLeast(&p, "Retention.Dead", c.Retention.Dead, time.Millisecond)
+	validateProcessName(&p, c.ProcessName)
 	return c, p.Err()
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
@@ -26,6 +28,7 @@ import (
 // ErrExists, ErrConflict and ErrWrongStatus, which they return, are those of package webhook: match
 // them with errors.Is.
 type Dispatcher struct {
+	id       string // no other Dispatcher has it
 	store    webhook.Store
 	cfg      Config
 	channels *channelCache
@@ -70,6 +73,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	d := &Dispatcher{
+		id:       uuid.NewString(),
 		store:    store,
 		cfg:      cfg,
 		channels: newChannelCache(store, cfg.Channels),

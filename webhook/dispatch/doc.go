@@ -207,9 +207,10 @@
 //
 // [Dispatcher.Stats] counts the deliveries that wait, are in flight, paused or dead, and says how
 // long the oldest due delivery has been waiting and what this process does. [Dispatcher.Totals]
-// counts for one organization. Module webhook/promhook makes metrics for Prometheus from the hooks
-// and from Stats. Package webhook/monitor needs no other program: it emits events when deliveries
-// are dead or have been due for too long.
+// counts for one organization. [Dispatcher.Processes] lists all processes that deliver from the
+// store, with figures of each, and shows which of them were killed. Module webhook/promhook makes
+// metrics for Prometheus from the hooks and from Stats. Package webhook/monitor needs no other
+// program: it emits events when deliveries are dead or have been due for too long.
 //
 // # Probes and logs
 //
@@ -260,6 +261,7 @@
 //   - hooks.go, joinhooks.go, logs.go: Hooks, several of them as one, and the log about deliveries
 //   - tail.go, tailpoll.go: Tail, its readers, and what they share; named positions
 //   - errors.go: the errors
+//   - processes.go: which processes deliver, and the heartbeats that tell
 //   - stats.go, healthhandler.go: Stats, and handlers for probes
 //   - channelcache.go, clock.go: opened channels, and the store's clock
 //   - internal: the fair queue, its circuit breaker, shared commits, and logging of outages

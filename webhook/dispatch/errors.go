@@ -22,6 +22,10 @@ var ErrNoReplays = errors.New("webhook: the store does not keep replays")
 // [webhook.Capabilities].
 var ErrNoBacklog = errors.New("webhook: the store does not keep how large the backlog was")
 
+// ErrNoProcesses means that the store does not keep which processes deliver: see
+// [webhook.Capabilities].
+var ErrNoProcesses = errors.New("webhook: the store does not keep which processes deliver")
+
 // UnfinishedError says that [Dispatcher.Run] or [Dispatcher.Drain] could not store the results of
 // some attempts. Those deliveries stay claimed until their lease ends. Then this process or another
 // attempts them again, although the endpoint may have accepted them.

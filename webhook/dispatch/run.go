@@ -134,6 +134,13 @@ func (r *run) run(ctx context.Context) error {
 	stopExtending := make(chan struct{})
 	extended := make(chan struct{})
 	go func() { r.extendLoop(stopExtending); close(extended) }()
+	var beats *heartbeat
+	var beating sync.WaitGroup
+	stopBeating := make(chan struct{})
+	if processes := d.store.Capabilities().Processes; processes != nil && !r.forDrain {
+		beats = r.newHeartbeat(processes)
+		beating.Go(func() { beats.loop(ctx, stopBeating) })
+	}
 
 	<-ctx.Done()
 	r.stopping.Store(true)
@@ -155,6 +162,11 @@ func (r *run) run(ctx context.Context) error {
 	r.stateChanges.Wait()
 	close(stopExtending)
 	<-extended
+	close(stopBeating)
+	beating.Wait()
+	if beats != nil {
+		beats.remove(ctx)
+	}
 	d.logHeldBack(ctx, true)
 	end := r.logEnd(ctx)
 	hookEnd(ctx, d, "RunEnd", hooks.RunEnd, end)

@@ -15,6 +15,8 @@ type Stats struct {
 	// Stored counts the deliveries of all organizations in the store, whichever process works on
 	// them.
 	Stored webhook.Totals
+	// Processes counts the processes that deliver from the store. Nil if it does not keep them.
+	Processes *ProcessCounts
 	// Process is about this Dispatcher only.
 	Process ProcessStats
 }
@@ -40,6 +42,8 @@ func (s *Stats) age(since time.Time) time.Duration {
 
 // ProcessStats says what a Dispatcher does at the moment.
 type ProcessStats struct {
+	// ID is the Dispatcher's own, and Name is Config.ProcessName: see [Dispatcher.Processes].
+	ID, Name string
 	// Running says that Run is running, or a Drain that does the work of one.
 	Running bool
 	// Workers are the goroutines that make attempts, or are about to look for one to make.
@@ -73,7 +77,14 @@ type ProcessStats struct {
 //
 // If the store fails, Stats returns its error together with the Process of the answer.
 func (d *Dispatcher) Stats(ctx context.Context) (Stats, error) {
-	return d.stats(ctx, webhook.DefaultTotalsLimit)
+	s, err := d.stats(ctx, webhook.DefaultTotalsLimit)
+	if err != nil {
+		return s, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	s.Processes, err = d.countProcesses(ctx, s.At)
+	return s, err
 }
 
 // Process says what this process does, and asks the store for nothing but, now and then, its time.
@@ -95,6 +106,7 @@ func (d *Dispatcher) stats(ctx context.Context, limit int) (Stats, error) {
 func (d *Dispatcher) processStats() ProcessStats {
 	queue := d.queue.Stats()
 	p := ProcessStats{
+		ID: d.id, Name: d.cfg.ProcessName,
 		Running: d.running.Load() != nil, Workers: queue.Workers,
 		InFlight: queue.FastSlotsUsed + queue.GeneralSlotsUsed,
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,

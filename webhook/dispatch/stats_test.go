@@ -52,7 +52,10 @@ func TestStats(t *testing.T) {
 			assert.True(t, time.Now().Equal(s.At))
 			return s
 		}
-		assert.Equal(t, dispatch.Stats{At: stats().At}, stats(), "a process that does nothing")
+		first := stats()
+		assert.Equal(t, dispatch.Stats{At: first.At, Processes: &dispatch.ProcessCounts{},
+			Process: dispatch.ProcessStats{ID: first.Process.ID, Name: first.Process.Name}}, first,
+			"a process that does nothing")
 		began := time.Now()
 		b.emit(t, event.ObjectCreated)
 		elapse(10 * time.Second)
