@@ -20,7 +20,7 @@
 //
 // The Authorize function of the service says who makes a request: see [Identity]. A customer is
 // shown the organizations that the identity names, and for that request those of all others do not
-// exist. An operator is shown all of them, and the figures of the process. What may be done depends
+// exist. An operator is shown all of them, and all processes that deliver. What may be done depends
 // on the [Role]; to show a secret is a right of its own. [Config.Audit] is told of each change, and
 // of each secret shown, with who and what.
 //

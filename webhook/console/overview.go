@@ -23,6 +23,8 @@ const (
 	worstAtMost = 8
 	// organizationsAtMost is how many organizations an operator chooses from.
 	organizationsAtMost = 1_000
+	// processesAtMost is how many processes are listed.
+	processesAtMost = 100
 	// delaysAtMost is of how many of the latest deliveries the delay to the first attempt is told.
 	delaysAtMost = 100
 )
@@ -229,6 +231,7 @@ func (c *Console) operatorOverview(q *request) error {
 		Took, Skew time.Duration
 		// Elsewhere is how many deliveries other processes have under lease.
 		Elsewhere int64
+		Processes processList
 	}{Stats: stats, ranged: q.ranged(time.Now()), OldestDueAge: stats.OldestDueAge(),
 		OldestLeasedAge: stats.OldestLeasedAge(),
 		Took:            took, Skew: now.Sub(asked.Add(took / 2)).Round(time.Millisecond),
@@ -238,6 +241,9 @@ func (c *Console) operatorOverview(q *request) error {
 		return err
 	}
 	if body.Unhealthy, body.Next, err = c.unhealthyOfAll(q); err != nil {
+		return err
+	}
+	if body.Processes, err = c.processes(q, &stats); err != nil {
 		return err
 	}
 	body.First = !q.URL.Query().Has(afterWebhook)
@@ -253,6 +259,58 @@ func (c *Console) operatorOverview(q *request) error {
 		body.Organizations, body.More = body.Organizations[:organizationsAtMost], true
 	}
 	return q.show("operator", page{Title: "All organizations", Section: "operator", Live: 5}, &body)
+}
+
+// processList is what the page of operators has of the processes that deliver.
+type processList struct {
+	Known bool // the store keeps them
+	Rows  []processRow
+	Alive int
+	// More says that there are more than are in Rows.
+	More bool
+}
+
+// processRow is a process, and how it is.
+type processRow struct {
+	webhook.Process
+	State string
+	// Answers says that it is the process that makes the page.
+	Answers bool
+}
+
+// processes returns the processes that deliver, by name, and behind them those that are lost.
+func (c *Console) processes(q *request, stats *dispatch.Stats) (list processList, err error) {
+	found, err := c.dispatcher.Processes(q.Context())
+	if errors.Is(err, dispatch.ErrNoProcesses) {
+		return list, nil
+	}
+	list.Known, list.More = true, len(found) > processesAtMost
+	for _, p := range found {
+		row := processRow{Process: p, State: "delivering",
+			Answers: p.ID == stats.Process.ID}
+		switch {
+		case p.Lost(stats.At):
+			row.State = "lost"
+		case p.Stopping:
+			row.State = "stopping"
+		}
+		if row.State != "lost" {
+			list.Alive++
+		}
+		if len(list.Rows) < processesAtMost {
+			list.Rows = append(list.Rows, row)
+		}
+	}
+	lost := func(r *processRow) int {
+		if r.State == "lost" {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(list.Rows, func(a, b processRow) int {
+		return cmp.Or(cmp.Compare(lost(&a), lost(&b)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return list, err
 }
 
 // The cursor of the endpoints of all organizations in a query.
