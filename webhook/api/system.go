@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/internal/module"
 )
 
@@ -32,18 +34,48 @@ type System struct {
 	Backlog
 	// Process is about the process that answers.
 	Process ProcessState `json:"process"`
+	// Processes are those that deliver, those first that were heard of last: at most
+	// [webhook.MaxProcesses]. Null if the store does not keep them.
+	Processes []Process `json:"processes"`
 	// Store is about the store. Null if it cannot tell.
 	Store *StoreState `json:"store"`
 }
 
 // ProcessState says what the Dispatcher of one process does.
 type ProcessState struct {
+	// ID is that of its Process, if it is in System.Processes, and Name is for people.
+	ID   string `json:"id"`
+	Name string `json:"name"`
 	// Running says that it delivers: see dispatch.Dispatcher.Run.
 	Running bool `json:"running"`
 	// Leased counts the deliveries that are leased to it.
 	Leased int `json:"leased"`
 	// LastClaim is when the store last answered a claim of it. Null if that has not happened.
 	LastClaim *time.Time `json:"last_claim"`
+}
+
+// Process is a [webhook.Process].
+type Process struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Version is that of this module in the process.
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	// Heartbeat is when the store last heard of it. Lost says that this is too long ago.
+	Heartbeat time.Time `json:"heartbeat"`
+	Lost      bool      `json:"lost"`
+	Stopping  bool      `json:"stopping"`
+	// The figures are those of the heartbeat.
+	InFlight        int `json:"in_flight"`
+	Queued          int `json:"queued"`
+	Leased          int `json:"leased"`
+	Workers         int `json:"workers"`
+	TrippedBreakers int `json:"tripped_breakers"`
+	RateLimited     int `json:"rate_limited"`
+	// LastClaim is when the store last answered a claim of it. Null if that has not happened.
+	LastClaim *time.Time `json:"last_claim"`
+	// StoreMS is how many milliseconds the store took for a heartbeat. 0 if that is not known.
+	StoreMS float64 `json:"store_ms"`
 }
 
 // StoreState is a [webhook.Diagnosis].
@@ -100,8 +132,15 @@ func (a *API) system(ctx context.Context) (*System, error) {
 		return nil, err
 	}
 	out := &System{Version: module.Version(), Now: stats.At, Backlog: presentBacklog(&stats.Stored),
-		Process: ProcessState{Running: stats.Process.Running, Leased: stats.Process.Leased,
+		Process: ProcessState{ID: stats.Process.ID, Name: stats.Process.Name, Running: stats.Process.Running, Leased: stats.Process.Leased,
 			LastClaim: orNull(stats.Process.LastClaim)}}
+	processes, err := a.dispatcher.Processes(ctx)
+	switch {
+	case err == nil:
+		out.Processes = presentProcesses(processes, stats.At)
+	case !errors.Is(err, dispatch.ErrNoProcesses):
+		return nil, err
+	}
 	store := a.dispatcher.Capabilities().Diagnostics
 	if store == nil {
 		return out, nil
@@ -119,6 +158,18 @@ func (a *API) system(ctx context.Context) (*System, error) {
 		out.Store.Transactions = presentTransactions(d.Transactions)
 	}
 	return out, nil
+}
+
+func presentProcesses(found []webhook.Process, now time.Time) []Process {
+	out := make([]Process, len(found))
+	for i, p := range found {
+		out[i] = Process{ID: p.ID, Name: p.Name, Version: p.Version, StartedAt: p.StartedAt,
+			Heartbeat: p.Heartbeat, Lost: p.Lost(now), Stopping: p.Stopping, InFlight: p.InFlight,
+			Queued: p.Queued, Leased: p.Leased, Workers: p.Workers, TrippedBreakers: p.TrippedBreakers,
+			RateLimited: p.RateLimited, LastClaim: orNull(p.LastClaim),
+			StoreMS: float64(p.StoreTime.Microseconds()) / 1000}
+	}
+	return out
 }
 
 func presentTransactions(found *webhook.LongTransactions) *LongTransactions {

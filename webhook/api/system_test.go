@@ -101,7 +101,7 @@ func TestAboutForOperators(t *testing.T) {
 		PendingMigrations: []int{5, 6}, LastResult: &at, Transactions: &api.LongTransactions{More: true,
 			Hidden: 3, Oldest: []api.LongTransaction{{PID: 7, Application: "report", State: "active",
 				Since: at}}}}, system.Store)
-	assert.Equal(t, api.ProcessState{}, system.Process)
+	assert.Equal(t, api.ProcessState{ID: system.Process.ID, Name: system.Process.Name}, system.Process)
 	assert.NotEmpty(t, system.Version)
 	assert.WithinRange(t, system.Now, at, at.Add(time.Minute))
 	require.NotNil(t, system.OldestDue)
@@ -121,4 +121,54 @@ func TestAboutForOperators(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, about.System)
 	assert.Nil(t, about.System.Store, "the store cannot tell")
+}
+
+// An operator's API key shows all processes that deliver, and those that were killed.
+func TestAboutProcesses(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	ctx := t.Context()
+	key, _, err := f.apiKeys.Create(ctx, apikey.Service(""), webhook.APIKey{Name: "ops",
+		Rights: webhook.Rights{Operator: true}})
+	require.NoError(t, err)
+	list := func(c *client.Client) []api.Process {
+		t.Helper()
+		about, err := c.About(ctx)
+		require.NoError(t, err)
+		require.NotNil(t, about.System)
+		return about.System.Processes
+	}
+	c := f.clientWith(key, client.Config{})
+	assert.Equal(t, []api.Process{}, list(c))
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	store := f.dispatcher.Capabilities().Processes
+	said := webhook.Process{ID: "1", Name: "web-1", Version: "v1.2.3", StartedAt: now.Add(-time.Hour),
+		Stopping: true, InFlight: 1, Queued: 2, Leased: 3, Workers: 4, TrippedBreakers: 5, RateLimited: 6,
+		LastClaim: now.Add(-time.Second), StoreTime: 1500 * time.Microsecond}
+	alive := now.Add(time.Hour) // by a clock that is ahead
+	require.NoError(t, store.PutProcess(ctx, alive, said))
+	require.NoError(t, store.PutProcess(ctx, now.Add(-2*time.Minute), webhook.Process{ID: "2",
+		Name: "web-2", StartedAt: now.Add(-time.Hour)}))
+	assert.Equal(t, []api.Process{
+		{ID: "1", Name: "web-1", Version: "v1.2.3", StartedAt: said.StartedAt, Heartbeat: alive,
+			Stopping: true, InFlight: 1, Queued: 2, Leased: 3, Workers: 4, TrippedBreakers: 5,
+			RateLimited: 6, LastClaim: &said.LastClaim, StoreMS: 1.5},
+		{ID: "2", Name: "web-2", StartedAt: said.StartedAt, Heartbeat: now.Add(-2 * time.Minute),
+			Lost: true},
+	}, list(c))
+
+	bare := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return withoutProcesses{s} }})
+	key, _, err = bare.apiKeys.Create(ctx, apikey.Service(""), webhook.APIKey{Name: "ops",
+		Rights: webhook.Rights{Operator: true}})
+	require.NoError(t, err)
+	assert.Nil(t, list(bare.clientWith(key, client.Config{})), "the store does not keep them")
+}
+
+// withoutProcesses is a store that does not keep which processes deliver.
+type withoutProcesses struct{ webhook.Store }
+
+func (s withoutProcesses) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Processes = nil
+	return c
 }

@@ -167,6 +167,22 @@ func (f *fixture) tellStory() {
 	require.NoError(f.t, f.dispatcher.DisableEndpoint(ctx, mine,
 		webhook.Endpoint{SubscriptionID: subs[3].ID, Channel: "webhook"}, "ada@acme.example"))
 	f.subscribe(theirs, "Their own", "/")
+	f.tellProcesses(now)
+}
+
+// tellProcesses has three processes deliver, of which one was killed.
+func (f *fixture) tellProcesses(now time.Time) {
+	f.t.Helper()
+	for i, name := range []string{"web-7c9f/1", "web-b41d/1", "web-0a55/1"} {
+		heartbeat := now
+		if i == 2 {
+			heartbeat = now.Add(-14 * time.Minute)
+		}
+		require.NoError(f.t, f.store.Capabilities().Processes.PutProcess(f.t.Context(), heartbeat,
+			webhook.Process{ID: name, Name: name, Version: "v1.2.3", StartedAt: now.Add(-27 * time.Hour),
+				InFlight: 3 + i, Queued: 12, Leased: 15 + i, Workers: 20, TrippedBreakers: 1,
+				LastClaim: heartbeat.Add(-time.Second), StoreTime: 4 * time.Millisecond}))
+	}
 }
 
 // tellBacklog has events wait for a while in some hours of the story, and counts the backlog in all but

@@ -105,6 +105,14 @@ func newGauges(cfg Config, errors prometheus.Counter) gauges {
 				string(webhook.Disabled): float64(s.Stored.DisabledEndpoints),
 			}
 		})
+	add(true, "processes",
+		"Processes that deliver, and those that were not heard of lately and did not stop.", labelState,
+		func(s *dispatch.Stats) map[string]float64 {
+			if s.Processes == nil {
+				return nil // the store does not keep them
+			}
+			return map[string]float64{"alive": float64(s.Processes.Alive), "lost": float64(s.Processes.Lost)}
+		})
 	one("running", "Whether this process delivers.",
 		func(p *dispatch.ProcessStats) float64 { return number(p.Running) })
 	one("workers", "Goroutines that make attempts or are about to look for one.",

@@ -46,6 +46,7 @@
 //	deliveries_holding                    dead ones that hold back later ones of their subject
 //	oldest_holding_delivery_age_seconds   for how long the oldest of those has been dead
 //	endpoints                             by health: degraded or disabled
+//	processes                             by state: alive, or lost in the last hour: killed, or cut off
 //	store_up                              1 if the store could be read (not: be written)
 //
 // Those of the process are to be summed, except last_claim_timestamp_seconds, which is a time:

@@ -312,6 +312,7 @@ func TestExemplars(t *testing.T) {
 type watched struct {
 	asked  atomic.Int64
 	failed atomic.Bool
+	counts bool // the store keeps which processes there are
 }
 
 func (w *watched) Stats(context.Context) (dispatch.Stats, error) {
@@ -321,6 +322,9 @@ func (w *watched) Stats(context.Context) (dispatch.Stats, error) {
 		Stored: webhook.Totals{Pending: 7, OldestDue: time.Unix(900, 0), MoreDead: true},
 	}
 	s.Process.Workers = 3
+	if w.counts {
+		s.Processes = &dispatch.ProcessCounts{Alive: 2, Lost: 1}
+	}
 	if w.failed.Load() {
 		return s, errors.New("the store is down")
 	}
@@ -334,13 +338,17 @@ func TestGauges(t *testing.T) {
 	require.NoError(t, err)
 	b := &bench{registry: registry}
 	assert.NotContains(t, b.series(t), "webhooks_store_up{}", "nobody is watched yet")
-	w := &watched{}
+	metrics.Watch(&watched{})
+	assert.NotContains(t, b.series(t), "webhooks_processes{state=alive}", "a store that does not keep them")
+	w := &watched{counts: true}
 	metrics.Watch(w)
 	for range 10 {
 		got := b.series(t)
 		assert.InDelta(t, 7, got["webhooks_deliveries{state=pending}"], 0)
 		assert.InDelta(t, 100, got["webhooks_oldest_delivery_age_seconds{state=pending}"], 0)
 		assert.InDelta(t, 1, got["webhooks_deliveries_incomplete{kind=dead}"], 0)
+		assert.InDelta(t, 2, got["webhooks_processes{state=alive}"], 0)
+		assert.InDelta(t, 1, got["webhooks_processes{state=lost}"], 0)
 		assert.InDelta(t, 0, got["webhooks_deliveries_incomplete{kind=unfinished}"], 0)
 	}
 	assert.EqualValues(t, 1, w.asked.Load(), "for an hour the figures are those of the first time")

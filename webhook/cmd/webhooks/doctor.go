@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -347,29 +348,104 @@ func (d *doctor) system(context.Context) error {
 // maxClaimAge is after which time without an answer to a claim a process is in trouble.
 const maxClaimAge = time.Minute
 
-// processCheck judges what delivers. Leases do not tell who has them, so of the other processes it
-// only knows when one of them has last stored a result.
+// maxShownProcesses is how many processes are named, of those that deliver and of those that are lost.
+const maxShownProcesses = 5
+
+// processCheck judges what delivers.
 func processCheck(s *api.System) check {
-	before := func(t *time.Time) string { return short(max(0, s.Now.Sub(*t))) + " ago" }
-	c := check{"processes", checkOK, "the one that answered delivers nothing itself", ""}
-	if s.Process.Running {
-		c.Detail = fmt.Sprintf("the one that answered delivers, holds %s", counted(s.Process.Leased,
-			"delivery", "deliveries"))
-		if at := s.Process.LastClaim; at != nil {
-			c.Detail += ", and last claimed " + before(at)
-			if s.Now.Sub(*at) > maxClaimAge {
-				c.Result, c.Remedy = checkWarn, "The store does not answer its claims: look into its log."
-			}
-		}
+	c := check{"processes", checkOK, "", ""}
+	if s.Processes == nil {
+		c.judgeOne(s)
+	} else {
+		c.judgeAll(s)
 	}
 	switch {
 	case s.Store == nil:
 	case s.Store.LastResult == nil:
 		c.Detail += "; none has stored a result yet"
 	default:
-		c.Detail += "; the last result of any was stored " + before(s.Store.LastResult)
+		c.Detail += "; the last result of any was stored " + before(s.Now, *s.Store.LastResult)
 	}
 	return c
+}
+
+func before(now, t time.Time) string { return short(max(0, now.Sub(t))) + " ago" }
+
+// judgeOne says what the process does that has answered.
+func (c *check) judgeOne(s *api.System) {
+	c.Detail = "the store does not keep which there are; the one that answered delivers nothing itself"
+	if !s.Process.Running {
+		return
+	}
+	c.Detail = "the store does not keep which there are; the one that answered delivers, holds " +
+		counted(s.Process.Leased, "delivery", "deliveries")
+	if at := s.Process.LastClaim; at != nil {
+		c.Detail += ", last claimed " + before(s.Now, *at)
+		if s.Now.Sub(*at) > maxClaimAge {
+			c.Result, c.Remedy = checkWarn, "The store does not answer its claims: look into its log."
+		}
+	}
+}
+
+// judgeAll says which processes deliver, and which are lost.
+func (c *check) judgeAll(s *api.System) {
+	var alive, lost, versions []string
+	silent := false // one gets no answer to its claims
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		if p.Lost {
+			lost = append(lost, p.Name+", last heard of "+before(s.Now, p.Heartbeat))
+			continue
+		}
+		says := "holds " + counted(p.Leased, "delivery", "deliveries")
+		if p.Stopping {
+			says = "is stopping, " + says
+		}
+		if p.LastClaim != nil {
+			says += ", last claimed " + before(s.Now, *p.LastClaim)
+			silent = silent || !p.Stopping && p.Heartbeat.Sub(*p.LastClaim) > maxClaimAge
+		}
+		alive = append(alive, p.Name+" ("+says+")")
+		if !slices.Contains(versions, p.Version) {
+			versions = append(versions, p.Version)
+		}
+	}
+	pending := s.Deliveries[webhook.StatusPending]
+	switch {
+	case len(alive) > 0:
+		c.Detail = fmt.Sprintf("%d deliver: %s", len(alive), firstOf(alive))
+		if len(alive) == 1 {
+			c.Detail = "one delivers: " + firstOf(alive)
+		}
+	case pending > 0:
+		c.Result, c.Detail = checkWarn, fmt.Sprintf("none delivers, and %d wait", pending)
+		c.Remedy = "Start one that calls Run, or Drain. "
+	default:
+		c.Detail = "none delivers"
+	}
+	if len(versions) > 1 {
+		slices.Sort(versions)
+		c.Detail += "; they have " + strings.Join(versions, " and ") + " of the library"
+	}
+	if silent {
+		c.Result = checkWarn
+		c.Remedy += "The store does not answer the claims of one of them: look into its log. "
+	}
+	if len(lost) > 0 {
+		c.Result = checkWarn
+		c.Detail += fmt.Sprintf("; %d lost: %s", len(lost), firstOf(lost))
+		c.Remedy += "What is lost was killed, stands still, or cannot reach the store: look into its log. " +
+			"Others claim its deliveries when their leases end."
+	}
+	c.Remedy = strings.TrimSpace(c.Remedy)
+}
+
+// firstOf names the first few of a list.
+func firstOf(list []string) string {
+	if len(list) > maxShownProcesses {
+		return strings.Join(list[:maxShownProcesses], "; ") + "; …"
+	}
+	return strings.Join(list, "; ")
 }
 
 // schemaCheck compares the tables with those that the process needs.

@@ -89,7 +89,7 @@ func TestDoctorLooksAtTheService(t *testing.T) {
 	for name, says := range map[string]string{
 		"schema":                       "postgres has version 6, as the service needs",
 		"transactions":                 "none has been open for more than a minute",
-		"processes":                    "the one that answered delivers nothing itself; the last result of any was stored 1h0m",
+		"processes":                    "none delivers; the last result of any was stored 1h0m",
 		"backlog of all organizations": "0 wait, 0 are in flight",
 	} {
 		assert.Equal(t, checkOK, found[name].Result, name)
@@ -102,8 +102,8 @@ func TestDoctorLooksAtTheService(t *testing.T) {
 	go func() { ended <- s.d.Run(ctx) }()
 	require.Eventually(t, func() bool {
 		_, found := checks(t, ops)
-		return strings.Contains(found["processes"].Detail, "the one that answered delivers, holds 0 "+
-			"deliveries, and last claimed ")
+		return strings.Contains(found["processes"].Detail, "one delivers: "+s.d.Process(ctx).Name+
+			" (holds 0 deliveries")
 	}, time.Minute, 20*time.Millisecond)
 	stop()
 	require.NoError(t, <-ended)
@@ -149,6 +149,54 @@ func TestDoctorLooksAtTheService(t *testing.T) {
 	assert.NotContains(t, got.stdout+got.stderr, "s3cr3t")
 	store.err = errors.New("s3cr3t")
 	assert.NotContains(t, runs(t, ops, "", "doctor").stderr, "s3cr3t")
+}
+
+// All processes are named that deliver, and those that were killed are a warning.
+func TestDoctorJudgesProcesses(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	claimed, stuck := now.Add(-2*time.Second), now.Add(-5*time.Minute)
+	process := func(change func(p *api.Process)) api.Process {
+		p := api.Process{Name: "web", Version: "v1.2.3", Heartbeat: now, Leased: 1, LastClaim: &claimed}
+		change(&p)
+		return p
+	}
+	web := process(func(*api.Process) {})
+	lost := process(func(p *api.Process) { p.Name, p.Lost, p.Heartbeat = "old", true, now.Add(-10*time.Minute) })
+	for name, c := range map[string]struct {
+		processes []api.Process
+		pending   int64
+		want      check
+	}{
+		"one": {[]api.Process{web}, 3, check{"processes", checkOK,
+			"one delivers: web (holds 1 delivery, last claimed 2s ago)", ""}},
+		"two": {[]api.Process{web, process(func(p *api.Process) {
+			p.Name, p.Version, p.Stopping, p.Leased, p.LastClaim = "new", "v1.3.0", true, 2, nil
+		})}, 0, check{"processes", checkOK, "2 deliver: web (holds 1 delivery, last claimed 2s ago); " +
+			"new (is stopping, holds 2 deliveries); they have v1.2.3 and v1.3.0 of the library", ""}},
+		"many": {[]api.Process{web, web, web, web, web, web}, 0, check{"processes", checkOK,
+			"6 deliver: " + strings.Repeat("web (holds 1 delivery, last claimed 2s ago); ", 5) + "…", ""}},
+		"none, and nothing to do": {[]api.Process{}, 0, check{"processes", checkOK, "none delivers", ""}},
+		"none": {[]api.Process{}, 3, check{"processes", checkWarn, "none delivers, and 3 wait",
+			"Start one that calls Run, or Drain."}},
+		"lost": {[]api.Process{web, lost}, 0, check{"processes", checkWarn,
+			"one delivers: web (holds 1 delivery, last claimed 2s ago); 1 lost: old, last heard of 10m0s ago",
+			"What is lost was killed, stands still, or cannot reach the store: look into its log. " +
+				"Others claim its deliveries when their leases end."}},
+		"stuck": {[]api.Process{process(func(p *api.Process) { p.LastClaim = &stuck })}, 0,
+			check{"processes", checkWarn, "one delivers: web (holds 1 delivery, last claimed 5m0s ago)",
+				"The store does not answer the claims of one of them: look into its log."}},
+		"unknown": {nil, 0, check{"processes", checkOK,
+			"the store does not keep which there are; the one that answered delivers nothing itself", ""}},
+	} {
+		s := &api.System{Now: now, Processes: c.processes, Backlog: api.Backlog{
+			Deliveries: map[webhook.Status]int64{webhook.StatusPending: c.pending}}}
+		assert.Equal(t, c.want, processCheck(s), name)
+	}
+	c := processCheck(&api.System{Now: now, Process: api.ProcessState{Running: true, LastClaim: &stuck}})
+	assert.Equal(t, check{"processes", checkWarn, "the store does not keep which there are; the one that " +
+		"answered delivers, holds 0 deliveries, last claimed 5m0s ago",
+		"The store does not answer its claims: look into its log."}, c)
 }
 
 // What waits too long is a warning, of any organization.
