@@ -19,3 +19,12 @@ func TestBacklogRounds(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+func TestOldestDueOfManyEndpoints(t *testing.T) {
+	t.Parallel()
+	db, s, _ := explainedStore(t)
+	sqltest.CheckOldestDue(t, s, func(statement string) {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	})
+}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-var million = flag.Bool("million", false, "run TestPlansAtAMillion and TestConsoleAtAMillion")
+var million = flag.Bool("million", false, "run TestPlansAtAMillion and those of the console")
 
 // TestPlansAtAMillion is TestPlans with as many deliveries as pile up for an endpoint that is down
 // for a while.

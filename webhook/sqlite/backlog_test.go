@@ -26,3 +26,16 @@ func TestBacklogRounds(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+func TestOldestDueOfManyEndpoints(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "webhooks.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(t.Context(), db, sqlstore.SQLite(), sqlstore.Config{})
+	require.NoError(t, err)
+	sqltest.CheckOldestDue(t, s, func(statement string) {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	})
+}

@@ -77,7 +77,7 @@ func newTotalsStatements(x expander) totalsStatements {
 }
 
 // minOldest and maxOldest bound how many endpoints Totals looks at for the oldest delivery that is
-// due, when there are too many deliveries to look at all of them: as many as the query's Limit, but
+// due, when there are too many deliveries to look at all of them: a tenth of the query's Limit, because
 // an endpoint costs ten times what counting a delivery does.
 const (
 	minOldest = 1_000
@@ -86,8 +86,8 @@ const (
 
 // Totals implements [webhook.History]. It reads up to the limit entries of the queue's index, and
 // of that of dead deliveries, and the rows under leases of what was prefetched. If there are more
-// in the queue, the oldest is looked for among as many endpoints as the limit says, but at least
-// 1,000 and at most 10,000.
+// in the queue, the oldest is looked for among these entries, and among a tenth as many endpoints as
+// the limit says, but at least 1,000 and at most 10,000.
 func (s *Store) Totals(
 	ctx context.Context, now time.Time, q webhook.TotalsQuery,
 ) (webhook.Totals, error) {
@@ -141,9 +141,11 @@ func (s *Store) readTotals(
 		}
 	}
 	if more {
-		if oldest, err = s.oldest(ctx, from, to, limit); err != nil {
+		found, err := s.oldest(ctx, from, to, limit)
+		if err != nil {
 			return t, err
 		}
+		oldest = min(oldest, found)
 	}
 	if oldest <= now {
 		t.OldestDue = moment(oldest)
@@ -223,7 +225,7 @@ func (s *Store) countFanOuts(ctx context.Context, t *webhook.Totals, limit int) 
 
 func (s *Store) oldest(ctx context.Context, from, to int64, limit int) (int64, error) {
 	var fresh, retried int64
-	endpoints := min(max(limit, minOldest), maxOldest)
+	endpoints := min(max(limit/10, minOldest), maxOldest)
 	_, err := one(ctx, s.read, s.totals.oldest,
 		[]any{from, to, endpoints, int64(math.MaxInt64), int64(math.MaxInt64), to},
 		[]any{&fresh, &retried})
