@@ -52,9 +52,10 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 	if _, err := conn.Exec(ctx, `LISTEN "`+channel+`"`); err != nil {
 		return err
 	}
-	for {
+	for payload := ""; ; {
+		s.Notified(payload)
 		wake()
-		if err := s.waitForNotification(ctx, conn); err != nil {
+		if payload, err = s.waitForNotification(ctx, conn); err != nil {
 			return err
 		}
 	}
@@ -104,20 +105,25 @@ func (s *Store) tryNotifying(ctx context.Context, conn *pgx.Conn) error {
 // server.
 var errNotOwn = errors.New("another connection is served by the same process of the server")
 
-// waitForNotification returns nil when there is one.
-func (s *Store) waitForNotification(ctx context.Context, conn *pgx.Conn) error {
+// waitForNotification returns the payload of the next one.
+func (s *Store) waitForNotification(
+	ctx context.Context, conn *pgx.Conn,
+) (payload string, err error) {
 	for {
 		quiet, cancel := context.WithTimeout(ctx, s.listenPatience.silence)
-		_, err := conn.WaitForNotification(quiet)
+		n, err := conn.WaitForNotification(quiet)
 		cancel()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			return err
+		if err == nil {
+			return n.Payload, nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return "", err
 		}
 		alive, cancel := context.WithTimeout(ctx, s.listenPatience.answer)
 		err = conn.Ping(alive)
 		cancel()
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
 }

@@ -62,8 +62,9 @@ func (s *Store) Claim(
 			"not %d and %d", r.Limit, r.PerEndpoint)
 	}
 	from, at := s.leases.begin(micros(now)), micros(now)
+	places, count := s.starts.begin(at)
 	var c *claiming
-	var locked int64
+	var locked, dead int64
 	left := int64(math.MaxInt64)
 	for pieces := 0; c == nil; pieces++ {
 		var st storing
@@ -82,7 +83,7 @@ func (s *Store) Claim(
 			if err = s.wake(ctx, q, at); err != nil {
 				return err
 			}
-			c, err = s.claimIn(ctx, q, at, r)
+			c, dead, err = s.claimCounting(ctx, q, at, r, places, count)
 			return err
 		})
 		if err != nil {
@@ -93,16 +94,36 @@ func (s *Store) Claim(
 	s.turns.end(c)
 	s.leases.end(at, min(locked, left))
 	s.leases.remember(c.tasks, c.endpointIDs, c.lines, nil)
-	// If it fails, the next claims are slower. The tasks are the caller's whatever happens.
+	// If they fail, the next claims are slower. The tasks are the caller's whatever happens.
 	_ = s.park(ctx, at)
+	_ = s.look(ctx, at, dead)
 	return c.tasks, nil
+}
+
+// claimCounting is claimIn that counts, if it is to, the dead entries that it reads.
+func (s *Store) claimCounting(
+	ctx context.Context, q Querier, now int64, r webhook.ClaimRequest, from places, count bool,
+) (c *claiming, dead int64, err error) {
+	if s.starting.dead == "" || !count {
+		c, err = s.claimIn(ctx, q, now, r, from)
+		return c, 0, err
+	}
+	before, err := s.deadEntries(ctx, q)
+	if err != nil {
+		return nil, 0, err
+	}
+	if c, err = s.claimIn(ctx, q, now, r, from); err != nil {
+		return nil, 0, err
+	}
+	dead, err = s.deadEntries(ctx, q)
+	return c, dead - before, err
 }
 
 // claimSearches is how often a claim searches for deliveries.
 const claimSearches = 4
 
 func (s *Store) claimIn(
-	ctx context.Context, q Querier, now int64, r webhook.ClaimRequest,
+	ctx context.Context, q Querier, now int64, r webhook.ClaimRequest, from places,
 ) (*claiming, error) {
 	skip, err := s.findSkipped(ctx, q, r)
 	if err != nil {
@@ -111,6 +132,7 @@ func (s *Store) claimIn(
 	sorts := 0
 	for n := 1; ; n++ {
 		c := s.turns.begin(now, r)
+		c.places = from
 		c.skip(skip)
 		if err := s.walk(ctx, q, c); err != nil {
 			return nil, err
@@ -163,14 +185,18 @@ func (s *Store) findDue(
 	ctx context.Context, q Querier, c *claiming, from, to int64, limit int,
 ) ([]due, error) {
 	perEndpoint := c.request.PerEndpoint
+	var args []any
+	if s.starting.look != "" {
+		args = c.places.between(from, to).args(s.x.dialect)
+	}
+	args = append(args, from, to, c.now, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to,
+		s.x.dialect.ints(c.skippedIn(from, to)), s.x.dialect.claimLimit(limit, perEndpoint))
 	var found []due
 	err := collect(ctx, q, func(row scanner) error {
 		d, err := scanDue(row)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to,
-		s.x.dialect.ints(c.skippedIn(from, to)),
-		s.x.dialect.claimLimit(limit, perEndpoint))
+	}, s.claim.due, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -320,6 +346,7 @@ const skipOrganization = -1
 type claiming struct {
 	now              int64
 	request          webhook.ClaimRequest
+	places           places  // from where the queue is read
 	perOrganization  int     // how many of one organization at most
 	skipped          []int64 // endpoints, in order
 	lastOrganization int64

@@ -127,7 +127,7 @@ type dialect interface {
 	addResultsSQL() string
 	resultsSQL() (given, open string)
 	// notifySQL tells other processes, once the transaction has committed, that a
-	// delivery is due. It is empty if the database cannot.
+	// delivery is due. Its parameter is a text for them. It is empty if the database cannot.
 	notifySQL() string
 	// lineLockSQL returns the queries that lock lines by their numbers, for the transaction. lock waits
 	// for them in the given order. tryLock waits for none, and returns each number with whether it has
@@ -138,9 +138,17 @@ type dialect interface {
 	// the second one allows. hidden counts the sessions of which that cannot be seen. Both are empty if
 	// the database cannot tell.
 	transactionsSQL() (long, hidden string)
-	// claimSQL selects what is due in a range of endpoints. claimLimit returns how many
-	// rows it must return so that the first limit of them are right once they are sorted.
+	// claimSQL selects what is due in a range of endpoints. If there is deadEntriesSQL, its first
+	// parameters are those of places. claimLimit returns how many rows it must return so that the first
+	// limit of them are right once they are sorted.
 	claimSQL() string
+	// deadEntriesSQL returns the queries by which claims avoid index entries of what is not in the queue
+	// any more. look selects the endpoints that are visited by a claim with the same places and range,
+	// and of each the due time of the first delivery in the queue from there on: of those that were not
+	// attempted since they were queued, and of the others. Its last parameter bounds the rows. dead
+	// selects how many such entries the transaction has read. Both are empty if the database removes
+	// the entries at once.
+	deadEntriesSQL() (look, dead string)
 	// firstSQL selects the ids of the first deliveries d in that order of their ids, ASC or DESC, with
 	// their event e, of each of some endpoints p that meet the condition. After its parameters, one
 	// says how many of each endpoint, and one, as ints returns it, of which endpoints.

@@ -346,7 +346,8 @@ type storing struct {
 	until    int64 // when the leases of the tasks end
 	// pending, prefetched and ordered are the values of rows that are not inserted yet.
 	pending, prefetched, ordered []any
-	waiting                      bool // some of those that were inserted are pending
+	waiting                      bool  // some of those that were inserted are pending
+	dueAt                        int64 // since when, the first of them
 
 	tasks       []webhook.Task
 	endpointIDs []int64            // of the tasks
@@ -400,7 +401,12 @@ func (s *Store) insertPlaced(ctx context.Context, q Querier, st *storing, at int
 		[]any{int64(statePending), at, int64(0), int64(waits)}); err != nil {
 		return err
 	}
-	st.waiting = st.waiting || len(st.pending)+len(st.ordered) > 0
+	if len(st.pending)+len(st.ordered) > 0 {
+		if !st.waiting || at < st.dueAt {
+			st.waiting, st.dueAt = true, at
+		}
+		s.starts.written(at)
+	}
 	st.pending, st.prefetched, st.ordered = nil, nil, nil
 	return nil
 }
@@ -421,7 +427,8 @@ func (s *Store) insertStoring(ctx context.Context, q Querier, st *storing) error
 	// A caller that prefetches delivers itself, and claims more when it is done. Otherwise the
 	// processes that deliver are notified.
 	if st.prefetch == nil && st.waiting && s.enqueue.notify != "" {
-		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)
+		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify,
+			notification(st.dueAt))
 	}
 	return nil
 }

@@ -214,6 +214,7 @@ func (s *Store) Replay(
 			d.endpointID, int64(id)); err != nil {
 			return err
 		}
+		s.starts.written(micros(due))
 		if _, err := q.Exec(ctx, s.expired.again, int64(id)); err != nil {
 			return err
 		}

@@ -129,6 +129,7 @@ func (s *Store) endLease(
 		if _, err := q.Exec(ctx, s.leasing.due, due, s.x.dialect.ints(ids)); err != nil {
 			return 0, false, err
 		}
+		s.starts.written(due)
 	}
 	left, err := one(ctx, q, s.leasing.inFlight, []any{row.firstID, row.lastID}, []any{new(int64)})
 	if err != nil || left {

@@ -262,6 +262,13 @@ func (s *Store) applyLines(ctx context.Context, q Querier, c *lineChanges) error
 			return err
 		}
 	}
+	first := int64(math.MaxInt64)
+	for _, rows := range [][]any{c.let, c.wake} {
+		for i := 1; i < len(rows); i += 2 {
+			first = min(first, rows[i].(int64))
+		}
+	}
+	s.starts.written(first)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"time"
 )
 
 // A claim walks from endpoint to endpoint over an index of deliveries in the queue. Those of
@@ -50,7 +51,7 @@ func newParkStatements(x expander) parkStatements {
 		woken: x.sql(`SELECT d.id, d.state, d.probe_at FROM {p}endpoints d WHERE d.wake_at <= ?
 			ORDER BY d.wake_at LIMIT ? {skiplocked}`),
 		first: x.sql(`SELECT id, due_at FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id = ?
-			AND {attempted} = ? ORDER BY due_at, id LIMIT 1`),
+			AND {attempted} = ? AND due_at >= ? ORDER BY due_at, id LIMIT 1`),
 		unpark: x.sql(`UPDATE {p}deliveries SET parked = 0 WHERE id {in}`),
 		parked: x.sql(`SELECT d.id FROM {p}deliveries d WHERE d.due_at IS NOT NULL AND d.parked = 1
 			AND d.endpoint_id = ? LIMIT ? {skiplocked}`),
@@ -80,6 +81,8 @@ type parking struct {
 	mu   sync.Mutex
 	from int64 // the endpoint after which it goes on
 	at   int64 // when
+	// next is when at the earliest, by the clock of this machine.
+	next time.Time
 }
 
 // park parks deliveries, if this process has not just looked for some in vain.
@@ -93,6 +96,11 @@ func (s *Store) park(ctx context.Context, now int64) error {
 		return nil
 	}
 	p.at = now + parkEvery
+	// Searching reads dead entries, too.
+	if s.starts.skips() && time.Now().Before(p.next) {
+		return nil
+	}
+	defer func(began time.Time) { p.next = time.Now().Add(searchShare * time.Since(began)) }(time.Now())
 	for range parkSteps {
 		parked, err := s.parkStep(ctx, now)
 		if err != nil || parked == 0 {
@@ -225,9 +233,10 @@ func (s *Store) unparkIDs(ctx context.Context, q Querier, ids []int64) error {
 // claim look again when the first one is due.
 func (s *Store) unparkProbe(ctx context.Context, q Querier, id, now int64) error {
 	var next any
-	for attempted := range 2 {
+	starts := s.starts.current().of(id)
+	for attempted, from := range starts {
 		var delivery, dueAt int64
-		found, err := one(ctx, q, s.parks.first, []any{id, attempted}, []any{&delivery, &dueAt})
+		found, err := one(ctx, q, s.parks.first, []any{id, attempted, from}, []any{&delivery, &dueAt})
 		switch {
 		case err != nil:
 			return err

@@ -328,7 +328,7 @@ func (postgresDialect) transactionsSQL() (long, hidden string) {
 			AND NOT pg_has_role('pg_read_all_stats', 'USAGE')`
 }
 
-func (postgresDialect) notifySQL() string { return `SELECT pg_notify(` + notifyChannel + `, '')` }
+func (postgresDialect) notifySQL() string { return `SELECT pg_notify(` + notifyChannel + `, ?)` }
 
 // notifyChannel is an expression for the name of the channel. Channels belong
 // to the whole database, so the name is made of the schema and the prefix.
@@ -345,18 +345,33 @@ func NotifyChannelSQL(tablePrefix string) (string, error) {
 	return x.sql(`SELECT ` + notifyChannel), nil
 }
 
+// postgresWalk is a CTE of the endpoints that have deliveries in the queue, in their order, after one
+// and up to another. Its first parameters are places: see deadentries.go. Their endpoints it returns in
+// any case, with the due times, and looks for others between them only. place counts those that came
+// so far. The first row, which has no due times, is none of them.
+const postgresWalk = `
+WITH RECURSIVE places AS MATERIALIZED (
+    SELECT ?::text::bigint[] AS ids, ?::text::bigint[] AS fresh, ?::text::bigint[] AS retried
+), walk (endpoint_id, place, fresh, retried) AS (
+    SELECT ?::bigint, 0, NULL::bigint, NULL::bigint
+    UNION ALL
+    SELECT coalesce(other.id, next.id), walk.place + CASE WHEN other.id IS NULL THEN 1 ELSE 0 END,
+        CASE WHEN other.id IS NULL THEN next.fresh ELSE -9223372036854775808 END,
+        CASE WHEN other.id IS NULL THEN next.retried ELSE -9223372036854775808 END
+    FROM walk CROSS JOIN places
+    CROSS JOIN LATERAL (SELECT places.ids[walk.place + 1] AS id, places.fresh[walk.place + 1] AS fresh,
+        places.retried[walk.place + 1] AS retried OFFSET 0) next
+    CROSS JOIN LATERAL (SELECT (SELECT endpoint_id FROM {p}deliveries
+        WHERE due_at IS NOT NULL AND parked = 0 AND endpoint_id > walk.endpoint_id
+            AND endpoint_id <= coalesce(next.id - 1, ?::bigint)
+        ORDER BY endpoint_id LIMIT 1) AS id OFFSET 0) other
+    WHERE other.id IS NOT NULL OR next.id IS NOT NULL
+)`
+
 // The joins force the planner to go from endpoint to endpoint, in their order, so that no rows beyond
 // LIMIT are read and locked. Of a degraded endpoint only the first row is returned.
 func (postgresDialect) claimSQL() string {
-	return `
-WITH RECURSIVE walk (endpoint_id) AS (
-    (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
-        AND endpoint_id > ? ORDER BY endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND parked = 0
-        AND endpoint_id > walk.endpoint_id ORDER BY endpoint_id LIMIT 1)
-    FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
-)
+	return postgresWalk + `
 SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 	coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload, e.trace,
@@ -367,21 +382,37 @@ CROSS JOIN LATERAL (SELECT p.probe_at FROM {p}endpoints p WHERE p.id = walk.endp
 CROSS JOIN LATERAL (SELECT first.*, row_number() OVER () AS place FROM (
     SELECT * FROM (
         SELECT * FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id = walk.endpoint_id
-            AND {attempted} = 0 AND due_at <= ?
+            AND {attempted} = 0 AND due_at >= walk.fresh AND due_at <= ?
         ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED
     ) fresh
     UNION ALL
     SELECT * FROM (
         SELECT * FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id = walk.endpoint_id
-            AND {attempted} = 1 AND due_at <= ?
+            AND {attempted} = 1 AND due_at >= walk.retried AND due_at <= ?
         ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED
     ) retries
     LIMIT ?
 ) first) d
 CROSS JOIN LATERAL (SELECT * FROM {p}events WHERE id = d.event_id OFFSET 0) e
-WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
+WHERE walk.fresh IS NOT NULL AND walk.endpoint_id <= ? AND walk.endpoint_id {notin}
     AND (active.probe_at IS NULL OR d.place = 1)
 LIMIT ?`
+}
+
+// An entry that is read and leads to no row, or to one that this transaction does not see, is dead.
+// The server counts entries and rows. Where it reads entries alone, as the walk may, it counts no rows,
+// but there it reads one entry for each scan.
+func (postgresDialect) deadEntriesSQL() (look, dead string) {
+	const first = `(SELECT due_at FROM {p}deliveries WHERE due_at IS NOT NULL
+		AND endpoint_id = walk.endpoint_id AND {attempted} = `
+	return postgresWalk + ` SELECT walk.endpoint_id,
+			` + first + `0 AND due_at >= walk.fresh ORDER BY due_at LIMIT 1),
+			` + first + `1 AND due_at >= walk.retried ORDER BY due_at LIMIT 1)
+			FROM walk WHERE walk.fresh IS NOT NULL LIMIT ?`,
+		`SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(i) - pg_stat_get_xact_tuples_fetched(i)
+				- pg_stat_get_xact_numscans(i)), 0)::bigint
+			FROM unnest(ARRAY['{p}deliveries_queue'::regclass::oid,
+				'{p}deliveries_walk'::regclass::oid]) i`
 }
 
 func (postgresDialect) firstSQL(condition, order string) string {

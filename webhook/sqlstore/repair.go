@@ -89,6 +89,7 @@ func (s *Store) repairQueue(
 			return err
 		}
 		args := append([]any{micros(r.Until), now, s.x.dialect.ints(locked)}, bounds...)
+		s.starts.written(min(micros(r.Until), now))
 		repaired, err = q.Exec(ctx, s.repair.set, args...)
 		return err
 	})

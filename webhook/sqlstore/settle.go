@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -154,6 +155,7 @@ func (s *Store) settleIn(
 	}
 	succeeded := make([]any, 0, len(settlements)*len(succeed.columns))
 	var others []any
+	first := int64(math.MaxInt64) // when the first of those is due that stay pending
 	for i := range settlements {
 		v := &settlements[i]
 		if v.Status == webhook.StatusSucceeded && v.Attempt != nil && v.Progress == nil {
@@ -163,6 +165,7 @@ func (s *Store) settleIn(
 		at := now
 		if v.Status == webhook.StatusPending {
 			at = v.DueAt
+			first = min(first, micros(at))
 		}
 		var attempt, progress any
 		if v.Attempt != nil {
@@ -174,6 +177,7 @@ func (s *Store) settleIn(
 		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at),
 			flag(v.Lost), flag(v.Probe), attempt, progress)
 	}
+	s.starts.written(first)
 	n, err := s.x.dialect.execBatch(ctx, q, succeed, succeeded, rest)
 	if err != nil {
 		return err

@@ -136,6 +136,8 @@ func (sqliteDialect) resultsSQL() (given, open string) {
 
 func (sqliteDialect) notifySQL() string { return "" }
 
+func (sqliteDialect) deadEntriesSQL() (look, dead string) { return "", "" }
+
 func (sqliteDialect) lineLockSQL() (lock, tryLock string) { return "", "" }
 
 func (sqliteDialect) transactionsSQL() (long, hidden string) { return "", "" }

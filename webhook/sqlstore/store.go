@@ -62,6 +62,7 @@ type Store struct {
 	claim         claimStatements
 	expired       expiredStatements
 	parks         parkStatements
+	starting      startStatements
 	leasing       leaseStatements
 	endpoints     endpointStatements
 	rates         rateStatements
@@ -87,7 +88,8 @@ type Store struct {
 
 	routes  routeCache
 	parking parking
-	turns   turns // of claims
+	turns   turns  // of claims
+	starts  starts // of claims
 
 	skipped skippedIDs
 
@@ -137,6 +139,7 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		claim:         newClaimStatements(x),
 		expired:       newExpiredStatements(x),
 		parks:         newParkStatements(x),
+		starting:      newStartStatements(x),
 		leasing:       newLeaseStatements(x),
 		endpoints:     newEndpointStatements(x),
 		rates:         newRateStatements(x),
