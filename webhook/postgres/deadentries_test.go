@@ -201,7 +201,7 @@ func TestLateCommitsBesideDeadEntries(t *testing.T) {
 	go func() { ended <- s.Listen(listening, func() { woken <- struct{}{} }) }()
 	<-woken
 	go func() { // to the end
-		for range woken { //nolint:revive // they are only received
+		for range woken {
 		}
 	}()
 	work(1000) // since the notification that the listening has begun
