@@ -83,6 +83,7 @@
 //   - enqueue.go, trace.go: storing events and deliveries, and the traces of events
 //   - fanout.go: storing the deliveries of an event that matches many piece by piece
 //   - claim.go: claims: the walk, what they skip, and leases
+//   - deadentries.go: where claims start beside dead entries of the queue
 //   - expired.go: what has expired while it waits
 //   - park.go: deliveries of endpoints that may not be attempted, which the walk does not visit
 //   - lines.go: deliveries in order, and Skip

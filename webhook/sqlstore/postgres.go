@@ -336,7 +336,7 @@ const notifyChannel = `'webhooks_' || md5(current_schema() || '.{p}')`
 
 // NotifyChannelSQL returns a query for the name of the channel on which a store
 // with this table prefix notifies that deliveries are due, for LISTEN.
-// "" is the default prefix.
+// "" is the default prefix. [Store.Notified] takes the payloads.
 func NotifyChannelSQL(tablePrefix string) (string, error) {
 	x, err := newExpander(PostgreSQL(), tablePrefix)
 	if err != nil {
