@@ -273,6 +273,7 @@ func (a *API) routes() []route {
 		{method: "POST", path: "/{identifier}/endpoints/enable", handle: a.enableEndpoint, need: webhook.RoleOperate},
 		{method: "POST", path: "/{identifier}/endpoints/disable", handle: a.disableEndpoint, need: webhook.RoleOperate},
 		{method: "GET", path: "/{identifier}/statistics", handle: a.getStatistics},
+		{method: "GET", path: "/{identifier}/refusals", handle: a.getRefusals},
 		{method: "POST", path: "/{identifier}/test", handle: a.sendTest, need: webhook.RoleOperate},
 		{method: "POST", path: "/{identifier}/signing-secret/rotate", handle: a.rotateSecret, need: webhook.RoleAdminister},
 		{method: "DELETE", path: "/{identifier}/signing-secret/previous", handle: a.dropSecrets, need: webhook.RoleAdminister},

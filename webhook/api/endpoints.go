@@ -103,6 +103,45 @@ func (a *API) listSubscriptionEndpoints(r *request) (*response, error) {
 	return &response{status: http.StatusOK, body: page}, nil
 }
 
+// Refusals says which event types the endpoints of a webhook refuse, as far as its latest deliveries
+// tell: see [dispatch.Dispatcher.Refusals].
+type Refusals struct {
+	SubscriptionID string `json:"webhook_id"`
+	// LookedAt is how many deliveries that were attempted within the last 24 hours were looked at.
+	LookedAt int `json:"looked_at"`
+	// Results are the event types, those with the most refused deliveries first.
+	Results []Refusal `json:"results"`
+}
+
+// Refusal says that an endpoint has refused events of a type.
+type Refusal struct {
+	Channel   string `json:"channel"`
+	EventType string `json:"event_type"`
+	// Refused counts the deliveries of which the last attempt was refused, and Attempted all of the type
+	// that were looked at.
+	Refused   int `json:"refused"`
+	Attempted int `json:"attempted"`
+	// DeliveryID is the one that was refused last, and LastAttempt its last attempt.
+	DeliveryID  webhook.DeliveryID `json:"delivery_id"`
+	LastAttempt webhook.Attempt    `json:"last_attempt"`
+}
+
+func (a *API) getRefusals(r *request) (*response, error) {
+	id := r.PathValue("identifier")
+	found, err := a.dispatcher.Refusals(r.Context(), r.organizationID, id)
+	if err != nil {
+		return nil, orNotFound(err, "webhook", id)
+	}
+	body := Refusals{SubscriptionID: id, LookedAt: found.LookedAt,
+		Results: make([]Refusal, len(found.Types))}
+	for i := range found.Types {
+		t := &found.Types[i]
+		body.Results[i] = Refusal{Channel: t.Channel, EventType: t.EventType, Refused: t.Refused,
+			Attempted: t.Attempted, DeliveryID: t.DeliveryID, LastAttempt: t.Attempt}
+	}
+	return &response{status: http.StatusOK, body: body}, nil
+}
+
 func (a *API) enableEndpoint(r *request) (*response, error) {
 	return a.changeEndpoint(r, a.dispatcher.EnableEndpoint)
 }

@@ -108,3 +108,29 @@ func TestListUnhealthyEndpoints(t *testing.T) {
 	a.want(http.StatusOK)
 	assert.Contains(t, string(a.Body), `"health":"disabled"`)
 }
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		f.run()
+		c, ctx := f.client(orgA), t.Context()
+		sub, err := c.Create(ctx, sinkSubscription("w", `{}`, `{"fail": "rejected"}`))
+		require.NoError(t, err)
+		assert.Equal(t, map[string]any{"webhook_id": sub.ID, "looked_at": 0., "results": []any{}},
+			f.do("GET", prefix+"/"+sub.ID+"/refusals", "").want(http.StatusOK))
+		f.emit(orgA, 3)
+		found, err := c.Refusals(ctx, sub.ID)
+		require.NoError(t, err)
+		assert.Equal(t, 6, found.LookedAt)
+		require.Len(t, found.Results, 1)
+		r := found.Results[0]
+		assert.Equal(t, []any{sub.ChannelKeys()[1], "object.created", 3, 3, "rejected"},
+			[]any{r.Channel, r.EventType, r.Refused, r.Attempted, r.LastAttempt.Class})
+		refused, err := c.Delivery(ctx, sub.ID, r.DeliveryID)
+		require.NoError(t, err)
+		assert.Equal(t, r.LastAttempt, refused.Attempts[0])
+		_, err = f.client(orgB).Refusals(ctx, sub.ID)
+		assert.ErrorIs(t, err, webhook.ErrNotFound)
+	})
+}

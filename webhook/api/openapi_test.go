@@ -250,6 +250,8 @@ func statusCases(id, signer, replay string, held webhook.Delivery) map[string][]
 		"GET /{identifier}/statistics": {{200, hook + "/statistics", "", nil},
 			{404, missing + "/statistics", "", nil},
 			{422, hook + "/statistics?since=x", "", nil}},
+		"GET /{identifier}/refusals": {{200, hook + "/refusals", "", nil},
+			{404, missing + "/refusals", "", nil}},
 
 		"POST /{identifier}/test": {{200, hook + "/test", "", nil}, {404, missing + "/test", "", nil},
 			{422, hook + "/test", "[]", nil}},

@@ -508,3 +508,19 @@ func TestBacklogOfOverviews(t *testing.T) {
 	f.identity.Operator = true
 	assert.NotContains(t, f.page("/"), "Age of the oldest")
 }
+
+// The page of a subscription names an event type that its endpoint refuses.
+func TestSubscriptionPageNamesWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good := f.subscribe(mine, "Takes all", "/")
+	bad := f.subscribe(mine, "Refuses some", "/status/422?say=no")
+	f.emit(mine)
+	assert.NotContains(t, f.page("/subscriptions/"+good.ID), "refused")
+	page := f.page("/subscriptions/" + bad.ID)
+	d := f.deliveries(webhook.DeliveryQuery{OrganizationID: mine, SubscriptionID: bad.ID})[0]
+	shown := strings.Join(strings.Fields(text(parse(t, page))), " ")
+	assert.Contains(t, shown, "object.created: 1 of 1 refused, the last now with 422")
+	assert.Contains(t, page, "/deliveries/"+d.ID.String())
+	assert.Contains(t, page, "/deliveries?subscription="+bad.ID+"&amp;type=object.created")
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/internal/configs"
 )
 
@@ -18,6 +19,8 @@ type channelView struct {
 	State   webhook.EndpointState
 	CanSign bool
 	Secrets int // how many signing secrets are in use
+	// Refusals are the event types that it refuses.
+	Refusals []dispatch.Refusal
 }
 
 // subscriptionBody is the page of a subscription.
@@ -93,6 +96,11 @@ func (c *Console) subscriptionPage(q *request, reveal bool) error {
 		body.Week.add(&hours.Hours[i])
 		body.Series.add(&hours.Hours[i])
 	}
+	if body.Series.Total().Failed > 0 {
+		if err := c.addRefusals(q, sub.ID, body.Channels); err != nil {
+			return err
+		}
+	}
 	const recent = 10
 	body.Recent, err = c.dispatcher.Deliveries(q.Context(), webhook.DeliveryQuery{
 		OrganizationID: q.organizationID, SubscriptionID: sub.ID, Limit: recent + 1})
@@ -107,6 +115,22 @@ func (c *Console) subscriptionPage(q *request, reveal bool) error {
 		p.Live = 0
 	}
 	return q.show("subscription", p, &body)
+}
+
+// addRefusals says which event types the channels refuse.
+func (c *Console) addRefusals(q *request, id string, channels []channelView) error {
+	found, err := c.dispatcher.Refusals(q.Context(), q.organizationID, id)
+	if err != nil {
+		return err
+	}
+	for _, r := range found.Types {
+		for i := range channels {
+			if channels[i].Key == r.Channel {
+				channels[i].Refusals = append(channels[i].Refusals, r)
+			}
+		}
+	}
+	return nil
 }
 
 // indent writes JSON for people. What is no JSON is shown as it is.

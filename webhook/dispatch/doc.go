@@ -158,6 +158,7 @@
 // default: by timeouts, failed connections, 5xx, 429 and the like, for 8 different deliveries at
 // least, and without an answer in between. A success is an answer, and so is the refusal of an
 // event: an endpoint that refuses everything is healthy, and package webhook/monitor names it.
+// [Dispatcher.Refusals] names an event type that an endpoint refuses while it takes others.
 // An endpoint with so few events that ten minutes pass between attempts is not degraded either: its
 // deliveries keep to the retry policy.
 //
@@ -253,6 +254,7 @@
 //   - rates.go: permits of endpoints with a rate limit
 //   - lifecycle.go, endpoints.go: endpoints that become degraded, disabled and healthy, by what
 //     attempts say, and by hand
+//   - refusals.go: which event types the endpoints of a subscription refuse
 //   - reach.go: whether this process reaches anything
 //   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
 //   - replays.go: replays of many that go on in the background

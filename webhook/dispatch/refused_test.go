@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
@@ -128,6 +130,101 @@ func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
 			assert.Equal(t, sent[:1], arrived[:min(1, len(arrived))], "the probe is the oldest")
 			mu.Unlock()
 			elapse(time.Hour)
+		}
+	})
+}
+
+// An endpoint that refuses one type of event, and takes the others, is named with the type, from
+// then on and not when the first delivery is dead.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Hour}},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				switch m.EventType {
+				case "report.created":
+					return channel.Result{}, status(422)
+				case "report.deleted":
+					return channel.Result{}, status(503)
+				}
+				return channel.Result{StatusCode: 200}, nil
+			})
+		sub := b.subscribe(t, "*")
+		stop := b.run(t)
+		look := func() dispatch.Refusals {
+			found, err := b.Refusals(t.Context(), "", sub.ID)
+			require.NoError(t, err)
+			return found
+		}
+		assert.Zero(t, look())
+		b.emit(t, event.ObjectCreated)
+		b.emit(t, "report.deleted") // a failure of the endpoint as a whole refuses nothing
+		elapse(time.Second)
+		assert.Equal(t, dispatch.Refusals{LookedAt: 2}, look())
+
+		var refused []*event.Event
+		for range 3 {
+			refused = append(refused, b.emit(t, "report.created"))
+		}
+		elapse(time.Second)
+		found := look()
+		require.Len(t, found.Types, 1)
+		r := found.Types[0]
+		assert.Equal(t, 5, found.LookedAt)
+		assert.Equal(t, []any{"report.created", 3, 3, sub.ID, sub.ChannelKeys()[0], 422},
+			[]any{r.EventType, r.Refused, r.Attempted, r.SubscriptionID, r.Channel, r.Attempt.StatusCode})
+		d, err := b.Delivery(t.Context(), "", r.DeliveryID)
+		require.NoError(t, err)
+		assert.Equal(t, webhook.StatusPending, d.Status, "nothing has died yet")
+		assert.Contains(t, []string{refused[0].ID, refused[1].ID, refused[2].ID}, d.EventID)
+
+		for range 200 { // more than are looked at: what waits longest is found nevertheless
+			b.emit(t, event.ObjectCreated)
+		}
+		elapse(time.Second)
+		found = look()
+		assert.Equal(t, 104, found.LookedAt, "a bounded number, and each once")
+		require.Len(t, found.Types, 1)
+		assert.Equal(t, 3, found.Types[0].Refused)
+
+		stop()
+		time.Sleep(25 * time.Hour)
+		assert.Zero(t, look(), "what was refused a day ago may be repaired")
+
+		_, err = b.Refusals(t.Context(), "other", sub.ID)
+		assert.ErrorIs(t, err, webhook.ErrNotFound)
+	})
+}
+
+// Those that are dead at once count too, and each channel of a subscription by itself.
+func TestRefusalsOfDeadDeliveries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				if m.EventType == "report.created" {
+					return channel.Result{}, &channel.Error{Action: channel.Permanent,
+						Class: channel.ClassTemplate}
+				}
+				return channel.Result{StatusCode: 200}, nil
+			})
+		sub := b.subscribe(t, "*")
+		sub.Channels = append(sub.Channels, sub.Channels[0])
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
+		b.run(t)
+		b.emit(t, "report.created")
+		elapse(time.Second)
+		for range 200 {
+			b.emit(t, event.ObjectCreated)
+		}
+		elapse(time.Second)
+		found, err := b.Refusals(t.Context(), "", sub.ID)
+		require.NoError(t, err)
+		require.Len(t, found.Types, 2)
+		for i, key := range sub.ChannelKeys() {
+			r := found.Types[i]
+			assert.Equal(t, []any{key, 1, 1, "template"},
+				[]any{r.Channel, r.Refused, r.Attempted, r.Attempt.Class})
 		}
 	})
 }

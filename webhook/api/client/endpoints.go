@@ -34,6 +34,14 @@ func (c *Client) UnhealthyEndpoints(
 	return pages[webhook.EndpointState](ctx, c, "GET", "/endpoints", query, nil)
 }
 
+// Refusals says which event types the endpoints of a webhook refuse, as far as its latest deliveries
+// tell.
+func (c *Client) Refusals(ctx context.Context, subscriptionID string) (*api.Refusals, error) {
+	out := &api.Refusals{}
+	_, err := c.call(ctx, "GET", at(subscriptionID, "refusals"), nil, nil, out)
+	return orNil(out, err)
+}
+
 // EnableEndpoint enables an endpoint that is degraded or disabled, and returns its state. The
 // channel may be empty if the webhook has only one.
 func (c *Client) EnableEndpoint(

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
@@ -386,6 +387,38 @@ func TestEndpoints(t *testing.T) {
 	} {
 		assert.Equal(t, code, s.run(strings.Fields(args)...).code, args)
 	}
+}
+
+// An endpoint that takes one type of event and refuses another is named with that type.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	show := []string{"endpoints", "show", webhookID}
+	got := s.run(show...)
+	assert.Equal(t, exitOK, got.code, got.stderr)
+	assert.Equal(t, webhookID+" webhook  healthy\n  name          shop\n", got.stdout)
+	_, found := checks(t, s.env)
+	assert.Equal(t, checkOK, found["refusals"].Result)
+
+	s.deliver(2, http.StatusOK)
+	e := event.New("object.deleted", event.Subject{Type: "object", ID: "obj_1"})
+	e.Namespace, e.OrganizationID = "acme", "org"
+	s.answers.Store(http.StatusUnprocessableEntity)
+	_, err := s.d.Emit(t.Context(), e)
+	require.NoError(t, err)
+	s.drain()
+	got = s.run(show...)
+	assert.Regexp(t, `(?m)^  refuses +object\.deleted: 1 of 1 delivery that was looked at, last .*, `+
+		`with 422: .* \(dlv_3\)$`, got.stdout)
+	assert.NotContains(t, got.stdout, "object.created")
+	view := decode[endpointView](t, s.run(append(show, "--json")...).stdout)
+	assert.Equal(t, []any{"shop", 3, 1}, []any{view.Name, view.LookedAt, len(view.Refusals)})
+	_, found = checks(t, s.env)
+	assert.Equal(t, checkWarn, found["refusal"].Result)
+	assert.Contains(t, found["refusal"].Detail, webhookID+" (shop) webhook refuses object.deleted: 1 of 1")
+	assert.Contains(t, found["refusal"].Remedy, "webhooks deliveries show "+webhookID+" dlv_3")
+	assert.Equal(t, exitNo, s.run("endpoints", "show", otherID).code)
+	assert.Equal(t, exitUsage, s.run(append(show, "fax")...).code)
 }
 
 // A delivery in a line says what it waits for, and one that holds its subject until when.

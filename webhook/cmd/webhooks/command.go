@@ -28,7 +28,8 @@ func commands() []*command {
 		&templateCheckCommand, &templateRenderCommand, &listCommand, &triggerCommand,
 		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesTailCommand, &deliveriesReplayCommand,
 		&deliveriesCancelCommand, &deliveriesSkipCommand, &deliveriesExportCommand, &replaysListCommand,
-		&replaysShowCommand, &replaysStopCommand, &endpointsListCommand, &endpointsEnableCommand,
+		&replaysShowCommand, &replaysStopCommand, &endpointsListCommand,
+		&endpointsShowCommand, &endpointsEnableCommand,
 		&endpointsDisableCommand, &keysListCommand, &keysCreateCommand, &keysRevokeCommand, &doctorCommand, &listenCommand,
 		&completionCommand, &versionCommand,
 	}

@@ -47,7 +47,7 @@
 //     commands of these names
 //   - deliveries.go, replay.go: list, show, tail and export; replay, cancel and skip
 //   - replays.go: list, show and stop replays of many deliveries, and watch one
-//   - endpoints.go: list, enable and disable endpoints
+//   - endpoints.go: list, show, enable and disable endpoints
 //   - keys.go: list, create and revoke API keys
 //   - listen.go, forward.go, tail.go: the command listen; the requests of a channel to another URL;
 //     where a tail begins

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,8 @@ var doctorCommand = command{
 	long: `
 Asks the management API, with the API key's own view: whether it answers and can
 work, whether the clocks agree, what the key may do, which endpoints are
-degraded or disabled, how much waits and since when, how much is dead, and what
-died in the last 24 hours.
+degraded or disabled, how much waits and since when, how much is dead, what died
+in the last 24 hours, and which event types an endpoint refuses.
 
 With an operator's API key it looks at the service as well: its version, what
 waits of all organizations, what delivers, whether the tables are those that it
@@ -62,11 +63,22 @@ type doctor struct {
 	dates    *dateRecorder
 	about    *api.About // nil if the API cannot say
 	webhooks []*webhook.Subscription
-	failed   bool
+	// failing are those of the webhooks of which attempts have failed in the last 24 hours.
+	failing []failing
+	failed  bool
+}
+
+type failing struct {
+	*webhook.Subscription
+	attempts int64 // those that failed
 }
 
 // maxDoctorWebhooks bounds the webhooks whose statistics are asked for, one request each.
 const maxDoctorWebhooks = 200
+
+// maxDoctorRefusals bounds the webhooks of which refusals are looked for: those with the most failed
+// attempts.
+const maxDoctorRefusals = 20
 
 func (a *app) doctor(ctx context.Context, o connection) error {
 	transport, err := o.transport(a)
@@ -83,7 +95,8 @@ func (a *app) doctor(ctx context.Context, o connection) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		d.reachable, d.clock, d.apiKey, d.list, d.endpoints, d.backlog, d.lastDay, d.system,
+		d.reachable, d.clock, d.apiKey, d.list, d.endpoints, d.backlog, d.lastDay, d.refusals,
+		d.system,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -306,6 +319,9 @@ func (d *doctor) lastDay(ctx context.Context) error {
 		for status, n := range s.Deliveries {
 			total[status] += n
 		}
+		if s.FailedAttempts > 0 {
+			d.failing = append(d.failing, failing{sub, s.FailedAttempts})
+		}
 		if dead := s.Deliveries[webhook.StatusDead]; dead > worstDead {
 			worst, worstDead = sub.ID, dead
 		}
@@ -319,6 +335,40 @@ func (d *doctor) lastDay(ctx context.Context) error {
 			"webhooks deliveries replay --all --since 24h " + worst + "."
 	}
 	return d.report(c)
+}
+
+// refusals looks for event types that most deliveries of are refused. Their endpoints are healthy.
+func (d *doctor) refusals(ctx context.Context) error {
+	slices.SortStableFunc(d.failing, func(a, b failing) int { return cmp.Compare(b.attempts, a.attempts) })
+	n := 0
+	for _, sub := range d.failing[:min(len(d.failing), maxDoctorRefusals)] {
+		found, err := d.client.Refusals(ctx, sub.ID)
+		if errors.Is(err, webhook.ErrNotFound) {
+			continue // deleted in the meantime, or an older version of the API
+		}
+		if err != nil {
+			return err
+		}
+		for i := range found.Results {
+			r := &found.Results[i]
+			if 2*r.Refused < r.Attempted {
+				continue
+			}
+			if n++; n > maxListed {
+				return d.report(check{"refusals", checkWarn,
+					fmt.Sprintf("there are more than %d event types that are refused", maxListed), ""})
+			}
+			if err := d.report(check{"refusal", checkWarn, fmt.Sprintf("%s (%s) %s refuses %s", sub.ID,
+				sub.Name, r.Channel, refusalText(r)), "See what it answers: webhooks deliveries show " +
+				sub.ID + " " + r.DeliveryID.String() + "."}); err != nil {
+				return err
+			}
+		}
+	}
+	if n == 0 {
+		return d.report(check{"refusals", checkOK, "no event type is refused by an endpoint", ""})
+	}
+	return nil
 }
 
 // system looks at what an operator's API key shows of the service.

@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
 )
 
@@ -22,6 +27,25 @@ webhooks endpoints list wh_0123456789`,
 		health := s.String("health", "", "`health`: healthy, degraded or disabled")
 		return func(ctx context.Context, a *app, args []string) error {
 			return a.listEndpoints(ctx, o, first(args), webhook.Health(*health))
+		}
+	},
+}
+
+var endpointsShowCommand = command{
+	name: "endpoints show", args: "WEBHOOK [CHANNEL]",
+	short: "Show how the endpoints of a webhook are, and what they refuse",
+	long: `
+Shows the health of each channel, with the cause, and the event types of which
+deliveries were refused: an endpoint that refuses one type and takes the others
+is healthy. Looked at are the last attempts of the 100 newest deliveries, of the
+25 oldest that are pending, and of the 25 newest that are dead, as far as they
+were made within the last 24 hours.`,
+	example: `webhooks endpoints show wh_0123456789`,
+	setup: func(s *flagSet) action {
+		var o connection
+		o.declare(s)
+		return func(ctx context.Context, a *app, args []string) error {
+			return a.showEndpoints(ctx, o, args[0], first(args[1:]))
 		}
 	},
 }
@@ -68,6 +92,97 @@ func changeEndpoint(
 			return nil
 		}
 	}
+}
+
+// endpointView is what "endpoints show" says of one endpoint.
+type endpointView struct {
+	*webhook.EndpointState
+	Name string `json:"webhook_name"`
+	// LookedAt counts the deliveries in which Refusals were looked for, of all channels.
+	LookedAt int           `json:"looked_at"`
+	Refusals []api.Refusal `json:"refusals"`
+}
+
+func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channel string) error {
+	c, err := o.client(a)
+	if err != nil {
+		return err
+	}
+	sub, err := c.Get(ctx, webhookID)
+	if err != nil {
+		return err
+	}
+	if channel != "" && !slices.Contains(sub.ChannelKeys(), channel) {
+		return usagef("the webhook has no channel %q, but %s", channel,
+			strings.Join(sub.ChannelKeys(), ", "))
+	}
+	states, err := c.Endpoints(ctx, webhookID)
+	if err != nil {
+		return err
+	}
+	refusals, err := c.Refusals(ctx, webhookID)
+	if errors.Is(err, webhook.ErrNotFound) { // an older version of the API
+		refusals, err = &api.Refusals{}, nil
+	}
+	if err != nil {
+		return err
+	}
+	for i := range states {
+		if channel != "" && states[i].Channel != channel {
+			continue
+		}
+		view := endpointView{EndpointState: &states[i], Name: sub.Name, LookedAt: refusals.LookedAt,
+			Refusals: []api.Refusal{}}
+		for _, r := range refusals.Results {
+			if r.Channel == view.Channel {
+				view.Refusals = append(view.Refusals, r)
+			}
+		}
+		if err := a.printEndpoint(&view); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printEndpoint(v *endpointView) error {
+	if a.json {
+		return a.object(v)
+	}
+	health := string(v.Health)
+	switch v.Health {
+	case webhook.Degraded:
+		health = a.yellow(a.stdout, health)
+	case webhook.Disabled:
+		health = a.red(a.stdout, health)
+	}
+	a.printf("%s %s  %s\n", visible(v.SubscriptionID), visible(v.Channel), health)
+	line := func(label, value string) {
+		if value != "" {
+			a.printf("  %-14s%s\n", label, visible(value))
+		}
+	}
+	line("name", v.Name)
+	line("since", withAgo(stamp(v.Since), ago(v.Since)))
+	line("by", v.ChangedBy)
+	if v.Cause != nil {
+		line("cause", causeOf(v.Cause)+", at "+v.Cause.DeliveryID.String())
+	}
+	if v.Health == webhook.Degraded {
+		line("next probe", withAgo(stamp(v.NextProbe), ago(v.NextProbe)))
+	}
+	for i := range v.Refusals {
+		line("refuses", refusalText(&v.Refusals[i]))
+	}
+	return nil
+}
+
+// refusalText says which event type is refused, and how often.
+func refusalText(r *api.Refusal) string {
+	text := fmt.Sprintf("%s: %d of %s", r.EventType, r.Refused,
+		counted(r.Attempted, "delivery that was looked at", "deliveries that were looked at"))
+	return text + ", last " + stamp(r.LastAttempt.StartedAt) +
+		answerOf(r.LastAttempt.StatusCode, r.LastAttempt.Error) + " (" + r.DeliveryID.String() + ")"
 }
 
 func (a *app) listEndpoints(
