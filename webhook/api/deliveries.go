@@ -417,6 +417,9 @@ type Statistics struct {
 	// SuccessRate is the share of the deliveries that succeeded, of those that succeeded or died.
 	// Null if there are none.
 	SuccessRate *float64 `json:"success_rate"`
+	// AttemptSuccessRate is the share of the attempts that succeeded: while everything fails and is
+	// retried, it falls, and SuccessRate does not, because nothing has ended. Null if there are none.
+	AttemptSuccessRate *float64 `json:"attempt_success_rate"`
 	// Attempts counts all attempts, and FailedAttempts those that failed.
 	Attempts       int64 `json:"attempts"`
 	FailedAttempts int64 `json:"failed_attempts"`
@@ -472,9 +475,10 @@ func newStatistics(subscriptionID string, f *webhook.Statistics) *Statistics {
 			webhook.StatusSucceeded: f.Succeeded, webhook.StatusDead: f.Dead,
 			webhook.StatusCancelled: f.Cancelled,
 		},
-		SuccessRate:    ratio(float64(f.Succeeded), f.Succeeded+f.Dead),
-		Attempts:       f.Attempts(),
-		FailedAttempts: f.Failed,
+		SuccessRate:        ratio(float64(f.Succeeded), f.Succeeded+f.Dead),
+		AttemptSuccessRate: ratio(float64(f.Succeeded), f.Attempts()),
+		Attempts:           f.Attempts(),
+		FailedAttempts:     f.Failed,
 		// In whole microseconds, because JSON has them as fractions of milliseconds.
 		AverageDuration: ratio(float64(f.Duration.Microseconds())/1000, f.Attempts()),
 	}

@@ -425,6 +425,7 @@ func TestStatistics(t *testing.T) {
 			webhook.StatusCancelled: 0,
 		}, s.Deliveries)
 		assert.InDelta(t, 0.75, *s.SuccessRate, 1e-9)
+		assert.InDelta(t, 0.75, *s.AttemptSuccessRate, 1e-9)
 		assert.Equal(t, []int64{4 * events, events}, []int64{s.Attempts, s.FailedAttempts})
 		assert.Equal(t, begin.UTC(), *s.LastSuccess)
 		assert.Equal(t, begin.UTC(), *s.LastFailure)
@@ -459,10 +460,29 @@ func TestStatisticsOfNothing(t *testing.T) {
 			"deliveries": map[string]any{
 				"pending": 2., "in_flight": 0., "paused": 0., "succeeded": 0., "dead": 0., "cancelled": 1.,
 			},
-			"success_rate": nil, "attempts": 0., "failed_attempts": 0., "average_duration_ms": nil,
+			"success_rate": nil, "attempt_success_rate": nil, "attempts": 0., "failed_attempts": 0., "average_duration_ms": nil,
 			"median_duration_ms": nil, "p95_duration_ms": nil,
 			"last_success": nil, "last_failure": nil, "last_failed_delivery_id": nil,
 		}, answer)
+	})
+}
+
+// While everything fails and is retried nothing has ended, and the rate of the attempts says so.
+func TestStatisticsWhileEverythingIsRetried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		f.run()
+		asked := sinkSubscription("w", `{"panic": true}`)
+		asked.Retry = &webhook.Retry{Delays: []time.Duration{time.Hour}}
+		sub, err := f.client(orgA).Create(t.Context(), asked)
+		require.NoError(t, err)
+		f.emit(orgA, 3)
+		s, err := f.client(orgA).Statistics(t.Context(), sub.ID, time.Time{})
+		require.NoError(t, err)
+		assert.Nil(t, s.SuccessRate)
+		assert.GreaterOrEqual(t, s.FailedAttempts, int64(3))
+		assert.Zero(t, *s.AttemptSuccessRate)
 	})
 }
 

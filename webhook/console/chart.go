@@ -87,11 +87,19 @@ func (b bucket) P50() time.Duration { return b.Took.Quantile(0.5) }
 // P95 is the 95th percentile.
 func (b bucket) P95() time.Duration { return b.Took.Quantile(0.95) }
 
-// Rate returns the share of the deliveries that succeeded, of those that succeeded or died. It is
-// not a number if there were none.
-func (b bucket) Rate() float64 {
-	return float64(b.Succeeded) / float64(b.Succeeded+b.Dead)
-}
+// Rate returns the share of the attempts that succeeded: while everything fails and is retried, no
+// delivery has ended yet. It is not a number if there were none.
+func (b bucket) Rate() float64 { return float64(b.Succeeded) / float64(b.attempts()) }
+
+// NoRate reports whether there is nothing to make a rate of.
+func (b bucket) NoRate() bool { return b.attempts() == 0 }
+
+// EndedRate returns the share of the deliveries that succeeded, of those that succeeded or died, and
+// NoneEnded whether there are none.
+func (b bucket) EndedRate() float64 { return float64(b.Succeeded) / float64(b.Succeeded+b.Dead) }
+
+// NoneEnded reports whether no delivery has succeeded or died.
+func (b bucket) NoneEnded() bool { return b.Succeeded+b.Dead == 0 }
 
 // bar is one bar of a chart, in the units of its viewBox. Charts are SVG that templates write:
 // positions are numbers, and texts are escaped there.

@@ -91,14 +91,14 @@ func (c *curves) grid(labels ...string) {
 	}
 }
 
-// RateChart returns the success rate as a line. It does not begin at 0 % if all is well, so that a
+// RateChart returns the share of the attempts that succeeded as a line. It does not begin at 0 % if all is well, so that a
 // small dip is seen.
 func (s *series) RateChart() *curves {
 	c := s.newCurves(func(b *bucket) string {
 		if b.NoRate() {
 			return ""
 		}
-		return percent(b.Rate()) + " of " + number(b.Succeeded+b.Dead)
+		return percent(b.Rate()) + " of " + number(b.attempts())
 	})
 	lowest := 1.0
 	for i := range s.Buckets {
@@ -118,7 +118,7 @@ func (s *series) RateChart() *curves {
 		return (b.Rate() - bottom) / (1 - bottom)
 	})
 	t := s.Total()
-	c.Summary = "Success rate: " + percent(t.Rate()) + ", at worst " + percent(lowest)
+	c.Summary = "Attempts that succeeded: " + percent(t.Rate()) + ", at worst " + percent(lowest)
 	return c
 }
 

@@ -524,3 +524,21 @@ func TestSubscriptionPageNamesWhatIsRefused(t *testing.T) {
 	assert.Contains(t, page, "/deliveries/"+d.ID.String())
 	assert.Contains(t, page, "/deliveries?subscription="+bad.ID+"&amp;type=object.created")
 }
+
+// While everything fails and is retried nothing has ended, and the pages show that it fails.
+func TestPagesShowThatEverythingFails(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Down", "/status/503")
+	f.emit(mine)
+	for path, says := range map[string]string{
+		"/":                        "Attempts that succeeded 0.0\u202f% nothing has ended yet",
+		"/subscriptions/" + sub.ID: "Attempts that succeeded, 24 h 0.0\u202f% nothing has ended yet",
+		"/subscriptions":           "0.0\u202f%",
+	} {
+		page := strings.ReplaceAll(f.page(path), "><", "> <")
+		assert.Contains(t, strings.Join(strings.FieldsFunc(text(parse(t, page)), func(r rune) bool {
+			return r == ' ' || r == '\n'
+		}), " "), says, path)
+	}
+}

@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"errors"
-	"math"
 	"slices"
 	"time"
 
@@ -347,6 +346,3 @@ func (c *Console) unhealthyOfAll(q *request) (rows []endpointRow, next string, e
 	}
 	return rows, next, nil
 }
-
-// noRate reports whether there is nothing to make a rate of.
-func (b bucket) NoRate() bool { return math.IsNaN(b.Rate()) }

@@ -396,7 +396,7 @@ func TestRefusals(t *testing.T) {
 	show := []string{"endpoints", "show", webhookID}
 	got := s.run(show...)
 	assert.Equal(t, exitOK, got.code, got.stderr)
-	assert.Equal(t, webhookID+" webhook  healthy\n  name          shop\n", got.stdout)
+	assert.Equal(t, webhookID+"  shop\n  last 24 h     0 succeeded, 0 died\nwebhook  healthy\n", got.stdout)
 	_, found := checks(t, s.env)
 	assert.Equal(t, checkOK, found["refusals"].Result)
 
@@ -411,6 +411,7 @@ func TestRefusals(t *testing.T) {
 	assert.Regexp(t, `(?m)^  refuses +object\.deleted: 1 of 1 delivery that was looked at, last .*, `+
 		`with 422: .* \(dlv_3\)$`, got.stdout)
 	assert.NotContains(t, got.stdout, "object.created")
+	assert.Contains(t, got.stdout, "2 succeeded, 1 died; 66.6% of 3 attempts succeeded\n")
 	view := decode[endpointView](t, s.run(append(show, "--json")...).stdout)
 	assert.Equal(t, []any{"shop", 3, 1}, []any{view.Name, view.LookedAt, len(view.Refusals)})
 	_, found = checks(t, s.env)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -70,7 +71,7 @@ type doctor struct {
 
 type failing struct {
 	*webhook.Subscription
-	attempts int64 // those that failed
+	failed, attempts int64
 }
 
 // maxDoctorWebhooks bounds the webhooks whose statistics are asked for, one request each.
@@ -306,6 +307,7 @@ func backlogCheck(name string, b *api.Backlog, now time.Time) check {
 // lastDay adds up the statistics of the webhooks.
 func (d *doctor) lastDay(ctx context.Context) error {
 	total := map[webhook.Status]int64{}
+	var attempts, failed int64
 	worst, worstDead := "", int64(0)
 	for i, sub := range d.webhooks {
 		d.progressf("statistics of webhook %d of %d", i+1, len(d.webhooks))
@@ -319,8 +321,9 @@ func (d *doctor) lastDay(ctx context.Context) error {
 		for status, n := range s.Deliveries {
 			total[status] += n
 		}
+		attempts, failed = attempts+s.Attempts, failed+s.FailedAttempts
 		if s.FailedAttempts > 0 {
-			d.failing = append(d.failing, failing{sub, s.FailedAttempts})
+			d.failing = append(d.failing, failing{sub, s.FailedAttempts, s.Attempts})
 		}
 		if dead := s.Deliveries[webhook.StatusDead]; dead > worstDead {
 			worst, worstDead = sub.ID, dead
@@ -334,12 +337,57 @@ func (d *doctor) lastDay(ctx context.Context) error {
 		c.Remedy = "See why: webhooks deliveries list --status dead " + worst + ". Once that is repaired: " +
 			"webhooks deliveries replay --all --since 24h " + worst + "."
 	}
-	return d.report(c)
+	c.Detail += attemptsText(attempts, failed)
+	if err := d.report(c); err != nil {
+		return err
+	}
+	return d.failingAttempts()
+}
+
+// attemptsText says which share of the attempts succeeded. While everything fails and is retried,
+// nothing has died yet.
+func attemptsText(attempts, failed int64) string {
+	if attempts == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s of %d attempts succeeded", percent(attempts-failed, attempts), attempts)
+}
+
+// percent writes a share, and never rounds one that is less up to 100%.
+func percent(part, whole int64) string {
+	return strconv.FormatFloat(math.Floor(1000*float64(part)/float64(whole))/10, 'f', -1, 64) + "%"
+}
+
+// minFailing is how many attempts of a webhook must have failed before it is named, and
+// maxFailingShown how many webhooks are.
+const (
+	minFailing      = 5
+	maxFailingShown = 5
+)
+
+// failingAttempts names the webhooks of which most attempts failed, those with the most first.
+func (d *doctor) failingAttempts() error {
+	slices.SortStableFunc(d.failing, func(a, b failing) int { return cmp.Compare(b.failed, a.failed) })
+	shown := 0
+	for _, sub := range d.failing {
+		if sub.failed < minFailing || 2*sub.failed < sub.attempts {
+			continue
+		}
+		if shown++; shown > maxFailingShown {
+			break
+		}
+		err := d.report(check{"failing webhook", checkWarn, fmt.Sprintf("%s (%s): %s of %d attempts of "+
+			"the last 24 hours succeeded", sub.ID, sub.Name, percent(sub.attempts-sub.failed, sub.attempts),
+			sub.attempts), "See why: webhooks endpoints show " + sub.ID + "."})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refusals looks for event types that most deliveries of are refused. Their endpoints are healthy.
 func (d *doctor) refusals(ctx context.Context) error {
-	slices.SortStableFunc(d.failing, func(a, b failing) int { return cmp.Compare(b.attempts, a.attempts) })
 	n := 0
 	for _, sub := range d.failing[:min(len(d.failing), maxDoctorRefusals)] {
 		found, err := d.client.Refusals(ctx, sub.ID)

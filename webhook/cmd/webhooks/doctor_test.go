@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -213,4 +214,25 @@ func TestDoctorJudgesTheBacklogOfAll(t *testing.T) {
 	c = backlogCheck("backlog", &api.Backlog{OldestDue: &since}, since.Add(2*time.Minute))
 	assert.Equal(t, checkWarn, c.Result)
 	assert.Contains(t, c.Detail, "the oldest that is due waits for 2m0s")
+}
+
+// While everything fails and is retried, nothing has died, and the webhook is named nevertheless.
+func TestDoctorNamesWhatFails(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	sub.Retry = nil
+	require.NoError(t, s.d.UpdateSubscription(t.Context(), sub))
+	s.deliver(1, http.StatusOK)
+	_, found := checks(t, s.env)
+	assert.Contains(t, found["last 24 hours"].Detail, "1 succeeded, 0 died; 100% of 1 attempts succeeded")
+	assert.NotContains(t, found, "failing webhook")
+	s.deliver(5, http.StatusBadGateway)
+	code, found := checks(t, s.env)
+	assert.Equal(t, exitOK, code)
+	assert.Contains(t, found["last 24 hours"].Detail, "1 succeeded, 0 died; 16.6% of 6 attempts succeeded")
+	assert.Equal(t, check{"failing webhook", checkWarn, webhookID + " (shop): 16.6% of 6 attempts of the " +
+		"last 24 hours succeeded", "See why: webhooks endpoints show " + webhookID + "."},
+		found["failing webhook"])
 }

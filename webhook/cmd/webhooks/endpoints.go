@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
@@ -120,12 +121,21 @@ func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channe
 	if err != nil {
 		return err
 	}
+	day, err := c.Statistics(ctx, webhookID, time.Time{})
+	if err != nil {
+		return err
+	}
 	refusals, err := c.Refusals(ctx, webhookID)
 	if errors.Is(err, webhook.ErrNotFound) { // an older version of the API
 		refusals, err = &api.Refusals{}, nil
 	}
 	if err != nil {
 		return err
+	}
+	if !a.json {
+		a.printf("%s  %s\n", visible(webhookID), visible(sub.Name))
+		a.printf("  last 24 h     %d succeeded, %d died%s\n", day.Deliveries[webhook.StatusSucceeded],
+			day.Deliveries[webhook.StatusDead], attemptsText(day.Attempts, day.FailedAttempts))
 	}
 	for i := range states {
 		if channel != "" && states[i].Channel != channel {
@@ -156,13 +166,12 @@ func (a *app) printEndpoint(v *endpointView) error {
 	case webhook.Disabled:
 		health = a.red(a.stdout, health)
 	}
-	a.printf("%s %s  %s\n", visible(v.SubscriptionID), visible(v.Channel), health)
+	a.printf("%s  %s\n", visible(v.Channel), health)
 	line := func(label, value string) {
 		if value != "" {
 			a.printf("  %-14s%s\n", label, visible(value))
 		}
 	}
-	line("name", v.Name)
 	line("since", withAgo(stamp(v.Since), ago(v.Since)))
 	line("by", v.ChangedBy)
 	if v.Cause != nil {
