@@ -22,6 +22,13 @@ type DeliveryPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// Delivery is one delivery, with why it has not been settled. Lists of deliveries do not say that.
+type Delivery struct {
+	webhook.Delivery
+	// Waiting is absent if the delivery is settled.
+	Waiting *dispatch.Waiting `json:"waiting,omitempty"`
+}
+
 // listDeliveries lists the deliveries of all webhooks, deleted ones included.
 func (a *API) listDeliveries(r *request) (*response, error) {
 	p := &problems{}
@@ -169,7 +176,12 @@ func (a *API) getDelivery(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: http.StatusOK, body: presentable(*d)}, nil
+	waiting, err := a.dispatcher.Waiting(r.Context(), d)
+	if err != nil {
+		return nil, err
+	}
+	return &response{status: http.StatusOK,
+		body: Delivery{Delivery: presentable(*d), Waiting: waiting}}, nil
 }
 
 // getEvent answers with the envelope of a delivery's event, as it was emitted.

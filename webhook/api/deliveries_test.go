@@ -65,7 +65,7 @@ func TestDeliveries(t *testing.T) {
 		dead := collect(t, c.Deliveries(ctx, bad.ID, client.DeliveryFilter{}))[0]
 		one, err := c.Delivery(ctx, bad.ID, dead.ID)
 		require.NoError(t, err)
-		assert.Equal(t, dead, one)
+		assert.Equal(t, &api.Delivery{Delivery: *dead}, one)
 		require.Len(t, one.Attempts, 1)
 		assert.Equal(t, "rejected", one.Attempts[0].Class)
 		assert.Equal(t, "it failed", one.Attempts[0].Error)
@@ -174,7 +174,7 @@ func TestReplay(t *testing.T) {
 		require.NoError(t, err)
 		f.emit(orgA, 1)
 
-		replay := func(key string) (*webhook.Delivery, error) {
+		replay := func(key string) (*api.Delivery, error) {
 			d, err := c.Replay(ctx, sub.ID, 1, client.WithIdempotencyKey(key))
 			synctest.Wait()
 			return d, err

@@ -18,6 +18,8 @@ type deliveryBody struct {
 	Health   webhook.Health
 	// Front is the delivery that this one waits behind; nil if it waits for none, or that is gone.
 	Front *webhook.Delivery
+	// Waiting says why it is not settled; nil if it is.
+	Waiting *dispatch.Waiting
 	// MayReplay and MayCancel say what its state allows.
 	MayReplay, MayCancel bool
 }
@@ -68,6 +70,9 @@ func (c *Console) showDelivery(q *request) error {
 		if err != nil && !errors.Is(err, webhook.ErrNotFound) {
 			return err
 		}
+	}
+	if body.Waiting, err = c.dispatcher.Waiting(q.Context(), d); err != nil {
+		return err
 	}
 	settled := d.Status.Settled()
 	body.MayCancel = !settled

@@ -542,3 +542,20 @@ func TestPagesShowThatEverythingFails(t *testing.T) {
 		}), " "), says, path)
 	}
 }
+
+// The page of a delivery that waits says why.
+func TestDeliveryPageSaysWhyItWaits(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Slow", "/status/503")
+	d := f.emit(mine)[0]
+	path := "/deliveries/" + d.ID.String()
+	assert.Contains(t, f.page(path), "The last attempt failed, and the next one is not due yet.")
+	require.Equal(t, http.StatusSeeOther, f.post("/subscriptions/"+sub.ID+"/disable", "channel",
+		d.Channel).Status)
+	assert.Contains(t, f.page(path), "Its endpoint is disabled by ada@example.com.")
+	require.Equal(t, http.StatusSeeOther, f.post("/subscriptions/"+sub.ID+"/pause").Status)
+	assert.Contains(t, f.page(path), "The webhook is paused")
+	require.Equal(t, http.StatusSeeOther, f.post(path+"/cancel").Status)
+	assert.NotContains(t, f.page(path), "The webhook is paused")
+}

@@ -264,6 +264,7 @@
 //   - tail.go, tailpoll.go: Tail, its readers, and what they share; named positions
 //   - errors.go: the errors
 //   - processes.go: which processes deliver, and the heartbeats that tell
+//   - waiting.go: why a delivery waits, and until when
 //   - stats.go, healthhandler.go: Stats, and handlers for probes
 //   - channelcache.go, clock.go: opened channels, and the store's clock
 //   - internal: the fair queue, its circuit breaker, shared commits, and logging of outages

@@ -57,10 +57,10 @@ func (c *Client) Deliveries(
 	return pages[webhook.Delivery](ctx, c, "GET", path, filter.query(), nil)
 }
 
-// Delivery returns one delivery of a webhook.
+// Delivery returns one delivery of a webhook, with why it has not been settled.
 func (c *Client) Delivery(
 	ctx context.Context, subscriptionID string, id webhook.DeliveryID,
-) (*webhook.Delivery, error) {
+) (*api.Delivery, error) {
 	return c.delivery(ctx, "GET", at(subscriptionID, "deliveries", id.String()))
 }
 
@@ -68,7 +68,7 @@ func (c *Client) Delivery(
 // delivery is not settled, or already has 250 attempts (dispatch.MaxReplayed).
 func (c *Client) Replay(
 	ctx context.Context, subscriptionID string, id webhook.DeliveryID, options ...Option,
-) (*webhook.Delivery, error) {
+) (*api.Delivery, error) {
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "replay"), options...)
 }
 
@@ -76,7 +76,7 @@ func (c *Client) Replay(
 // is settled.
 func (c *Client) Cancel(
 	ctx context.Context, subscriptionID string, id webhook.DeliveryID,
-) (*webhook.Delivery, error) {
+) (*api.Delivery, error) {
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "cancel"))
 }
 
@@ -84,14 +84,14 @@ func (c *Client) Cancel(
 // see webhook.Ordering. The error matches webhook.ErrWrongStatus if the delivery does not.
 func (c *Client) Skip(
 	ctx context.Context, subscriptionID string, id webhook.DeliveryID,
-) (*webhook.Delivery, error) {
+) (*api.Delivery, error) {
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "skip"))
 }
 
 func (c *Client) delivery(
 	ctx context.Context, method, path string, options ...Option,
-) (*webhook.Delivery, error) {
-	out := &webhook.Delivery{}
+) (*api.Delivery, error) {
+	out := &api.Delivery{}
 	_, err := c.call(ctx, method, path, nil, nil, out, options...)
 	return orNil(out, err)
 }

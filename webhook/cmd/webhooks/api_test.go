@@ -422,6 +422,28 @@ func TestRefusals(t *testing.T) {
 	assert.Equal(t, exitUsage, s.run(append(show, "fax")...).code)
 }
 
+// A delivery that waits says why, and until when.
+func TestDeliveriesSayWhyTheyWait(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.emit(1)
+	show := func() string { return s.run("deliveries", "show", webhookID, "dlv_1").stdout }
+	assert.Contains(t, show(), "waits       It is due, and waits for a process with a free place.")
+	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	sub.RateLimit = &webhook.RateLimit{PerSecond: 0.5}
+	require.NoError(t, s.d.UpdateSubscription(t.Context(), sub))
+	got := show()
+	assert.Contains(t, got, "its endpoint has a rate limit of 0.5 a second")
+	assert.Regexp(t, `(?m)^  until +\d.*, in `, got)
+	s.run("endpoints", "disable", webhookID)
+	assert.Contains(t, show(), "waits       Its endpoint is disabled by ")
+	assert.Contains(t, show(), "until a person enables it.")
+	s.run("endpoints", "enable", webhookID)
+	s.drain()
+	assert.NotContains(t, show(), "waits")
+}
+
 // A delivery in a line says what it waits for, and one that holds its subject until when.
 func TestDeliveriesInOrder(t *testing.T) {
 	t.Parallel()
@@ -432,12 +454,12 @@ func TestDeliveriesInOrder(t *testing.T) {
 	require.NoError(t, s.d.UpdateSubscription(t.Context(), sub))
 	s.deliver(2, http.StatusBadRequest)
 	got := s.run("deliveries", "show", webhookID, "dlv_2")
-	assert.Contains(t, got.stdout, "waits for  dlv_1, an earlier event")
+	assert.Contains(t, got.stdout, "waits       dlv_1, an earlier event about the same subject, has its turn.")
 	got = s.run("deliveries", "show", webhookID, "dlv_1")
 	assert.Regexp(t, `holds +later events about its subject until it is replayed or skipped, or until .*, in `,
 		got.stdout)
 	got = s.run("deliveries", "skip", webhookID, "dlv_1")
 	assert.Equal(t, exitOK, got.code, got.stderr)
 	assert.NotContains(t, got.stdout, "holds")
-	assert.NotContains(t, s.run("deliveries", "show", webhookID, "dlv_2").stdout, "waits for")
+	assert.NotContains(t, s.run("deliveries", "show", webhookID, "dlv_2").stdout, "has its turn")
 }

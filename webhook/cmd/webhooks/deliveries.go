@@ -9,6 +9,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 var deliveriesListCommand = command{
@@ -29,7 +30,10 @@ service may have millions; "webhooks deliveries export" writes all.`,
 
 var deliveriesShowCommand = command{
 	name: "deliveries show", args: "WEBHOOK DELIVERY", short: "Show a delivery with its attempts",
-	long:    `With --event, prints the event that it carries, as JSON.`,
+	long: `
+Says why a delivery that is not settled waits: its webhook is paused, its
+endpoint degraded or disabled, its rate limit reached, its next attempt not due.
+With --event, prints the event that it carries, as JSON.`,
 	example: `webhooks deliveries show wh_0123456789 dlv_42`,
 	setup: func(s *flagSet) action {
 		var o connection
@@ -255,7 +259,7 @@ func parseDelivery(s string) (webhook.DeliveryID, error) {
 	return id, nil
 }
 
-func (a *app) printDelivery(d *webhook.Delivery) error {
+func (a *app) printDelivery(d *api.Delivery) error {
 	if a.json {
 		return a.object(d)
 	}
@@ -269,14 +273,24 @@ func (a *app) printDelivery(d *webhook.Delivery) error {
 	a.printf("%s  %s\n", d.ID, status)
 	line := func(label, value string) {
 		if value != "" {
-			a.printf("  %-11s%s\n", label, visible(value))
+			a.printf("  %-12s%s\n", label, visible(value))
 		}
 	}
 	line("event", d.EventID+" "+d.EventType)
 	line("webhook", d.SubscriptionID+" "+d.Channel)
 	line("emitted", withAgo(stamp(d.CreatedAt), ago(d.CreatedAt)))
-	line("due", withAgo(stamp(d.DueAt), ago(d.DueAt)))
-	if d.WaitsFor != 0 {
+	due := "due"
+	if d.Status == webhook.StatusInFlight {
+		due = "lease until"
+	}
+	line(due, withAgo(stamp(d.DueAt), ago(d.DueAt)))
+	if w := d.Waiting; w != nil {
+		line("waits", w.Detail)
+		line("since", withAgo(stamp(w.Since), ago(w.Since)))
+		if !w.Until.Equal(d.DueAt) {
+			line(untilLabels[w.Reason], withAgo(stamp(w.Until), ago(w.Until)))
+		}
+	} else if d.WaitsFor != 0 { // an older version of the API
 		line("waits for", d.WaitsFor.String()+", an earlier event about the same subject")
 	}
 	line("expires", withAgo(stamp(d.ExpiresAt), ago(d.ExpiresAt)))
@@ -297,6 +311,10 @@ func (a *app) printDelivery(d *webhook.Delivery) error {
 	}
 	return nil
 }
+
+// untilLabels say what the Until of a reason to wait is.
+var untilLabels = map[dispatch.WaitReason]string{dispatch.WaitDegraded: "next probe",
+	dispatch.WaitRateLimit: "until"}
 
 func withAgo(stamp, ago string) string {
 	if stamp == "" {

@@ -67,7 +67,7 @@ The delivery stays dead, and can be replayed.`,
 
 // changeDelivery returns the setup of a command that changes one delivery and prints it.
 func changeDelivery(
-	change func(*client.Client, context.Context, string, webhook.DeliveryID) (*webhook.Delivery, error),
+	change func(*client.Client, context.Context, string, webhook.DeliveryID) (*api.Delivery, error),
 ) func(*flagSet) action {
 	return func(s *flagSet) action {
 		var o connection
