@@ -19,12 +19,18 @@ import (
 // fields are plain text of bounded length: escape them for the format in which you print them.
 type Summary struct {
 	Type        string    // the event_type: object.created
-	Description string    // the catalogue's description of the type; may be empty
+	Description string    // what happened; may be empty
 	Subject     string    // the type and id of the subject: object obj_abc123
 	ID          string    // the event_id
 	OccurredAt  time.Time // zero if the event does not say
 	Rows        []Row     // namespace, collection, actor, and the plain values of the metadata
+	headline    string    // the begin of what the event says of itself; empty if it says nothing
 }
+
+// SummaryField is the field of an event's metadata that says in sentences what happened. It is the
+// Description of an event of a type that the published catalogue does not describe, and begins its
+// Title.
+const SummaryField = "summary"
 
 // A Row is one detail of the event. A Summary has at most 12 Rows, with values of at most 200
 // characters.
@@ -34,6 +40,8 @@ type Row struct{ Name, Value string }
 const (
 	maxRows     = 12
 	maxRowValue = 200
+	maxSummary  = 800
+	maxHeadline = 120
 )
 
 // DecodeEvent decodes a message's event. If that fails, the error is permanent, of ClassPayload.
@@ -60,6 +68,8 @@ func Summarize(m *channel.Message) (*Summary, error) {
 	}
 	if info, ok := event.Lookup(e.Type); ok {
 		s.Description = info.Description
+	} else if text, ok := e.Metadata[SummaryField].(string); ok {
+		s.Description, s.headline = printable.Line(text, maxSummary), printable.Line(text, maxHeadline)
 	}
 	s.add("Namespace", e.Namespace)
 	s.add("Namespace id", e.NamespaceID)
@@ -70,6 +80,9 @@ func Summarize(m *channel.Message) (*Summary, error) {
 	for _, key := range slices.Sorted(maps.Keys(e.Metadata)) {
 		if len(s.Rows) == maxRows {
 			break
+		}
+		if key == SummaryField && s.headline != "" {
+			continue
 		}
 		switch v := e.Metadata[key].(type) {
 		case string:
@@ -89,7 +102,10 @@ func (s *Summary) add(name, value string) {
 
 // Title returns the summary in one line.
 func (s *Summary) Title() string {
-	if s.Subject == "" {
+	switch {
+	case s.headline != "":
+		return s.Type + ": " + s.headline
+	case s.Subject == "":
 		return s.Type
 	}
 	return s.Type + ": " + s.Subject

@@ -2,8 +2,10 @@ package email
 
 import (
 	"flag"
+	"html"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -44,4 +46,18 @@ func TestEmailDefaultMessageOfAPartialEvent(t *testing.T) {
 	assert.Equal(t, "invoice.paid", s.Title())
 	assert.Equal(t, "invoice.paid\n\n", textBody(s))
 	assert.Contains(t, htmlBody(s), "invoice.paid")
+}
+
+// An event that says in sentences what happened is shown with them.
+func TestMailDefaultMessageOfASummary(t *testing.T) {
+	t.Parallel()
+	s, err := channelkit.Summarize(&channel.Message{Payload: []byte(`{"event_type":"webhook.disabled",
+		"subject": {"type": "webhook", "id": "wh_1"}, "metadata": {"webhook_name": "Shop",
+		"summary": "Webhook \"Shop\" is disabled: it answered 410 Gone. ` + strings.Repeat("More. ", 20) +
+		`Enable it."}}`)})
+	require.NoError(t, err)
+	for _, body := range []string{textBody(s), html.UnescapeString(htmlBody(s))} {
+		assert.Contains(t, body, `Webhook "Shop" is disabled: it answered 410 Gone. More. `)
+		assert.Contains(t, body, "Enable it.")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -44,4 +45,19 @@ func TestSlackDefaultMessageOfAPartialEvent(t *testing.T) {
 	assert.JSONEq(t,
 		`[{"type":"section","text":{"type":"mrkdwn","text":"*invoice.paid*","verbatim":true}}]`,
 		string(slackBlocks(s)))
+}
+
+// An event that says in sentences what happened is shown with them.
+func TestSlackDefaultMessageOfASummary(t *testing.T) {
+	t.Parallel()
+	s, err := channelkit.Summarize(&channel.Message{Payload: []byte(`{"event_type":"webhook.disabled",
+		"subject": {"type": "webhook", "id": "wh_1"}, "metadata": {"webhook_name": "Shop",
+		"summary": "Webhook \"Shop\" is disabled: it answered 410 Gone. ` + strings.Repeat("More. ", 20) +
+		`Enable it."}}`)})
+	require.NoError(t, err)
+	assert.Contains(t, string(slackBlocks(s)), `*webhook.disabled*\nWebhook \"Shop\" is disabled: it answered 410 Gone. More. `)
+	assert.Contains(t, string(slackBlocks(s)), "Enable it.")
+	assert.Contains(t, s.Title(), `webhook.disabled: Webhook "Shop" is disabled: it answered 410 Gone.`)
+	assert.NotContains(t, s.Title(), "Enable it.", "the line of a notification is short")
+	assert.Equal(t, []channelkit.Row{{Name: "webhook_name", Value: "Shop"}}, s.Rows)
 }

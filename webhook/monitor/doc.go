@@ -39,7 +39,10 @@
 // The subject of an event about an endpoint is its subscription, of type webhook. Its metadata has
 // these fields, those that apply:
 //
-//	webhook_id, channel, organization_id   the endpoint, and who owns it
+//	summary                                the event in sentences: whose endpoint, why, since when,
+//	                                       what to do; default mails, chat and text messages show it
+//	webhook_id, webhook_name, channel,
+//	organization_id                        the endpoint, and who owns it
 //	health, since                          what it is now, and since when; of a delivery.dead, when
 //	                                       the first of the deliveries was given up
 //	failing_since, failed_probes           since when it fails, or had failed until it recovered
@@ -54,9 +57,9 @@
 //	                                       given up in this hour when it was emitted, which is at
 //	                                       most Config.Interval after the first, and the last one
 //
-// Those about the backlog have its figures, from Stats: since (when this process first saw it
-// grow), oldest_due_age_seconds, bound_seconds, pending, in_flight, paused, dead, incomplete (the
-// store stopped counting), degraded_endpoints and disabled_endpoints. [Types] has an example of
+// Those about the backlog have a summary, and its figures, from Stats: since (when this process first
+// saw it grow), oldest_due_age_seconds, bound_seconds, pending, in_flight, paused, dead, incomplete
+// (the store stopped counting), degraded_endpoints and disabled_endpoints. [Types] has an example of
 // each.
 //
 // # Who gets them
@@ -90,6 +93,6 @@
 //   - hooks.go: what the hooks notice
 //   - look.go: the backlog
 //   - refusing.go: endpoints that refuse everything
-//   - report.go: what the events say, to whom, and their ids
+//   - report.go, words.go: what the events say, to whom, and their ids; their sentences
 //   - emit.go: emitting, again if the store fails
 package monitor

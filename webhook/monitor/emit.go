@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -169,6 +170,9 @@ func (m *Monitor) emit(ctx context.Context, d Dispatcher, r *report) error {
 			return nil
 		}
 	}
+	if err := m.describe(ctx, d, r); err != nil {
+		return err
+	}
 	events := m.events(r)
 	if len(events) == 0 {
 		return nil
@@ -182,6 +186,21 @@ func (m *Monitor) emit(ctx context.Context, d Dispatcher, r *report) error {
 	if duplicate && r.period > 0 && r.failedSince.IsZero() {
 		m.follow(r.followUp())
 	}
+	return nil
+}
+
+// describe adds the name of the webhook, unless that is deleted, and the summary.
+func (m *Monitor) describe(ctx context.Context, d Dispatcher, r *report) error {
+	if r.about != (endpointKey{}) {
+		sub, err := d.Subscription(ctx, r.about.organizationID, r.about.endpoint.SubscriptionID)
+		switch {
+		case err == nil:
+			r.metadata["webhook_name"] = sub.Name
+		case !errors.Is(err, webhook.ErrNotFound):
+			return err
+		}
+	}
+	r.metadata[channelkit.SummaryField] = m.summaryOf(r)
 	return nil
 }
 

@@ -58,6 +58,7 @@ type Dispatcher interface {
 	EndpointState(
 		ctx context.Context, organizationID string, e webhook.Endpoint,
 	) (webhook.EndpointState, error)
+	Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error)
 }
 
 // Dropped returns how many reports were dropped because too many were waiting, or because they

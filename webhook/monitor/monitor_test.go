@@ -275,6 +275,24 @@ func TestAnEndpointThatFailsForDays(t *testing.T) {
 		assert.Equal(t, begin.Add(5*day).UTC().Format(time.RFC3339Nano), all[1].Metadata["disabled_at"])
 		assert.Equal(t, "ann", all[5].Metadata["changed_by"])
 		assert.Equal(t, "healthy", all[5].Metadata["health"])
+		look := " To look: webhooks endpoints show " + sub.ID + "."
+		for i, says := range []string{
+			"Webhook \"shop\" (channel shop) is degraded: the endpoint answered 503 Service Unavailable. It has " +
+				"been failing since 1 January 2000, 00:00 UTC. Its deliveries wait without using up attempts, and " +
+				"go out once a probe succeeds. After 5 days of failures it is disabled. Tell its owner." + look,
+			"Webhook \"shop\" (channel shop) has failed for 50% of the time after which it is disabled: the " +
+				"endpoint answered 503 Service Unavailable. It has been failing since 1 January 2000, 00:00 UTC. " +
+				"It is disabled at 6 January 2000, 00:00 UTC unless it answers. Tell its owner." + look,
+			"has failed for 70%", "has failed for 90%",
+			"Webhook \"shop\" (channel shop) is disabled: the endpoint answered 503 Service Unavailable. It has " +
+				"been failing since 1 January 2000, 00:00 UTC. Its deliveries wait until a person enables it. Once " +
+				"it works: webhooks endpoints enable " + sub.ID + " shop.",
+			"Webhook \"shop\" (channel shop) was enabled by ann, after it had been failing since 1 January 2000, " +
+				"00:00 UTC. What has waited goes out, slowly at first.",
+		} {
+			assert.Contains(t, all[i].Metadata["summary"], says)
+			assert.Equal(t, "shop", all[i].Metadata["webhook_name"])
+		}
 		var types []string
 		for _, e := range all {
 			types = append(types, e.Type)
@@ -340,6 +358,9 @@ func TestDeadDeliveries(t *testing.T) {
 			b.told(t, begin))
 		first := b.operational(t)[0]
 		documented(t, first)
+		assert.Equal(t, "5 deliveries to webhook \"shop\" (channel shop) were given up, the last one, of type "+
+			"object.created: the endpoint answered 400 Bad Request. Once the cause is repaired, send them "+
+			"again: webhooks deliveries replay --all --since 24h "+sub.ID+".", first.Metadata["summary"])
 		assert.Equal(t, json.Number("5"), first.Metadata["dead"])
 		assert.Equal(t, sub.ID, first.Metadata["webhook_id"])
 		assert.Equal(t, event.ObjectCreated, first.Metadata["event_type"])
@@ -379,6 +400,8 @@ func TestTheBacklogGrowsAndIsCleared(t *testing.T) {
 		first := b.operational(t)[0].Metadata
 		assert.Equal(t, json.Number("1"), first["pending"])
 		assert.Equal(t, json.Number("300"), first["oldest_due_age_seconds"])
+		assert.Contains(t, first["summary"], "Deliveries are late: the oldest that is due has been waiting "+
+			"for 5m0s; 1 wait, and 0 are in flight.")
 	})
 }
 

@@ -32,6 +32,9 @@ func TestAnEndpointThatRefusesEverything(t *testing.T) {
 			for _, e := range b.operational(t) {
 				if e.Type == monitor.WebhookRefusing {
 					documented(t, e)
+					assert.Contains(t, e.Metadata["summary"], "Webhook \"shop\" (channel shop) has refused "+
+						"everything since 1 January 2000, 00:00 UTC, 61 deliveries, the last one: the endpoint "+
+						"answered 401 Unauthorized.")
 					n++
 				}
 			}
