@@ -83,7 +83,7 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 		}
 	}
 
-	handler, err := newHandler(dispatcher, metricsHandler(registry, logger), logger)
+	handler, err := newHandler(dispatcher, metricsHandler(registry, logger), alerts.Reasons, logger)
 	if err != nil {
 		return err
 	}

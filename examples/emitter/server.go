@@ -28,9 +28,9 @@ type server struct {
 }
 
 func newHandler(
-	dispatcher *dispatch.Dispatcher, metrics http.Handler, logger *slog.Logger,
+	dispatcher *dispatch.Dispatcher, metrics http.Handler, reasons func() []string, logger *slog.Logger,
 ) (http.Handler, error) {
-	health, err := dispatch.NewHealthHandler(dispatcher, dispatch.HealthConfig{})
+	health, err := dispatch.NewHealthHandler(dispatcher, dispatch.HealthConfig{Reasons: reasons})
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func newTestHandler(t *testing.T) http.Handler {
 		Logger:   logger,
 	})
 	require.NoError(t, err)
-	handler, err := newHandler(dispatcher, http.NotFoundHandler(), logger)
+	handler, err := newHandler(dispatcher, http.NotFoundHandler(), nil, logger)
 	require.NoError(t, err)
 	return handler
 }

@@ -559,3 +559,18 @@ func TestDeliveryPageSaysWhyItWaits(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, f.post(path+"/cancel").Status)
 	assert.NotContains(t, f.page(path), "The webhook is paused")
 }
+
+// The overview says when those who should learn of broken endpoints do not.
+func TestOverviewSaysThatNotificationsDoNotArrive(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "On call", "/status/503")
+	f.emit(mine)
+	assert.NotContains(t, f.page("/"), "Operational events do not arrive", "it asks for everything")
+	sub.EventTypes = append(sub.EventTypes, "webhook.*")
+	require.NoError(t, f.dispatcher.UpdateSubscription(t.Context(), sub))
+	page := strings.Join(strings.Fields(text(parse(t, f.page("/")))), " ")
+	assert.Contains(t, page, "Operational events do not arrive.")
+	assert.Contains(t, page, "On call: the last attempt of its channel webhook failed at ")
+	assert.Contains(t, page, "the endpoint answered 503 Service Unavailable")
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/monitor"
 )
 
 // The bounds of an overview.
@@ -43,6 +44,8 @@ func (c *Console) overview(q *request) error {
 		Unhealthy []endpointRow
 		More      bool // there are more subscriptions than were read
 		Any       bool // there is a subscription
+		// Silent are the subscriptions that operational events do not reach.
+		Silent []monitor.Silence
 	}{ranged: q.ranged(now)}
 	bySubscription := map[string]*worst{}
 	read := 0
@@ -105,6 +108,10 @@ func (c *Console) overview(q *request) error {
 		}
 		body.Unhealthy = append(body.Unhealthy, endpointRow{s, name})
 	}
+	if body.Silent, err = monitor.Silent(q.Context(), c.dispatcher, q.organizationID); err != nil {
+		return err
+	}
+	body.Silent = body.Silent[:min(len(body.Silent), worstAtMost)]
 	some, err := c.dispatcher.Subscriptions(q.Context(), webhook.SubscriptionQuery{
 		OrganizationID: q.organizationID, Limit: 1})
 	if err != nil {

@@ -28,6 +28,9 @@ type HealthConfig struct {
 	// CacheFor is how long an answer is reused, so that frequent probes do not burden the store.
 	// Defaults to 1 s.
 	CacheFor time.Duration
+	// Reasons returns further reasons for which the handler says degraded, such as Reasons of a
+	// monitor.Monitor. It must not block. Nil is none.
+	Reasons func() []string
 }
 
 // maxHealthCount is how many deliveries the handler lets the store count.
@@ -193,9 +196,25 @@ func (h *healthHandler) assess(s *Stats, store bool) HealthReport {
 	if age := h.d.claims.sinceAnswer(); age > h.cfg.MaxClaimAge {
 		degraded("the store has not answered a claim for %s", age.Round(time.Second))
 	}
+	for _, reason := range h.furtherReasons() {
+		degraded("%s", reason)
+	}
 	if !store {
 		report.Status = HealthUnavailable
 		report.Reasons = append(report.Reasons, "the store does not answer")
 	}
 	return report
+}
+
+// furtherReasons are those of the configuration. A panic there is a reason of its own.
+func (h *healthHandler) furtherReasons() (reasons []string) {
+	if h.cfg.Reasons == nil {
+		return nil
+	}
+	defer func() {
+		if recover() != nil {
+			reasons = []string{"HealthConfig.Reasons panicked"}
+		}
+	}()
+	return h.cfg.Reasons()
 }

@@ -82,6 +82,30 @@ func TestHealthHandler(t *testing.T) {
 	})
 }
 
+// A service may have reasons of its own, and a panic there is one.
+func TestHealthHandlerWithFurtherReasons(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{}, accept)
+		reasons := func() []string { return nil }
+		handler, err := dispatch.NewHealthHandler(b.Dispatcher, dispatch.HealthConfig{
+			Reasons: func() []string { return reasons() }})
+		require.NoError(t, err)
+		_, report := ask(t, handler)
+		assert.Equal(t, dispatch.HealthReady, report.Status)
+		reasons = func() []string { return []string{"mails do not arrive"} }
+		time.Sleep(time.Second)
+		code, report := ask(t, handler)
+		assert.Equal(t, 200, code)
+		assert.Equal(t, dispatch.HealthDegraded, report.Status)
+		assert.Equal(t, []string{"mails do not arrive"}, report.Reasons)
+		reasons = func() []string { panic("s3cr3t") }
+		time.Sleep(time.Second)
+		_, report = ask(t, handler)
+		assert.Equal(t, []string{"HealthConfig.Reasons panicked"}, report.Reasons)
+	})
+}
+
 // claimsNothing is a store whose claims fail while all else works.
 type claimsNothing struct{ webhook.Store }
 

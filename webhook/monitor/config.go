@@ -51,8 +51,8 @@ type Config struct {
 	// [Monitor.Dropped], and logged. Defaults to 1024.
 	QueueSize int
 
-	// Logger gets warnings: events that cannot be emitted, or that were dropped. Defaults to
-	// slog.Default().
+	// Logger gets warnings: events that cannot be emitted, that were dropped, or that do not arrive.
+	// Defaults to slog.Default().
 	Logger *slog.Logger
 }
 

@@ -82,6 +82,10 @@
 // no webhook.failing and no delivery.dead. If they alone make an endpoint degraded or healthy, that
 // is reported once a day instead of once an hour.
 //
+// They can fail to arrive, as a mail does whose server is down. Each process writes a line of level
+// Error then, at most once an hour for an endpoint, [Monitor.Reasons] tells a health handler, and
+// [Silent] what to show, as the overview of package console and "webhooks doctor" do.
+//
 // An event may be lost: the process ends before it is emitted, or more wait than
 // [Config.QueueSize]. The log of the Dispatcher and its Stats have the same news. An event that is
 // emitted is delivered like any other.
@@ -93,6 +97,7 @@
 //   - hooks.go: what the hooks notice
 //   - look.go: the backlog
 //   - refusing.go: endpoints that refuse everything
+//   - silent.go: operational events that do not arrive
 //   - report.go, words.go: what the events say, to whom, and their ids; their sentences
 //   - emit.go: emitting, again if the store fails
 package monitor

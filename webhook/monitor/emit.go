@@ -62,6 +62,7 @@ func (m *Monitor) collect(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.collectRefusing(ctx)
+	m.logSilence(ctx)
 	for key, count := range m.dead {
 		if m.tells(toldKey{key.endpointKey, 0}, key.hour) {
 			m.add(ofDead(key, count))

@@ -60,13 +60,14 @@ func (m *Monitor) healthChanged(_ context.Context, c dispatch.HealthChange) {
 	}
 }
 
-// attempted counts the deliveries that become dead.
+// attempted counts the deliveries that become dead, and notes which operational events arrive.
 func (m *Monitor) attempted(r dispatch.Result) {
-	if IsOperational(r.EventType) {
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if IsOperational(r.EventType) {
+		m.noteNotification(&r)
+		return
+	}
 	m.noteRefusal(&r)
 	if r.Status != webhook.StatusDead {
 		return

@@ -26,6 +26,10 @@ type Monitor struct {
 	failing map[endpointKey]failure
 	// refusing are the endpoints that refuse everything, QueueSize at most.
 	refusing map[endpointKey]*refusals
+	// silent are the endpoints that operational events do not reach, QueueSize at most, and heard those
+	// that they have reached again.
+	silent map[endpointKey]*silence
+	heard  []endpointKey
 
 	// What follows is Run's alone.
 	queue     []*report
@@ -46,8 +50,8 @@ func New(cfg Config) (*Monitor, error) {
 	return &Monitor{
 		cfg: cfg, wake: make(chan struct{}, 1),
 		dead: map[deadKey]*deadCount{}, failing: map[endpointKey]failure{},
-		refusing: map[endpointKey]*refusals{},
-		told:     map[toldKey]time.Time{},
+		refusing: map[endpointKey]*refusals{}, silent: map[endpointKey]*silence{},
+		told: map[toldKey]time.Time{},
 	}, nil
 }
 
@@ -59,6 +63,7 @@ type Dispatcher interface {
 		ctx context.Context, organizationID string, e webhook.Endpoint,
 	) (webhook.EndpointState, error)
 	Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error)
+	Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error)
 }
 
 // Dropped returns how many reports were dropped because too many were waiting, or because they
@@ -94,6 +99,7 @@ func (m *Monitor) Run(ctx context.Context, d Dispatcher) error {
 			m.finish(ctx, d)
 			return nil
 		case <-ticker.C:
+			m.listen(ctx, d)
 			m.collect(ctx)
 			m.look(ctx, d)
 		case <-m.wake:

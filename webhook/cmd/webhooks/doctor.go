@@ -17,6 +17,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/monitor"
 )
 
 var doctorCommand = command{
@@ -24,8 +25,9 @@ var doctorCommand = command{
 	long: `
 Asks the management API, with the API key's own view: whether it answers and can
 work, whether the clocks agree, what the key may do, which endpoints are
-degraded or disabled, how much waits and since when, how much is dead, what died
-in the last 24 hours, and which event types an endpoint refuses.
+degraded or disabled, whether operational events arrive, how much waits and
+since when, how much is dead, what died in the last 24 hours, and which event
+types an endpoint refuses.
 
 With an operator's API key it looks at the service as well: its version, what
 waits of all organizations, what delivers, whether the tables are those that it
@@ -96,8 +98,8 @@ func (a *app) doctor(ctx context.Context, o connection) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		d.reachable, d.clock, d.apiKey, d.list, d.endpoints, d.backlog, d.lastDay, d.refusals,
-		d.system,
+		d.reachable, d.clock, d.apiKey, d.list, d.endpoints, d.notifications, d.backlog, d.lastDay,
+		d.refusals, d.system,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -266,6 +268,60 @@ func causeOf(c *webhook.EndpointCause) string {
 		return fmt.Sprintf("%s, status %d", c.Class, c.StatusCode)
 	}
 	return c.Class
+}
+
+// notifications looks whether operational events reach those who have subscribed to them.
+func (d *doctor) notifications(ctx context.Context) error {
+	n, silent := 0, 0
+	for _, sub := range d.webhooks {
+		if !monitor.Notifies(sub) {
+			continue
+		}
+		n++
+		reason, err := d.whySilent(ctx, sub)
+		if err != nil {
+			return err
+		}
+		if reason == "" {
+			continue
+		}
+		silent++
+		if err := d.report(check{"notifications", checkFail, fmt.Sprintf("%s (%s) gets no operational "+
+			"events: %s", sub.ID, sub.Name, reason), "Those who should get them do not learn what is broken. " +
+			"See: webhooks deliveries list " + sub.ID + "."}); err != nil {
+			return err
+		}
+	}
+	if n > 0 && silent == 0 {
+		return d.report(check{"notifications", checkOK, fmt.Sprintf("operational events reach %s",
+			counted(n, "webhook", "webhooks")), ""})
+	}
+	return nil
+}
+
+func (d *doctor) whySilent(ctx context.Context, sub *webhook.Subscription) (string, error) {
+	states, err := d.client.Endpoints(ctx, sub.ID)
+	if err != nil {
+		return "", orDeleted(err)
+	}
+	var latest []webhook.Delivery
+	for delivery, err := range d.client.Deliveries(ctx, sub.ID, client.DeliveryFilter{}) {
+		if err != nil {
+			return "", orDeleted(err)
+		}
+		if latest = append(latest, *delivery); len(latest) == monitor.LatestLooked {
+			break
+		}
+	}
+	return monitor.WhySilent(sub, states, latest, time.Now()), nil
+}
+
+// orDeleted returns nil for the error that says that a webhook was deleted in the meantime.
+func orDeleted(err error) error {
+	if errors.Is(err, webhook.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // maxOverdue is how long a delivery that is due may wait before that is a warning.

@@ -236,3 +236,27 @@ func TestDoctorNamesWhatFails(t *testing.T) {
 		"last 24 hours succeeded", "See why: webhooks endpoints show " + webhookID + "."},
 		found["failing webhook"])
 }
+
+// Mails about broken endpoints that cannot be delivered themselves are a failure of their own.
+func TestDoctorLooksWhetherNotificationsArrive(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	_, found := checks(t, s.env)
+	assert.NotContains(t, found, "notifications", "nobody has asked for any")
+	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	sub.EventTypes = append(sub.EventTypes, "webhook.*")
+	require.NoError(t, s.d.UpdateSubscription(t.Context(), sub))
+	s.deliver(1, http.StatusOK)
+	code, found := checks(t, s.env)
+	assert.Equal(t, exitOK, code)
+	assert.Equal(t, check{"notifications", checkOK, "operational events reach 1 webhook", ""},
+		found["notifications"])
+	s.deliver(1, http.StatusBadGateway)
+	code, found = checks(t, s.env)
+	assert.Equal(t, exitNo, code)
+	assert.Equal(t, checkFail, found["notifications"].Result)
+	assert.Contains(t, found["notifications"].Detail, webhookID+" (shop) gets no operational events: the "+
+		"last attempt of its channel webhook failed at ")
+	assert.Contains(t, found["notifications"].Detail, ": the endpoint answered 502 Bad Gateway")
+}
