@@ -65,6 +65,48 @@ const (
 	ClassUnknown        Class = "unknown"         // any other error
 )
 
+// Describe says in plain words what failed, for people: what the class means, before the text of the
+// error if that does not say so itself. The text may be empty.
+func Describe(c Class, text string) string {
+	words, ok := classWords[c]
+	switch {
+	case text == "" && c == "":
+		return "unknown"
+	case text == "" && ok:
+		return words.alone
+	case text == "":
+		return strings.ReplaceAll(string(c), "_", " ")
+	case ok && words.before:
+		return words.alone + ": " + text
+	}
+	return text
+}
+
+// classWords says what the classes mean, and whether that is needed before the text of an error.
+var classWords = map[Class]struct {
+	alone  string
+	before bool
+}{
+	ClassDNS:            {"the host name does not resolve", true},
+	ClassConnect:        {"no connection", true},
+	ClassProxy:          {"the proxy cannot be used", false},
+	ClassTLS:            {"no trusted connection", true},
+	ClassTimeout:        {"no complete answer in time", false},
+	ClassRefusedAddress: {"the address is not allowed", true},
+	ClassClosed:         {"the connection ended before the answer did", false},
+	ClassProtocol:       {"the answer breaks the rules of the protocol", false},
+	ClassTooLarge:       {"the answer is longer than the limit", false},
+	ClassRedirect:       {"it redirects, which is not followed", false},
+	ClassStatus:         {"it answered with a failure", false},
+	ClassRejected:       {"it refused the message", true},
+	ClassAuth:           {"it refused the credentials", true},
+	ClassPartial:        {"some of the recipients were not reached", false},
+	ClassTemplate:       {"the template cannot be rendered", true},
+	ClassPayload:        {"the event cannot be sent", true},
+	ClassConfig:         {"the configuration cannot work", true},
+	ClassPanic:          {"the channel panicked", false},
+}
+
 // An Error is a failed attempt, and what it means for the delivery. It contains no secret, so it
 // can be logged and stored.
 type Error struct {

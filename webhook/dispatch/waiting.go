@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -130,8 +131,8 @@ func (d *Dispatcher) waitsForTime(
 
 func becauseOf(s *webhook.EndpointState) string {
 	switch {
-	case s.Cause != nil && s.Cause.Error != "":
-		return ": " + s.Cause.Error
+	case s.Cause != nil:
+		return ": " + channel.Describe(channel.Class(s.Cause.Class), s.Cause.Error)
 	case s.ChangedBy != "":
 		return " by " + s.ChangedBy
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
@@ -152,17 +153,18 @@ func WhySilent(
 	for i := range states {
 		if s := &states[i]; s.Health != webhook.Healthy {
 			reason := fmt.Sprintf("its channel %s is %s", s.Channel, s.Health)
-			if s.Cause != nil && s.Cause.Error != "" {
-				reason += ": " + s.Cause.Error
+			if s.Cause != nil {
+				reason += ": " + channel.Describe(channel.Class(s.Cause.Class), s.Cause.Error)
 			}
 			return reason
 		}
 	}
-	for _, channel := range sub.ChannelKeys() {
-		last := lastAttempt(channel, latest)
+	for _, key := range sub.ChannelKeys() {
+		last := lastAttempt(key, latest)
 		if last != nil && !last.Succeeded() && now.Sub(last.StartedAt) < forgotten {
-			return fmt.Sprintf("the last attempt of its channel %s failed at %s: %s", channel,
-				last.StartedAt.UTC().Format("2 January 2006, 15:04 UTC"), last.Error)
+			return fmt.Sprintf("the last attempt of its channel %s failed at %s: %s", key,
+				last.StartedAt.UTC().Format("2 January 2006, 15:04 UTC"),
+				channel.Describe(channel.Class(last.Class), last.Error))
 		}
 	}
 	return ""
@@ -170,9 +172,9 @@ func WhySilent(
 
 // lastAttempt returns the last attempt of the newest delivery to the channel that was attempted. Nil
 // if none was.
-func lastAttempt(channel string, latest []webhook.Delivery) *webhook.Attempt {
+func lastAttempt(channelKey string, latest []webhook.Delivery) *webhook.Attempt {
 	for i := range latest {
-		if d := &latest[i]; d.Channel == channel && len(d.Attempts) > 0 {
+		if d := &latest[i]; d.Channel == channelKey && len(d.Attempts) > 0 {
 			return &d.Attempts[len(d.Attempts)-1]
 		}
 	}

@@ -109,4 +109,3 @@ func TestNotifies(t *testing.T) {
 		assert.Equal(t, want, monitor.Notifies(sub), pattern)
 	}
 }
-

@@ -3,6 +3,8 @@ package monitor
 import (
 	"fmt"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
 )
 
 // summaryOf says in sentences what a report is about, for people who read it in a mail or a chat:
@@ -66,7 +68,7 @@ func (m *Monitor) whatOf(r *report) string {
 
 // adviceOf says what to do, with the commands.
 func (m *Monitor) adviceOf(r *report) string {
-	id, channel := r.about.endpoint.SubscriptionID, r.about.endpoint.Channel
+	id := r.about.endpoint.SubscriptionID
 	look := "webhooks endpoints show " + id
 	switch r.eventType {
 	case WebhookDegraded:
@@ -81,7 +83,7 @@ func (m *Monitor) adviceOf(r *report) string {
 			look + "."
 	case WebhookDisabled:
 		return "Its deliveries wait until a person enables it. Once it works: webhooks endpoints enable " +
-			id + " " + channel + "."
+			id + " " + r.about.endpoint.Channel + "."
 	case WebhookRecovered:
 		return "What has waited goes out, slowly at first. What was given up is not sent again by itself: " +
 			"webhooks deliveries replay --all --dry-run " + id + "."
@@ -107,10 +109,12 @@ func endpointText(r *report) string {
 
 // because gives the last failure as a part of a sentence.
 func because(metadata map[string]any) string {
-	if text, _ := metadata["error"].(string); text != "" {
-		return ": " + text
+	class, _ := metadata["error_class"].(string)
+	text, _ := metadata["error"].(string)
+	if class == "" && text == "" {
+		return ""
 	}
-	return ""
+	return ": " + channel.Describe(channel.Class(class), text)
 }
 
 func clockText(stamp string) string {

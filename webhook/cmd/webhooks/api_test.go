@@ -15,6 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 func decode[T any](t *testing.T, line string) T {
@@ -299,7 +300,7 @@ func TestDoctor(t *testing.T) {
 		results[c.Check] = c
 	}
 	assert.Equal(t, checkFail, results["endpoint"].Result)
-	assert.Contains(t, results["endpoint"].Detail, webhookID+" webhook is disabled")
+	assert.Contains(t, results["endpoint"].Detail, webhookID+" (shop) webhook has been disabled since ")
 }
 
 // The server's clock is read from its answers.
@@ -367,14 +368,19 @@ func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	assert.Contains(t, s.run("endpoints", "list").stderr, "No endpoints fit.")
-	assert.Contains(t, s.run("endpoints", "list", webhookID).stdout, webhookID+"  webhook  healthy")
+	assert.Contains(t, s.run("endpoints", "list", webhookID).stdout, webhookID+"  shop  webhook  healthy")
 	got := s.run("endpoints", "disable", webhookID)
 	assert.Equal(t, exitOK, got.code)
-	assert.Equal(t, webhookID+" webhook is disabled.\n", got.stdout)
-	assert.Contains(t, s.run("endpoints", "list").stdout, webhookID+"  webhook  disabled")
+	assert.Equal(t, webhookID+" webhook is disabled. Its deliveries wait until it is enabled: webhooks "+
+		"endpoints enable "+webhookID+" webhook.\n", got.stdout)
+	assert.Contains(t, s.run("endpoints", "list").stdout, webhookID+"  shop  webhook  disabled")
 	assert.Contains(t, s.run("endpoints", "list", "--health", "degraded").stderr, "No endpoints fit.")
 	assert.Contains(t, s.run("endpoints", "list", "--health", "healthy", webhookID).stderr,
 		"No endpoints fit.")
+	got = s.run("endpoints", "enable", webhookID)
+	assert.Contains(t, got.stdout, webhookID+" webhook is enabled again. Deliveries that waited go out "+
+		"gradually; the first that succeeds will confirm that it works.")
+	assert.NotContains(t, got.stdout, "healthy", "nothing was tried yet")
 	got = s.run("endpoints", "enable", "--json", webhookID, "webhook")
 	assert.Equal(t, webhook.Healthy, decode[webhook.EndpointState](t, got.stdout).Health)
 	for args, code := range map[string]int{
@@ -387,6 +393,37 @@ func TestEndpoints(t *testing.T) {
 	} {
 		assert.Equal(t, code, s.run(strings.Fields(args)...).code, args)
 	}
+}
+
+// An endpoint that fails is shown with the name of its webhook, since when, and why in plain words.
+func TestEndpointsThatFail(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	s := newServiceOn(t, store)
+	state, err := s.d.EndpointState(t.Context(), "org",
+		webhook.Endpoint{SubscriptionID: webhookID, Channel: "webhook"})
+	require.NoError(t, err)
+	now := time.Now().UTC().Truncate(time.Second)
+	state.Health, state.Since, state.FailingSince = webhook.Degraded, now, now.Add(-time.Hour)
+	state.NextProbe = now.Add(time.Hour)
+	state.Cause = &webhook.EndpointCause{DeliveryID: 7, Class: "dns", Error: "lookup shop: no such host"}
+	require.NoError(t, webhook.SetEndpointState(t.Context(), store, &state, 0))
+	const cause = "the host name does not resolve: lookup shop: no such host"
+	since, failing := stamp(state.Since), stamp(state.FailingSince)
+
+	got := s.run("endpoints", "list").stdout
+	assert.Regexp(t, `^WEBHOOK +NAME +CHANNEL +HEALTH +SINCE +FAILING SINCE +BY +CAUSE\n`, got)
+	assert.Regexp(t, webhookID+" +shop +webhook +degraded +"+since+" +"+failing+" +"+cause+"\n", got)
+	assert.Contains(t, s.run("endpoints", "list", "--json").stdout, `"webhook_name":"shop"`)
+	got = s.run("endpoints", "show", webhookID).stdout
+	assert.Contains(t, got, "webhook  degraded\n")
+	for _, line := range []string{"since         " + since, "failing since " + failing,
+		"cause         " + cause + ", at dlv_7\n", "next probe    " + stamp(state.NextProbe)} {
+		assert.Contains(t, got, "\n  "+line)
+	}
+	_, found := checks(t, s.env)
+	assert.Equal(t, webhookID+" (shop) webhook has been degraded since "+since+": "+cause+
+		"; failing since "+failing, found["endpoint"].Detail)
 }
 
 // An endpoint that takes one type of event and refuses another is named with that type.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event/signature"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
@@ -64,6 +65,7 @@ type doctor struct {
 	*app
 	client   *client.Client
 	dates    *dateRecorder
+	names    *nameCache
 	about    *api.About // nil if the API cannot say
 	webhooks []*webhook.Subscription
 	// failing are those of the webhooks of which attempts have failed in the last 24 hours.
@@ -97,6 +99,7 @@ func (a *app) doctor(ctx context.Context, o connection) error {
 	if d.client, err = o.clientOn(transport, key); err != nil {
 		return err
 	}
+	d.names = newNameCache(d.client)
 	for _, step := range []func(context.Context) error{
 		d.reachable, d.clock, d.apiKey, d.list, d.endpoints, d.notifications, d.backlog, d.lastDay,
 		d.refusals, d.system,
@@ -217,6 +220,7 @@ func (d *doctor) list(ctx context.Context) error {
 			break
 		}
 		d.webhooks = append(d.webhooks, sub)
+		d.names.known[sub.ID] = sub.Name
 		if !sub.Paused {
 			active++
 		}
@@ -244,10 +248,20 @@ func (d *doctor) endpoints(ctx context.Context) error {
 		}
 		c := check{Check: "endpoint", Result: checkWarn, Remedy: "It is probed, and recovers by itself once " +
 			"it answers."}
-		c.Detail = fmt.Sprintf("%s %s is %s since %s", state.SubscriptionID, state.Channel, state.Health,
-			stamp(state.Since))
-		if state.Cause != nil {
-			c.Detail += fmt.Sprintf(" (%s)", causeOf(state.Cause))
+		name, err := d.names.of(ctx, state.SubscriptionID)
+		if err != nil {
+			return err
+		}
+		c.Detail = fmt.Sprintf("%s%s %s has been %s since %s", state.SubscriptionID, inBrackets(name),
+			state.Channel, state.Health, stamp(state.Since))
+		switch {
+		case state.Cause != nil:
+			c.Detail += ": " + causeOf(state.Cause)
+		case state.ChangedBy != "":
+			c.Detail += ", by " + state.ChangedBy
+		}
+		if !state.FailingSince.IsZero() {
+			c.Detail += "; failing since " + stamp(state.FailingSince)
 		}
 		if state.Health == webhook.Disabled {
 			c.Result, c.Remedy = checkFail, "Nothing is delivered to it until a person enables it. Repair the "+
@@ -263,11 +277,9 @@ func (d *doctor) endpoints(ctx context.Context) error {
 	return nil
 }
 
+// causeOf says in plain words why an endpoint is not healthy.
 func causeOf(c *webhook.EndpointCause) string {
-	if c.StatusCode != 0 {
-		return fmt.Sprintf("%s, status %d", c.Class, c.StatusCode)
-	}
-	return c.Class
+	return channel.Describe(channel.Class(c.Class), c.Error)
 }
 
 // notifications looks whether operational events reach those who have subscribed to them.
@@ -286,8 +298,8 @@ func (d *doctor) notifications(ctx context.Context) error {
 			continue
 		}
 		silent++
-		if err := d.report(check{"notifications", checkFail, fmt.Sprintf("%s (%s) gets no operational "+
-			"events: %s", sub.ID, sub.Name, reason), "Those who should get them do not learn what is broken. " +
+		if err := d.report(check{"notifications", checkFail, fmt.Sprintf("%s%s gets no operational "+
+			"events: %s", sub.ID, inBrackets(sub.Name), reason), "Those who should get them do not learn what is broken. " +
 			"See: webhooks deliveries list " + sub.ID + "."}); err != nil {
 			return err
 		}
@@ -364,7 +376,8 @@ func backlogCheck(name string, b *api.Backlog, now time.Time) check {
 func (d *doctor) lastDay(ctx context.Context) error {
 	total := map[webhook.Status]int64{}
 	var attempts, failed int64
-	worst, worstDead := "", int64(0)
+	var worst *webhook.Subscription
+	worstDead := int64(0)
 	for i, sub := range d.webhooks {
 		d.progressf("statistics of webhook %d of %d", i+1, len(d.webhooks))
 		s, err := d.client.Statistics(ctx, sub.ID, time.Time{})
@@ -382,16 +395,16 @@ func (d *doctor) lastDay(ctx context.Context) error {
 			d.failing = append(d.failing, failing{sub, s.FailedAttempts, s.Attempts})
 		}
 		if dead := s.Deliveries[webhook.StatusDead]; dead > worstDead {
-			worst, worstDead = sub.ID, dead
+			worst, worstDead = sub, dead
 		}
 	}
 	c := check{"last 24 hours", checkOK, fmt.Sprintf("%d succeeded, %d died",
 		total[webhook.StatusSucceeded], total[webhook.StatusDead]), ""}
 	if worstDead > 0 {
 		c.Result = checkWarn
-		c.Detail += fmt.Sprintf(", most of them of %s (%d)", worst, worstDead)
-		c.Remedy = "See why: webhooks deliveries list --status dead " + worst + ". Once that is repaired: " +
-			"webhooks deliveries replay --all --since 24h " + worst + "."
+		c.Detail += fmt.Sprintf(", most of them of %s%s: %d", worst.ID, inBrackets(worst.Name), worstDead)
+		c.Remedy = "See why: webhooks deliveries list --status dead " + worst.ID + ". Once that is " +
+			"repaired: webhooks deliveries replay --all --since 24h " + worst.ID + "."
 	}
 	c.Detail += attemptsText(attempts, failed)
 	if err := d.report(c); err != nil {
@@ -432,8 +445,8 @@ func (d *doctor) failingAttempts() error {
 		if shown++; shown > maxFailingShown {
 			break
 		}
-		err := d.report(check{"failing webhook", checkWarn, fmt.Sprintf("%s (%s): %s of %d attempts of "+
-			"the last 24 hours succeeded", sub.ID, sub.Name, percent(sub.attempts-sub.failed, sub.attempts),
+		err := d.report(check{"failing webhook", checkWarn, fmt.Sprintf("%s%s: %s of %d attempts of "+
+			"the last 24 hours succeeded", sub.ID, inBrackets(sub.Name), percent(sub.attempts-sub.failed, sub.attempts),
 			sub.attempts), "See why: webhooks endpoints show " + sub.ID + "."})
 		if err != nil {
 			return err
@@ -462,8 +475,8 @@ func (d *doctor) refusals(ctx context.Context) error {
 				return d.report(check{"refusals", checkWarn,
 					fmt.Sprintf("there are more than %d event types that are refused", maxListed), ""})
 			}
-			if err := d.report(check{"refusal", checkWarn, fmt.Sprintf("%s (%s) %s refuses %s", sub.ID,
-				sub.Name, r.Channel, refusalText(r)), "See what it answers: webhooks deliveries show " +
+			if err := d.report(check{"refusal", checkWarn, fmt.Sprintf("%s%s %s refuses %s", sub.ID,
+				inBrackets(sub.Name), r.Channel, refusalText(r)), "See what it answers: webhooks deliveries show " +
 				sub.ID + " " + r.DeliveryID.String() + "."}); err != nil {
 				return err
 			}

@@ -55,10 +55,13 @@ var endpointsEnableCommand = command{
 	name: "endpoints enable", args: "WEBHOOK [CHANNEL]",
 	short: "Enable an endpoint that is degraded or disabled",
 	long: `
-What waits for it is delivered. CHANNEL may be left out if the webhook has only
-one.`,
+What waits for it is delivered, a few at a time at first. Nothing is tried
+before: the first delivery that succeeds shows that it works. CHANNEL may be
+left out if the webhook has only one.`,
 	example: `webhooks endpoints enable wh_0123456789 slack`,
-	setup:   changeEndpoint((*client.Client).EnableEndpoint),
+	setup: changeEndpoint((*client.Client).EnableEndpoint, "%s %s is enabled again. Deliveries that "+
+		"waited go out gradually; the first that succeeds will confirm that it works. To look: webhooks "+
+		"endpoints show %[1]s.\n"),
 }
 
 var endpointsDisableCommand = command{
@@ -67,12 +70,15 @@ var endpointsDisableCommand = command{
 	long: `
 Its deliveries wait. CHANNEL may be left out if the webhook has only one.`,
 	example: `webhooks endpoints disable wh_0123456789 slack`,
-	setup:   changeEndpoint((*client.Client).DisableEndpoint),
+	setup: changeEndpoint((*client.Client).DisableEndpoint, "%s %s is disabled. Its deliveries wait until "+
+		"it is enabled: webhooks endpoints enable %[1]s %[2]s.\n"),
 }
 
-// changeEndpoint returns the setup of a command that changes one endpoint and prints it.
+// changeEndpoint returns the setup of a command that changes one endpoint. It prints done, a format
+// of the webhook and the channel.
 func changeEndpoint(
 	change func(*client.Client, context.Context, string, string) (*webhook.EndpointState, error),
+	done string,
 ) func(*flagSet) action {
 	return func(s *flagSet) action {
 		var o connection
@@ -89,16 +95,54 @@ func changeEndpoint(
 			if a.json {
 				return a.object(state)
 			}
-			a.printf("%s %s is %s.\n", visible(state.SubscriptionID), visible(state.Channel), state.Health)
+			a.printf(done, visible(state.SubscriptionID), visible(state.Channel))
 			return nil
 		}
 	}
 }
 
-// endpointView is what "endpoints show" says of one endpoint.
-type endpointView struct {
+// namedEndpoint is an endpoint with the name of its webhook.
+type namedEndpoint struct {
 	*webhook.EndpointState
 	Name string `json:"webhook_name"`
+}
+
+// nameCache finds the names of webhooks.
+type nameCache struct {
+	client *client.Client
+	known  map[string]string
+}
+
+func newNameCache(c *client.Client) *nameCache { return &nameCache{c, map[string]string{}} }
+
+// of returns the name of a webhook, or "" if it was deleted in the meantime.
+func (n *nameCache) of(ctx context.Context, id string) (string, error) {
+	if name, ok := n.known[id]; ok {
+		return name, nil
+	}
+	sub, err := n.client.Get(ctx, id)
+	switch {
+	case err == nil:
+		n.known[id] = sub.Name
+	case errors.Is(err, webhook.ErrNotFound):
+		n.known[id] = ""
+	default:
+		return "", err
+	}
+	return n.known[id], nil
+}
+
+// inBrackets writes a name behind an id.
+func inBrackets(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " (" + name + ")"
+}
+
+// endpointView is what "endpoints show" says of one endpoint.
+type endpointView struct {
+	namedEndpoint
 	// LookedAt counts the deliveries in which Refusals were looked for, of all channels.
 	LookedAt int           `json:"looked_at"`
 	Refusals []api.Refusal `json:"refusals"`
@@ -141,7 +185,7 @@ func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channe
 		if channel != "" && states[i].Channel != channel {
 			continue
 		}
-		view := endpointView{EndpointState: &states[i], Name: sub.Name, LookedAt: refusals.LookedAt,
+		view := endpointView{namedEndpoint: namedEndpoint{&states[i], sub.Name}, LookedAt: refusals.LookedAt,
 			Refusals: []api.Refusal{}}
 		for _, r := range refusals.Results {
 			if r.Channel == view.Channel {
@@ -173,6 +217,7 @@ func (a *app) printEndpoint(v *endpointView) error {
 		}
 	}
 	line("since", withAgo(stamp(v.Since), ago(v.Since)))
+	line("failing since", withAgo(stamp(v.FailingSince), ago(v.FailingSince)))
 	line("by", v.ChangedBy)
 	if v.Cause != nil {
 		line("cause", causeOf(v.Cause)+", at "+v.Cause.DeliveryID.String())
@@ -210,7 +255,8 @@ func (a *app) listEndpoints(
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"WEBHOOK", "CHANNEL", "HEALTH", "SINCE", "BY", "CAUSE"}}
+	names := newNameCache(c)
+	rows := [][]string{{"WEBHOOK", "NAME", "CHANNEL", "HEALTH", "SINCE", "FAILING SINCE", "BY", "CAUSE"}}
 	for state, err := range endpointsOf(ctx, c, webhookID, health) {
 		if err != nil {
 			return err
@@ -218,8 +264,12 @@ func (a *app) listEndpoints(
 		if health != "" && state.Health != health {
 			continue
 		}
+		name, err := names.of(ctx, state.SubscriptionID)
+		if err != nil {
+			return err
+		}
 		if a.json {
-			if err := a.object(state); err != nil {
+			if err := a.object(namedEndpoint{state, name}); err != nil {
 				return err
 			}
 			continue
@@ -228,8 +278,8 @@ func (a *app) listEndpoints(
 		if state.Cause != nil {
 			cause = causeOf(state.Cause)
 		}
-		rows = append(rows, []string{state.SubscriptionID, state.Channel, string(state.Health),
-			stamp(state.Since), state.ChangedBy, cause})
+		rows = append(rows, []string{state.SubscriptionID, name, state.Channel, string(state.Health),
+			stamp(state.Since), stamp(state.FailingSince), state.ChangedBy, cause})
 	}
 	switch {
 	case a.json:
