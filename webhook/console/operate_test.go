@@ -574,3 +574,28 @@ func TestOverviewSaysThatNotificationsDoNotArrive(t *testing.T) {
 	assert.Contains(t, page, "On call: the last attempt of its channel webhook failed at ")
 	assert.Contains(t, page, "the endpoint answered 503 Service Unavailable")
 }
+
+// An endpoint in trouble is shown with when its failures began, and not only when it was degraded.
+func TestEndpointsInTroubleSayHowLongTheyHaveFailed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Down", "/")
+	state, err := f.dispatcher.EndpointState(t.Context(), mine, webhook.Endpoint{SubscriptionID: sub.ID,
+		Channel: sub.ChannelKeys()[0]})
+	require.NoError(t, err)
+	now := time.Now()
+	state.Health, state.Since, state.FailingSince = webhook.Degraded, now.Add(-2*time.Hour-time.Minute),
+		now.Add(-5*time.Hour-time.Minute)
+	state.Cause = &webhook.EndpointCause{Class: "connect", Error: "connection refused"}
+	require.NoError(t, webhook.SetEndpointState(t.Context(), f.store, &state, 0))
+	shown := func(path string) string {
+		page := strings.ReplaceAll(f.page(path), "<", " <")
+		return strings.Join(strings.Fields(text(parse(t, page))), " ")
+	}
+	const cause = "no connection: connection refused"
+	assert.Contains(t, shown("/"), "webhook, for 2 h failing for 5 h "+cause)
+	assert.Contains(t, shown("/subscriptions/"+sub.ID), "Failing for 5 h . "+cause)
+	f.identity = console.Identity{Name: "ops", Operator: true, Role: console.Administer}
+	operator := shown("/")
+	assert.Contains(t, operator, "2 h failing for 5 h "+cause)
+}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -77,7 +78,7 @@ var notices = map[string]string{
 	"deleted":   "The subscription is deleted.",
 	"paused":    "The subscription is paused. Its deliveries wait.",
 	"resumed":   "The subscription is active again.",
-	"enabled":   "The endpoint is enabled. What has waited goes out, slowly at first.",
+	"enabled":   "The endpoint is enabled again. What has waited goes out, slowly at first; the first success confirms that it works.",
 	"disabled":  "The endpoint is disabled. Its deliveries wait.",
 	"replayed":  "The delivery goes out again.",
 	"cancelled": "The delivery is cancelled.",
@@ -197,9 +198,12 @@ var functions = template.FuncMap{
 	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"clock":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 	"word":     word,
-	"short":    short,
-	"pair":     func(values ...any) []any { return values },
-	"sub1":     func(n int) int { return n - 1 },
+	"describe": func(c *webhook.EndpointCause) string {
+		return channel.Describe(channel.Class(c.Class), c.Error)
+	},
+	"short": short,
+	"pair":  func(values ...any) []any { return values },
+	"sub1":  func(n int) int { return n - 1 },
 }
 
 // word returns a status, health or class as it is read.
