@@ -162,8 +162,9 @@ type TestRequest struct {
 	// Channel is one of the webhook's channel keys: "webhook", and "webhook#2"
 	// for the second of that name. Defaults to all of them.
 	Channel string `json:"channel,omitempty"`
-	// EventType is the type of the event. Defaults to the first type that the webhook is
-	// subscribed to and that has an example in the catalogue, or else to one that fits the
+	// EventType is the type of the event. Defaults to that of a delivery of the webhook that failed:
+	// see [dispatch.Dispatcher.LastFailedType]. If none has, it defaults to the first type that the
+	// webhook is subscribed to and that has an example in the catalogue, or else to one that fits the
 	// first pattern of the webhook.
 	EventType string `json:"event_type,omitempty"`
 	// Event is the envelope. Missing fields get sample values. Defaults to the example of the
@@ -173,8 +174,9 @@ type TestRequest struct {
 
 // TestResponse has the results of a test.
 type TestResponse struct {
-	EventID string                `json:"event_id"`
-	Results []dispatch.TestResult `json:"results"`
+	EventID   string                `json:"event_id"`
+	EventType string                `json:"event_type"`
+	Results   []dispatch.TestResult `json:"results"`
 }
 
 // sendTest makes one attempt for each channel of the webhook, even if the webhook is paused, and
@@ -186,7 +188,13 @@ func (a *API) sendTest(r *request) (*response, error) {
 	}
 	p := &problems{}
 	var channels []string
-	eventType := a.cfg.Catalogue.SampleType(sub.EventTypes)
+	eventType, err := a.dispatcher.LastFailedType(r.Context(), sub)
+	if err != nil {
+		return nil, err
+	}
+	if eventType == "" {
+		eventType = a.cfg.Catalogue.SampleType(sub.EventTypes)
+	}
 	e := a.cfg.Catalogue.Sample(eventType)
 	if o := optionalObject(p, r.body); o != nil {
 		if name := o.text("channel"); name != "" {
@@ -205,7 +213,8 @@ func (a *API) sendTest(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: http.StatusOK, body: TestResponse{EventID: e.ID, Results: results}}, nil
+	return &response{status: http.StatusOK,
+		body: TestResponse{EventID: e.ID, EventType: e.Type, Results: results}}, nil
 }
 
 // errTestEnded says that a test has lost its place.

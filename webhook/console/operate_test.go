@@ -599,3 +599,19 @@ func TestEndpointsInTroubleSayHowLongTheyHaveFailed(t *testing.T) {
 	operator := shown("/")
 	assert.Contains(t, operator, "2 h failing for 5 h "+cause)
 }
+
+// A test suggests the type of a delivery that failed: another one may well be accepted.
+func TestTestSuggestsWhatFailed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	sub := f.subscribe(mine, "Refuses some", "/status/422")
+	path := "/subscriptions/" + sub.ID + "/test"
+	assert.NotContains(t, f.page(path), "because a delivery of that type failed")
+	f.emit(mine, func(e *event.Event) { e.Type = "invoice.paid" })
+	page := f.page(path)
+	assert.Contains(t, page, `<option selected>invoice.paid</option>`)
+	assert.Contains(t, page, "because a delivery of that type failed")
+	assert.Contains(t, inputs(t, page, "event").Get("event"), `"invoice.paid"`)
+	assert.Contains(t, inputs(t, f.page(path+"?type=object.created"), "event").Get("event"),
+		`"object.created"`, "unless a person has chosen one")
+}

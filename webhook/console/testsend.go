@@ -21,6 +21,8 @@ type testBody struct {
 	*webhook.Subscription
 	Keys    []string
 	Types   []string
+	Type    string // of the event that is suggested
+	Failed  bool   // a delivery of that type failed
 	Channel string // the key that was chosen; empty is all
 	Event   string // as JSON
 	Problem string
@@ -46,11 +48,19 @@ func (c *Console) showTest(q *request) error {
 	if err != nil {
 		return err
 	}
-	eventType := q.URL.Query().Get("type")
-	if event.ValidType(eventType) != nil {
-		eventType = c.cfg.Catalogue.SampleType(body.EventTypes)
+	if body.Type = q.URL.Query().Get("type"); event.ValidType(body.Type) != nil {
+		if body.Type, err = c.dispatcher.LastFailedType(q.Context(), body.Subscription); err != nil {
+			return err
+		}
+		body.Failed = body.Type != ""
 	}
-	if body.Event, err = sampleText(c.cfg.Catalogue, eventType); err != nil {
+	if body.Type == "" {
+		body.Type = c.cfg.Catalogue.SampleType(body.EventTypes)
+	}
+	if body.Failed && !slices.Contains(body.Types, body.Type) {
+		body.Types = append(body.Types, body.Type)
+	}
+	if body.Event, err = sampleText(c.cfg.Catalogue, body.Type); err != nil {
 		return err
 	}
 	return q.show("test", page{Title: "Send a test", Section: "subscriptions"}, body)

@@ -170,3 +170,33 @@ func (s *refusalSearch) result() Refusals {
 	})
 	return result
 }
+
+// LastFailedType returns the event type of a delivery of the subscription that failed, for a test
+// that shows whether that is repaired: of the newest that is dead, or of the oldest that is pending
+// and was attempted, whichever was attempted last. It returns "" if there is none of a type that the
+// subscription still gets.
+func (d *Dispatcher) LastFailedType(
+	ctx context.Context, sub *webhook.Subscription,
+) (string, error) {
+	if err := sub.Validate(); err != nil {
+		return "", err
+	}
+	of := webhook.DeliveryQuery{OrganizationID: sub.OrganizationID, SubscriptionID: sub.ID, Limit: 1}
+	dead, waiting := of, of
+	dead.Status = webhook.StatusDead
+	waiting.Status, waiting.OldestFirst = webhook.StatusPending, true
+	eventType, at := "", time.Time{}
+	for _, q := range []webhook.DeliveryQuery{dead, waiting} {
+		found, err := d.Deliveries(ctx, q)
+		if err != nil {
+			return "", err
+		}
+		for i := range found {
+			last := lastMade(found[i].Attempts)
+			if last != nil && !last.Succeeded() && last.StartedAt.After(at) && sub.Matches(found[i].EventType) {
+				eventType, at = found[i].EventType, last.StartedAt
+			}
+		}
+	}
+	return eventType, nil
+}

@@ -228,3 +228,40 @@ func TestRefusalsOfDeadDeliveries(t *testing.T) {
 		}
 	})
 }
+
+// The type of the latest failure is suggested for a test, as long as the subscription gets it.
+func TestLastFailedType(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Hour}},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				switch m.EventType {
+				case "report.created":
+					return channel.Result{}, status(422)
+				case "report.deleted":
+					return channel.Result{}, &channel.Error{Action: channel.Permanent}
+				}
+				return channel.Result{StatusCode: 200}, nil
+			})
+		sub := b.subscribe(t, "*")
+		want := func(eventType string) {
+			t.Helper()
+			got, err := b.LastFailedType(t.Context(), sub)
+			require.NoError(t, err)
+			assert.Equal(t, eventType, got)
+		}
+		for _, step := range []struct{ emitted, suggested string }{
+			{event.ObjectCreated, ""},
+			{"report.created", "report.created"}, // and will be tried again
+			{"report.deleted", "report.deleted"}, // and is dead
+			{event.ObjectCreated, "report.deleted"},
+		} {
+			b.emit(t, step.emitted)
+			require.NoError(t, b.Drain(t.Context()))
+			want(step.suggested)
+			time.Sleep(time.Second)
+		}
+		sub.EventTypes = []event.Pattern{"object.*", "report.created"}
+		want("report.created")
+	})
+}

@@ -84,11 +84,19 @@ func TestTrigger(t *testing.T) {
 	s.answers.Store(http.StatusTeapot)
 	got = s.run("trigger", "--test", webhookID, "--event", file(t, `{"subject": {"id": "obj_9"}}`))
 	assert.Equal(t, exitNo, got.code)
-	assert.Contains(t, got.stdout, "webhook: failed after ")
+	assert.Contains(t, got.stdout, " object.test\nwebhook: failed after ")
 	assert.Contains(t, got.stdout, "with 418")
 	assert.NotContains(t, got.stdout, "\x1b", "what strangers write cannot steer the terminal")
 	sent := decode[api.TestResponse](t, s.run("trigger", "--test", webhookID, "--json").stdout)
 	assert.False(t, sent.Results[0].Succeeded)
+
+	e := event.New("object.deleted", event.Subject{Type: "object", ID: "obj_1"})
+	e.Namespace, e.OrganizationID = "acme", "org"
+	_, err := s.d.Emit(t.Context(), e)
+	require.NoError(t, err)
+	s.drain()
+	assert.Contains(t, s.run("trigger", "--test", webhookID).stdout, " object.deleted\n",
+		"what failed is tried again")
 
 	assert.Contains(t, s.run("trigger", "--list").stdout, "object.created ")
 	assert.Equal(t, "object.created",

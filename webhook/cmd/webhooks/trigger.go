@@ -34,8 +34,8 @@ webhooks trigger --test wh_0123456789 --channel slack`,
 		o.declare(s)
 		s.StringVar(&o.test, "test", "", "`webhook` to send a test to")
 		s.StringVar(&o.event, "event", "", "`file` with the event")
-		s.StringVar(&o.eventType, "event-type", "", "`type` of the event (default of a test: one that the "+
-			"webhook is subscribed to)")
+		s.StringVar(&o.eventType, "event-type", "", "`type` of the event (default of a test: that of a "+
+			"delivery that failed, or one that the webhook is subscribed to)")
 		s.StringVar(&o.channel, "channel", "", "`channel` that a test is sent to (default all)")
 		s.BoolVar(&o.list, "list", false, "list the event types of the catalogue")
 		return func(ctx context.Context, a *app, _ []string) error { return a.trigger(ctx, o) }
@@ -181,7 +181,7 @@ func (a *app) printTest(sent *api.TestResponse) (err error) {
 			return err
 		}
 	} else {
-		a.printf("event %s\n", visible(sent.EventID))
+		a.printf("event %s %s\n", visible(sent.EventID), visible(sent.EventType))
 		for _, r := range sent.Results {
 			word := a.green(a.stdout, "accepted")
 			if !r.Succeeded {
