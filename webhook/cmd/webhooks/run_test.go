@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -134,4 +135,34 @@ func TestInterrupted(t *testing.T) {
 	code, text, _ := explain(ctx, context.Canceled)
 	assert.Equal(t, exitInterrupted, code)
 	assert.Equal(t, "interrupted", text)
+}
+
+// The page of each alert has commands, and they are commands of this program.
+func TestCommandsOfTheRunbook(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../examples/monitoring/README.md")
+	require.NoError(t, err)
+	sections := strings.Split(string(text), "\n### ")
+	require.Greater(t, len(sections), 10)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel() // nothing is asked for; what is wrong with a command is found before
+	settings := env{envURL: "http://127.0.0.1:1", envAPIKey: "key"}
+	fill := strings.NewReplacer("wh_…", webhookID, "dlv_…", "dlv_1")
+	for i, section := range sections {
+		n := 0
+		for line := range strings.Lines(section) {
+			words, is := strings.CutPrefix(line, "    webhooks ")
+			if !is {
+				continue
+			}
+			n++
+			words, _, _ = strings.Cut(words, "#")
+			got := runsWith(ended, settings, "", strings.Fields(fill.Replace(words))...)
+			assert.NotEqual(t, exitUsage, got.code, "%s%s", line, got.stderr)
+			assert.NotEqual(t, exitOK, got.code, "it is not run")
+		}
+		if i > 0 {
+			assert.NotZero(t, n, "no commands for %s", first(strings.Fields(section)))
+		}
+	}
 }
