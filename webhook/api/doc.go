@@ -138,7 +138,8 @@
 //
 // and {"channel": "…"} if the webhook has several channels. [Config.Actor] says who did it. is_active
 // is the customer's own switch: it stays true when an endpoint is disabled, and sending it back
-// enables nothing. Deliveries that wait for a disabled endpoint have the status paused. See Health
+// enables nothing. Deliveries that wait for a disabled endpoint have the status paused; an answer with
+// one delivery says why it waits, and until when (see [Delivery]). See Health
 // of an endpoint in the documentation of package dispatch.
 //
 // # How the service is

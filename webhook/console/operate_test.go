@@ -550,7 +550,8 @@ func TestDeliveryPageSaysWhyItWaits(t *testing.T) {
 	sub := f.subscribe(mine, "Slow", "/status/503")
 	d := f.emit(mine)[0]
 	path := "/deliveries/" + d.ID.String()
-	assert.Contains(t, f.page(path), "The last attempt failed, and the next one is not due yet.")
+	assert.Contains(t, f.page(path), "The last attempt failed: the endpoint answered 503 "+
+		"Service Unavailable. The next one is not due yet.")
 	require.Equal(t, http.StatusSeeOther, f.post("/subscriptions/"+sub.ID+"/disable", "channel",
 		d.Channel).Status)
 	assert.Contains(t, f.page(path), "Its endpoint is disabled by ada@example.com.")

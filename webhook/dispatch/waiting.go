@@ -104,7 +104,8 @@ func (d *Dispatcher) waitsForTime(
 		}
 		if last != nil && !last.Succeeded() {
 			w.Reason, w.Since = WaitRetry, last.StartedAt
-			w.Detail = "The last attempt failed, and the next one is not due yet."
+			w.Detail = "The last attempt failed: " + channel.Describe(channel.Class(last.Class), last.Error) +
+				". The next one is not due yet."
 		}
 		return w, nil
 	}
