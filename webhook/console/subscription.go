@@ -26,7 +26,7 @@ type channelView struct {
 // subscriptionBody is the page of a subscription.
 type subscriptionBody struct {
 	*webhook.Subscription
-	State
+	state
 	Channels []channelView
 	Series   series
 	Week     bucket
@@ -68,7 +68,7 @@ func (c *Console) subscriptionPage(q *request, reveal bool) error {
 	if err != nil {
 		return err
 	}
-	body := subscriptionBody{Subscription: sub, State: stateOf(sub, unhealthy), Revealed: reveal}
+	body := subscriptionBody{Subscription: sub, state: stateOf(sub, unhealthy), Revealed: reveal}
 	for i, key := range sub.ChannelKeys() {
 		view := channelView{Key: key, Configs: indent(masked.Channels[i].Configs),
 			CanSign: c.fields.CanSign(sub.Channels[i].Channel),

@@ -15,13 +15,13 @@ const rowsAtMost = 25
 type subscriptionRow struct {
 	*webhook.Subscription
 	Keys []string
-	State
+	state
 	Series      series
 	LastFailure time.Time // within the series
 }
 
-// State is how a subscription is doing, in one word.
-type State struct {
+// state is how a subscription is doing, in one word.
+type state struct {
 	// Word is active, paused, degraded or disabled.
 	Word string
 	// Unhealthy are its endpoints that are not healthy.
@@ -29,8 +29,8 @@ type State struct {
 }
 
 // stateOf returns the worst of a subscription's states.
-func stateOf(sub *webhook.Subscription, unhealthy []webhook.EndpointState) State {
-	s := State{Word: "active", Unhealthy: unhealthy}
+func stateOf(sub *webhook.Subscription, unhealthy []webhook.EndpointState) state {
+	s := state{Word: "active", Unhealthy: unhealthy}
 	for i := range unhealthy {
 		if h := unhealthy[i].Health; s.Word != string(webhook.Disabled) {
 			s.Word = string(h)
@@ -89,7 +89,7 @@ func (c *Console) listSubscriptions(q *request) error {
 		if err != nil {
 			return err
 		}
-		row.State = stateOf(sub, unhealthy)
+		row.state = stateOf(sub, unhealthy)
 		body.Rows = append(body.Rows, row)
 	}
 	return q.show("subscriptions", page{Title: "Subscriptions", Section: "subscriptions", Live: 15}, &body)
