@@ -70,7 +70,7 @@ func TestProcessesOfOperators(t *testing.T) {
 		require.Greater(t, len(rows), i)
 		assert.True(t, strings.HasPrefix(rows[i], begins), rows[i])
 	}
-	assert.Contains(t, rows[1], " | 1 234 | 2 | 3 | 4 | 5 | 6 | never | 7 ms")
+	assert.Contains(t, rows[1], " | 1 2344 workers | 32 in memory | 5 tripped6 at a rate limit | never | 7 ms")
 	assert.Contains(t, f.page("/"), "2 alive")
 	f.identity.Operator = false
 	assert.NotContains(t, f.page("/"), "v1.2.3")
