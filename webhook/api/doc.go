@@ -132,7 +132,8 @@
 //
 // GET /endpoints lists the endpoints that are degraded or disabled, with the cause. GET
 // /{webhook_id}/endpoints lists all endpoints of one webhook. An endpoint that refuses events of one
-// type and takes the others is healthy: GET /{webhook_id}/refusals names the type. To enable a disabled endpoint, send
+// type and takes the others is healthy: GET /{webhook_id}/refusals names the type. To enable a
+// disabled endpoint, send
 //
 //	POST {prefix}/{webhook_id}/endpoints/enable
 //

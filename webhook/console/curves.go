@@ -91,8 +91,8 @@ func (c *curves) grid(labels ...string) {
 	}
 }
 
-// RateChart returns the share of the attempts that succeeded as a line. It does not begin at 0 % if all is well, so that a
-// small dip is seen.
+// RateChart returns the share of the attempts that succeeded as a line. It does not begin at 0 % if
+// all is well, so that a small dip is seen.
 func (s *series) RateChart() *curves {
 	c := s.newCurves(func(b *bucket) string {
 		if b.NoRate() {

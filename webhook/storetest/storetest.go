@@ -29,8 +29,8 @@ type Harness struct {
 	// Enqueue, Prefetch, Prefetched, FanOut, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints,
 	// Removal, History, Replay, Prune, Statistics, Totals, Backlog, Requests, APIKeys, Tail, Ordering,
 	// Diagnostics, Processes, Transactions, Notifications, Wrapped, Tenants, Cancellation, Limits,
-	// Concurrency, Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for a second
-	// way to open a store that has passed the whole suite.
+	// Concurrency, Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for
+	// a second way to open a store that has passed the whole suite.
 	Groups []string
 }
 
