@@ -360,7 +360,8 @@ func TestDeadDeliveries(t *testing.T) {
 		documented(t, first)
 		assert.Equal(t, "5 deliveries to webhook \"shop\" (channel shop) were given up, the last one, of type "+
 			"object.created: the endpoint answered 400 Bad Request. Once the cause is repaired, send them "+
-			"again: webhooks deliveries replay --all --since 24h "+sub.ID+".", first.Metadata["summary"])
+			"again. How many are dead: webhooks deliveries replay --all --dry-run "+sub.ID+". The same "+
+			"without --dry-run sends them.", first.Metadata["summary"])
 		assert.Equal(t, json.Number("5"), first.Metadata["dead"])
 		assert.Equal(t, sub.ID, first.Metadata["webhook_id"])
 		assert.Equal(t, event.ObjectCreated, first.Metadata["event_type"])

@@ -86,12 +86,12 @@ func (m *Monitor) adviceOf(r *report) string {
 			id + " " + r.about.endpoint.Channel + "."
 	case WebhookRecovered:
 		return "What has waited goes out, slowly at first. What was given up is not sent again by itself: " +
-			"webhooks deliveries replay --all --dry-run " + id + "."
+			"webhooks deliveries replay --all --dry-run " + id + " counts it, and without --dry-run sends it."
 	case WebhookRefusing:
 		return "Nothing arrives there. Does it know the secret, and is its URL right? To look: " + look + "."
 	}
-	return "Once the cause is repaired, send them again: webhooks deliveries replay --all --since 24h " +
-		id + "."
+	return "Once the cause is repaired, send them again. How many are dead: webhooks deliveries replay " +
+		"--all --dry-run " + id + ". The same without --dry-run sends them."
 }
 
 // endpointText names the endpoint, and whose it is. Quotes are those that a text message has, too.

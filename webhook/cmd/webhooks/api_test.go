@@ -290,7 +290,7 @@ func TestDoctor(t *testing.T) {
 	assert.Equal(t, exitOK, got.code, got.stdout)
 	assert.Contains(t, got.stdout, "warning  last 24 hours: 1 succeeded, 2 died, most of them of "+webhookID)
 	assert.Contains(t, strings.Join(strings.Fields(got.stdout), " "),
-		"webhooks deliveries replay --all --since 24h "+webhookID)
+		"webhooks deliveries replay --all --dry-run "+webhookID+" counts what is dead")
 
 	// A delivery that no process makes.
 	s.emit(1)

@@ -16,8 +16,11 @@ var deliveriesListCommand = command{
 	name: "deliveries list", args: "[WEBHOOK]", short: "List deliveries, the newest first",
 	long: `
 Without WEBHOOK, those of all webhooks. --limit bounds the list, because a
-service may have millions; "webhooks deliveries export" writes all.`,
-	example: `webhooks deliveries list --status dead --since 24h wh_0123456789`,
+service may have millions; "webhooks deliveries export" writes all.
+
+--since and --until are about when the event was emitted. What is dead has often
+been retried for days before, so that --since 24h does not find what died today.`,
+	example: `webhooks deliveries list --status dead wh_0123456789`,
 	setup: func(s *flagSet) action {
 		var o deliveryOptions
 		o.declare(s)

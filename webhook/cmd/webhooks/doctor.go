@@ -404,7 +404,8 @@ func (d *doctor) lastDay(ctx context.Context) error {
 		c.Result = checkWarn
 		c.Detail += fmt.Sprintf(", most of them of %s%s: %d", worst.ID, inBrackets(worst.Name), worstDead)
 		c.Remedy = "See why: webhooks deliveries list --status dead " + worst.ID + ". Once that is " +
-			"repaired: webhooks deliveries replay --all --since 24h " + worst.ID + "."
+			"repaired: webhooks deliveries replay --all --dry-run " + worst.ID + " counts what is dead, and " +
+			"without --dry-run replays it."
 	}
 	c.Detail += attemptsText(attempts, failed)
 	if err := d.report(c); err != nil {

@@ -19,11 +19,14 @@ deliveries that fit the filters, of WEBHOOK or of all webhooks, by default the
 dead ones, --per-second of them a second, and shows how far it is. With --all
 and --dry-run, says how many fit and replays nothing.
 
+--since and --until are about when the event was emitted. What is dead has often
+been retried for days before, so that --since 24h does not find what died today.
+
 The service goes on with a replay by itself. Ctrl-C or --detach leave it, and
 "webhooks replays" finds it again: to list, to watch and to stop it.`,
 	example: `
-webhooks deliveries replay --all --since 2h --dry-run wh_0123456789
-webhooks deliveries replay --all --since 2h wh_0123456789
+webhooks deliveries replay --all --dry-run wh_0123456789
+webhooks deliveries replay --all wh_0123456789
 webhooks deliveries replay wh_0123456789 dlv_42`,
 	setup: func(s *flagSet) action {
 		var o replayOptions
