@@ -104,6 +104,17 @@ func TestWebhooks(t *testing.T) {
 	_, err = c.Update(ctx, &got.Subscription, client.WithIfMatch(got.ETag))
 	require.ErrorIs(t, err, webhook.ErrConflict)
 
+	paused, err := c.Pause(ctx, created.ID)
+	require.NoError(t, err)
+	assert.True(t, paused.Paused)
+	assert.Equal(t, "b", paused.Name)
+	_, err = c.Resume(ctx, created.ID, client.WithIfMatch(updated.ETag))
+	require.ErrorIs(t, err, webhook.ErrConflict)
+	resumed, err := c.Resume(ctx, created.ID, client.WithIfMatch(paused.ETag))
+	require.NoError(t, err)
+	assert.False(t, resumed.Paused)
+	assert.Equal(t, updated.Channels, resumed.Channels)
+
 	require.NoError(t, c.Delete(ctx, created.ID))
 	require.NoError(t, c.Delete(ctx, created.ID))
 	_, err = c.Get(ctx, created.ID)

@@ -60,6 +60,24 @@ func (c *Client) Update(
 	return c.subscription(ctx, "PUT", at(sub.ID), nil, in, options...)
 }
 
+// Pause pauses a webhook: its deliveries are stored, and wait until Resume.
+func (c *Client) Pause(ctx context.Context, id string, options ...Option) (*Webhook, error) {
+	return c.setActive(ctx, id, false, options...)
+}
+
+// Resume makes a webhook active again that is paused.
+func (c *Client) Resume(ctx context.Context, id string, options ...Option) (*Webhook, error) {
+	return c.setActive(ctx, id, true, options...)
+}
+
+// setActive changes nothing else of the webhook. The API allows that to API keys that may operate,
+// and changes of other fields only to those that may administer.
+func (c *Client) setActive(
+	ctx context.Context, id string, active bool, options ...Option,
+) (*Webhook, error) {
+	return c.subscription(ctx, "PATCH", at(id), nil, map[string]bool{"is_active": active}, options...)
+}
+
 func (c *Client) subscription(
 	ctx context.Context, method, path string, query url.Values, in any, options ...Option,
 ) (*Webhook, error) {

@@ -59,7 +59,8 @@ func TestConnectionProblems(t *testing.T) {
 			for _, command := range []string{"list", "deliveries list", "deliveries export",
 				"trigger --test " + webhookID, "trigger --event-type object.created",
 				"deliveries show " + webhookID + " dlv_1", "deliveries replay --all", "replays list",
-				"endpoints list", "deliveries cancel " + webhookID + " dlv_1", "secret rotate " + webhookID, "doctor"} {
+				"endpoints list", "deliveries cancel " + webhookID + " dlv_1", "secret rotate " + webhookID,
+				"pause " + webhookID, "resume " + webhookID, "endpoints enable " + webhookID, "doctor"} {
 				got := runs(t, env{envURL: c.url, envAPIKey: c.key}, "", strings.Fields(command)...)
 				assert.Equal(t, c.code, got.code, "%s: %s", command, got.stderr)
 				assert.Contains(t, got.stderr, c.says, command)
@@ -258,6 +259,57 @@ func TestList(t *testing.T) {
 	got = s.run("list", "--event-type", "invoice.paid")
 	assert.Empty(t, got.stdout)
 	assert.Contains(t, got.stderr, "There are no webhooks.")
+}
+
+// A webhook that is paused says so wherever its deliveries are expected to go out.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.run("endpoints", "disable", webhookID)
+	got := s.run("pause", webhookID)
+	assert.Equal(t, exitOK, got.code, got.stderr)
+	assert.Equal(t, webhookID+" (shop) is paused. Its deliveries wait until it is resumed: webhooks resume "+
+		webhookID+".\n", got.stdout)
+	assert.Contains(t, s.run("list").stdout, webhookID+"  paused")
+	_, found := checks(t, s.env)
+	assert.NotContains(t, found, "paused webhook", "nothing waits for it")
+	s.emit(2)
+
+	got = s.run("endpoints", "enable", webhookID)
+	assert.Equal(t, webhookID+" webhook is enabled again, but its webhook is paused, and deliveries wait "+
+		"until that is resumed: webhooks resume "+webhookID+".\n", got.stdout)
+	got = s.run("endpoints", "show", webhookID)
+	assert.Contains(t, got.stdout, "shop\n  paused        its deliveries wait until: webhooks resume "+webhookID+"\n")
+	view := decode[endpointView](t, s.run("endpoints", "show", "--json", webhookID).stdout)
+	assert.True(t, view.Paused)
+	code, found := checks(t, s.env)
+	assert.Equal(t, exitOK, code)
+	assert.Equal(t, check{"paused webhook", checkWarn, webhookID + " (shop) is paused, and 2 deliveries wait " +
+		"for it", "If that is over: webhooks resume " + webhookID + "."}, found["paused webhook"])
+	s.drain()
+	assert.Zero(t, s.arrived.Load())
+
+	s.run("endpoints", "disable", webhookID)
+	got = s.run("resume", webhookID)
+	assert.Equal(t, exitOK, got.code, got.stderr)
+	assert.Equal(t, webhookID+" (shop) is active again. Deliveries that waited go out.\n"+
+		"Its endpoint webhook is disabled, and gets nothing until: webhooks endpoints enable "+webhookID+
+		" webhook.\n", got.stdout)
+	s.run("endpoints", "enable", webhookID)
+	s.drain()
+	assert.EqualValues(t, 2, s.arrived.Load())
+
+	assert.Contains(t, s.run("pause", "--json", webhookID).stdout, `"is_active":false`)
+	assert.Contains(t, s.run("resume", "--json", webhookID).stdout, `"is_active":true`)
+	reader := env{envURL: s.env[envURL], envAPIKey: s.key(webhook.APIKey{Name: "reader"})}
+	operator := env{envURL: s.env[envURL], envAPIKey: s.key(webhook.APIKey{Name: "operator",
+		Rights: webhook.Rights{Role: webhook.RoleOperate}})}
+	for _, command := range []string{"pause", "resume"} {
+		assert.Equal(t, exitUsage, s.run(command).code)
+		assert.Equal(t, exitNo, s.run(command, otherID).code)
+		assert.Equal(t, exitForbidden, runs(t, reader, "", command, webhookID).code)
+		assert.Equal(t, exitOK, runs(t, operator, "", command, webhookID).code)
+	}
 }
 
 func TestRotate(t *testing.T) {

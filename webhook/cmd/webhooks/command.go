@@ -25,7 +25,8 @@ type command struct {
 func commands() []*command {
 	return []*command{
 		&verifyCommand, &signCommand, &secretNewCommand, &secretRotateCommand, &suiteCommand,
-		&templateCheckCommand, &templateRenderCommand, &listCommand, &triggerCommand,
+		&templateCheckCommand, &templateRenderCommand, &listCommand, &pauseCommand, &resumeCommand,
+		&triggerCommand,
 		&deliveriesListCommand, &deliveriesShowCommand, &deliveriesTailCommand, &deliveriesReplayCommand,
 		&deliveriesCancelCommand, &deliveriesSkipCommand, &deliveriesExportCommand, &replaysListCommand,
 		&replaysShowCommand, &replaysStopCommand, &endpointsListCommand,

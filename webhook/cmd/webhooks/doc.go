@@ -45,6 +45,7 @@
 //   - output.go: text, JSON, colours, progress
 //   - sign.go, secret.go, suite.go, template.go, list.go, trigger.go, doctor.go, version.go: the
 //     commands of these names
+//   - pause.go: pause and resume webhooks
 //   - deliveries.go, replay.go: list, show, tail and export; replay, cancel and skip
 //   - replays.go: list, show and stop replays of many deliveries, and watch one
 //   - endpoints.go: list, show, enable and disable endpoints

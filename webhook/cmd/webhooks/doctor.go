@@ -27,8 +27,8 @@ var doctorCommand = command{
 Asks the management API, with the API key's own view: whether it answers and can
 work, whether the clocks agree, what the key may do, which endpoints are
 degraded or disabled, whether operational events arrive, how much waits and
-since when, how much is dead, what died in the last 24 hours, and which event
-types an endpoint refuses.
+since when, how much is dead, what died in the last 24 hours, for which paused
+webhooks deliveries wait, and which event types an endpoint refuses.
 
 With an operator's API key it looks at the service as well: its version, what
 waits of all organizations, what delivers, whether the tables are those that it
@@ -68,9 +68,16 @@ type doctor struct {
 	names    *nameCache
 	about    *api.About // nil if the API cannot say
 	webhooks []*webhook.Subscription
+	// waiting are those of the webhooks that are paused and have deliveries that wait.
+	waiting []waiting
 	// failing are those of the webhooks of which attempts have failed in the last 24 hours.
 	failing []failing
 	failed  bool
+}
+
+type waiting struct {
+	*webhook.Subscription
+	deliveries int64
 }
 
 type failing struct {
@@ -391,6 +398,9 @@ func (d *doctor) lastDay(ctx context.Context) error {
 			total[status] += n
 		}
 		attempts, failed = attempts+s.Attempts, failed+s.FailedAttempts
+		if n := s.Deliveries[webhook.StatusPaused]; sub.Paused && n > 0 {
+			d.waiting = append(d.waiting, waiting{sub, n})
+		}
 		if s.FailedAttempts > 0 {
 			d.failing = append(d.failing, failing{sub, s.FailedAttempts, s.Attempts})
 		}
@@ -411,7 +421,29 @@ func (d *doctor) lastDay(ctx context.Context) error {
 	if err := d.report(c); err != nil {
 		return err
 	}
+	if err := d.pausedWebhooks(); err != nil {
+		return err
+	}
 	return d.failingAttempts()
+}
+
+// pausedWebhooks names the webhooks that are paused while deliveries wait for them, those with the
+// most first.
+func (d *doctor) pausedWebhooks() error {
+	slices.SortStableFunc(d.waiting, func(a, b waiting) int { return cmp.Compare(b.deliveries, a.deliveries) })
+	for i, sub := range d.waiting {
+		if i == maxListed {
+			return d.report(check{"paused webhooks", checkWarn, fmt.Sprintf("%d more are paused while deliveries "+
+				"wait", len(d.waiting)-maxListed), ""})
+		}
+		err := d.report(check{"paused webhook", checkWarn, fmt.Sprintf("%s%s is paused, and %s for it", sub.ID,
+			inBrackets(sub.Name), counted(int(sub.deliveries), "delivery waits", "deliveries wait")),
+			"If that is over: webhooks resume " + sub.ID + "."})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // attemptsText says which share of the attempts succeeded. While everything fails and is retried,

@@ -56,12 +56,14 @@ var endpointsEnableCommand = command{
 	short: "Enable an endpoint that is degraded or disabled",
 	long: `
 What waits for it is delivered, a few at a time at first. Nothing is tried
-before: the first delivery that succeeds shows that it works. CHANNEL may be
-left out if the webhook has only one.`,
+before: the first delivery that succeeds shows that it works. If the webhook is
+paused, nothing goes out until "webhooks resume" as well. CHANNEL may be left
+out if the webhook has only one.`,
 	example: `webhooks endpoints enable wh_0123456789 slack`,
 	setup: changeEndpoint((*client.Client).EnableEndpoint, "%s %s is enabled again. Deliveries that "+
 		"waited go out gradually; the first that succeeds will confirm that it works. To look: webhooks "+
-		"endpoints show %[1]s.\n"),
+		"endpoints show %[1]s.\n", "%s %s is enabled again, but its webhook is paused, and deliveries "+
+		"wait until that is resumed: webhooks resume %[1]s.\n"),
 }
 
 var endpointsDisableCommand = command{
@@ -70,21 +72,28 @@ var endpointsDisableCommand = command{
 	long: `
 Its deliveries wait. CHANNEL may be left out if the webhook has only one.`,
 	example: `webhooks endpoints disable wh_0123456789 slack`,
-	setup: changeEndpoint((*client.Client).DisableEndpoint, "%s %s is disabled. Its deliveries wait until "+
-		"it is enabled: webhooks endpoints enable %[1]s %[2]s.\n"),
+	setup:   changeEndpoint((*client.Client).DisableEndpoint, disabledText, disabledText),
 }
 
+const disabledText = "%s %s is disabled. Its deliveries wait until it is enabled: webhooks endpoints " +
+	"enable %[1]s %[2]s.\n"
+
 // changeEndpoint returns the setup of a command that changes one endpoint. It prints done, a format
-// of the webhook and the channel.
+// of the webhook and the channel, or whilePaused if the webhook is paused.
 func changeEndpoint(
 	change func(*client.Client, context.Context, string, string) (*webhook.EndpointState, error),
-	done string,
+	done, whilePaused string,
 ) func(*flagSet) action {
 	return func(s *flagSet) action {
 		var o connection
 		o.declare(s)
 		return func(ctx context.Context, a *app, args []string) error {
 			c, err := o.client(a)
+			if err != nil {
+				return err
+			}
+			// Asked before the change, so that an error means that nothing has changed.
+			sub, err := c.Get(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -95,7 +104,11 @@ func changeEndpoint(
 			if a.json {
 				return a.object(state)
 			}
-			a.printf(done, visible(state.SubscriptionID), visible(state.Channel))
+			text := done
+			if sub.Paused {
+				text = whilePaused
+			}
+			a.printf(text, visible(state.SubscriptionID), visible(state.Channel))
 			return nil
 		}
 	}
@@ -143,6 +156,8 @@ func inBrackets(name string) string {
 // endpointView is what "endpoints show" says of one endpoint.
 type endpointView struct {
 	namedEndpoint
+	// Paused says that the webhook is paused: its deliveries wait, however well the endpoint is.
+	Paused bool `json:"webhook_paused"`
 	// LookedAt counts the deliveries in which Refusals were looked for, of all channels.
 	LookedAt int           `json:"looked_at"`
 	Refusals []api.Refusal `json:"refusals"`
@@ -178,6 +193,10 @@ func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channe
 	}
 	if !a.json {
 		a.printf("%s  %s\n", visible(webhookID), visible(sub.Name))
+		if sub.Paused {
+			a.printf("  %s        its deliveries wait until: webhooks resume %s\n", a.yellow(a.stdout, "paused"),
+				visible(webhookID))
+		}
 		a.printf("  last 24 h     %d succeeded, %d died%s\n", day.Deliveries[webhook.StatusSucceeded],
 			day.Deliveries[webhook.StatusDead], attemptsText(day.Attempts, day.FailedAttempts))
 	}
@@ -185,8 +204,8 @@ func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channe
 		if channel != "" && states[i].Channel != channel {
 			continue
 		}
-		view := endpointView{namedEndpoint: namedEndpoint{&states[i], sub.Name}, LookedAt: refusals.LookedAt,
-			Refusals: []api.Refusal{}}
+		view := endpointView{namedEndpoint: namedEndpoint{&states[i], sub.Name}, Paused: sub.Paused,
+			LookedAt: refusals.LookedAt, Refusals: []api.Refusal{}}
 		for _, r := range refusals.Results {
 			if r.Channel == view.Channel {
 				view.Refusals = append(view.Refusals, r)
