@@ -14,7 +14,9 @@ func (m *Monitor) summaryOf(r *report) string {
 	case BacklogGrowing:
 		return fmt.Sprintf("Deliveries are late: the oldest that is due has been waiting for %s; %v wait, "+
 			"and %v are in flight. Endpoints that are not healthy do not count. Look whether all processes "+
-			"run and the store is fast: webhooks doctor.", secondsOf(r, "oldest_due_age_seconds"),
+			"run and the store is fast: webhooks doctor. Or more comes in than a rate limit lets out: webhooks "+
+			"deliveries show says why one of those waits that are in webhooks deliveries list --status pending "+
+			"--until 5m.", secondsOf(r, "oldest_due_age_seconds"),
 			r.metadata["pending"], r.metadata["in_flight"])
 	case BacklogCleared:
 		return fmt.Sprintf("Deliveries are made in time again; %v wait. Nothing is to be done.",

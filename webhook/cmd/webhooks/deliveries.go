@@ -16,7 +16,8 @@ var deliveriesListCommand = command{
 	name: "deliveries list", args: "[WEBHOOK]", short: "List deliveries, the newest first",
 	long: `
 Without WEBHOOK, those of all webhooks. --limit bounds the list, because a
-service may have millions; "webhooks deliveries export" writes all.
+service may have millions; "webhooks deliveries export" writes all. What waits
+for long is behind what is new: --until 10m leaves out what is newer than that.
 
 --since and --until are about when the event was emitted. What is dead has often
 been retried for days before, so that --since 24h does not find what died today.`,

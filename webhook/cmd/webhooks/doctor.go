@@ -372,8 +372,10 @@ func backlogCheck(name string, b *api.Backlog, now time.Time) check {
 		c.Detail += ", the oldest that is due waits for " + short(waits)
 		if waits > maxOverdue {
 			c.Result = checkWarn
-			c.Remedy = "Endpoints answer slowly or not at all, and are not degraded yet, or no process " +
-				"delivers: see what is due, and whether Dispatcher.Run runs."
+			c.Remedy = "Endpoints answer slowly or not at all, and are not degraded yet, or more comes in than " +
+				"a rate limit lets out, or no process delivers. Look whether Dispatcher.Run runs, and why one " +
+				"of them waits: webhooks deliveries show, with an id of webhooks deliveries list --status pending " +
+				"--until 1m."
 		}
 	}
 	return c

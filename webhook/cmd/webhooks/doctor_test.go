@@ -214,6 +214,8 @@ func TestDoctorJudgesTheBacklogOfAll(t *testing.T) {
 	c = backlogCheck("backlog", &api.Backlog{OldestDue: &since}, since.Add(2*time.Minute))
 	assert.Equal(t, checkWarn, c.Result)
 	assert.Contains(t, c.Detail, "the oldest that is due waits for 2m0s")
+	assert.Contains(t, c.Remedy, "a rate limit")
+	assert.Contains(t, c.Remedy, "webhooks deliveries show")
 }
 
 // While everything fails and is retried, nothing has died, and the webhook is named nevertheless.
