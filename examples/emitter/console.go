@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"log/slog"
@@ -25,19 +26,15 @@ func withConsole(
 		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(hash)) != 1 {
 			return console.Identity{}, console.ErrUnauthenticated
 		}
-		return console.Identity{Name: name, Organizations: []string{""}, Operator: true,
+		// A browser may send a password alone. The name tells what was done here from what the API did.
+		return console.Identity{Name: cmp.Or(name, "the web console"), Organizations: []string{""}, Operator: true,
 			Role: console.Administer, Reveal: true}, nil
 	}
 	c, err := console.New(d, authorize, console.Config{
 		Title:   "Emitter",
 		APIKeys: stored,
 		Logger:  logger,
-		Audit: func(ctx context.Context, change console.Change) {
-			logger.InfoContext(ctx, "changed in the console", "by", change.Identity.Name,
-				"action", change.Action, "webhook_id", change.SubscriptionID, "channel", change.Channel,
-				"delivery_id", change.DeliveryID.String(), "api_key_id", change.APIKeyID,
-				"error", change.Err)
-		},
+		Audit:   logChanges(logger),
 	})
 	if err != nil {
 		return nil, err
@@ -51,4 +48,27 @@ func withConsole(
 		c.ServeHTTP(w, r)
 	})
 	return mux, nil
+}
+
+// logChanges writes a line for each change, with what it was about.
+func logChanges(logger *slog.Logger) func(context.Context, console.Change) {
+	return func(ctx context.Context, change console.Change) {
+		args := []any{"by", change.Identity.Name, "action", change.Action}
+		delivery := ""
+		if change.DeliveryID != 0 {
+			delivery = change.DeliveryID.String()
+		}
+		for _, about := range [][2]string{
+			{"webhook_id", change.SubscriptionID}, {"channel", change.Channel}, {"delivery_id", delivery},
+			{"replay_id", change.ReplayID}, {"api_key_id", change.APIKeyID},
+		} {
+			if about[1] != "" {
+				args = append(args, about[0], about[1])
+			}
+		}
+		if change.Err != nil {
+			args = append(args, "error", change.Err)
+		}
+		logger.InfoContext(ctx, "changed in the console", args...)
+	}
 }

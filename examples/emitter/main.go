@@ -63,7 +63,7 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	alerts, err := monitor.New(monitor.Config{})
+	alerts, err := monitor.New(monitor.Config{Logger: logger})
 	if err != nil {
 		return err
 	}
