@@ -637,7 +637,8 @@ func (c *check) judgeAll(s *api.System) {
 		c.Result = checkWarn
 		c.Detail += fmt.Sprintf("; %d lost: %s", len(lost), firstOf(lost))
 		c.Remedy += "What is lost was killed, stands still, or cannot reach the store: look into its log. " +
-			"Others claim its deliveries when their leases end."
+			"Others claim its deliveries when their leases end. It leaves the list an hour after its last " +
+			"heartbeat."
 	}
 	c.Remedy = strings.TrimSpace(c.Remedy)
 }

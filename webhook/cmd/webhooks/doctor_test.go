@@ -183,7 +183,8 @@ func TestDoctorJudgesProcesses(t *testing.T) {
 		"lost": {[]api.Process{web, lost}, 0, check{"processes", checkWarn,
 			"one delivers: web (holds 1 delivery, last claimed 2s ago); 1 lost: old, last heard of 10m0s ago",
 			"What is lost was killed, stands still, or cannot reach the store: look into its log. " +
-				"Others claim its deliveries when their leases end."}},
+				"Others claim its deliveries when their leases end. It leaves the list an hour after its last " +
+				"heartbeat."}},
 		"stuck": {[]api.Process{process(func(p *api.Process) { p.LastClaim = &stuck })}, 0,
 			check{"processes", checkWarn, "one delivers: web (holds 1 delivery, last claimed 5m0s ago)",
 				"The store does not answer the claims of one of them: look into its log."}},
