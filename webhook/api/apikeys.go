@@ -49,7 +49,7 @@ func (a *API) identify(r *request) error {
 		if r.organizationID, err = a.authenticate(r.Request); err == nil {
 			r.holder = apikey.Holder{Name: a.actor(r), OrganizationID: r.organizationID,
 				Rights: webhook.Rights{Role: webhook.RoleAdminister, Reveal: true}}
-			return nil
+			return r.checkNamed(r.organizationID)
 		}
 	}
 	if a.cfg.APIKeys == nil || !errors.Is(err, ErrUnauthenticated) {
@@ -68,13 +68,23 @@ func (a *API) identify(r *request) error {
 	r.organizationID = key.OrganizationID
 	if named := r.Header.Get(HeaderOrganization); named != "" && named != key.OrganizationID {
 		if !key.Operator {
-			return ErrForbidden
+			return r.checkNamed(key.OrganizationID)
 		}
 		r.organizationID = named
 	}
 	r.holder = apikey.Holder{Name: key.ID + " " + key.Name, Rights: key.Rights,
 		OrganizationID: key.OrganizationID, ExpiresAt: key.ExpiresAt}
 	return nil
+}
+
+// checkNamed returns an error if the request names another organization than the one that its API
+// key acts for: it would be told of, and change, what it did not mean.
+func (r *request) checkNamed(organizationID string) error {
+	if named := r.Header.Get(HeaderOrganization); named == "" || named == organizationID {
+		return nil
+	}
+	return &statusError{status: http.StatusForbidden, cause: ErrForbidden,
+		message: "The API key acts for its own organization only: another one needs that of an operator"}
 }
 
 // refusedKey returns the answer to a request whose API key does not work.

@@ -166,6 +166,12 @@ func TestOperatorsAPIKey(t *testing.T) {
 	assert.Contains(t, string(listed.Body), `"name":"theirs"`)
 	assert.Regexp(t, `"created_by":"key_[0-9a-f]{16} ops"`, string(listed.Body))
 	f.do("GET", prefix+"/totals", "", append(customer, api.HeaderOrganization, orgA)...).want(http.StatusOK)
+
+	// The same for the API keys of the Authenticator, of which none is an operator's.
+	refused := f.do("GET", prefix+"/totals", "", forB...)
+	refused.want(http.StatusForbidden)
+	assert.Contains(t, string(refused.Body), "acts for its own organization only")
+	f.do("GET", prefix+"/totals", "", api.HeaderOrganization, orgA).want(http.StatusOK)
 }
 
 // A customer lists, creates and revokes API keys with the client.

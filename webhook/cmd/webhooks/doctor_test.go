@@ -69,6 +69,11 @@ func TestDoctorSaysWhoAsks(t *testing.T) {
 	assert.Equal(t, checkWarn, found["api key"].Result)
 	assert.Contains(t, found["api key"].Detail, "expires in ")
 
+	got = s.run("doctor", "--organization", "other")
+	assert.Equal(t, exitForbidden, got.code, "not the view of another organization than the one that is meant")
+	assert.Contains(t, got.stdout, "FAILED   api key")
+	assert.Contains(t, got.stderr, "acts for its own organization only")
+
 	code, found = checks(t, s.operator())
 	assert.Equal(t, exitOK, code)
 	assert.Contains(t, found["api key"].Detail, "has the role read, as an operator")
