@@ -17,6 +17,12 @@ type Backlog struct {
 	MoreDead       bool `json:"more_dead"`
 	// OldestDue is since when the oldest due delivery has been waiting. Null if none is due.
 	OldestDue *time.Time `json:"oldest_due"`
+	// InLine counts the unfinished deliveries that wait behind another one of their subject, and
+	// Holding the dead ones that hold their subject (see [webhook.Ordering]). OldestHolding is since
+	// when the oldest of these has been dead. Null if none holds.
+	InLine        int64      `json:"in_line"`
+	Holding       int64      `json:"holding"`
+	OldestHolding *time.Time `json:"oldest_holding"`
 	// DegradedEndpoints and DisabledEndpoints count the endpoints that are not healthy.
 	DegradedEndpoints int64 `json:"degraded_endpoints"`
 	DisabledEndpoints int64 `json:"disabled_endpoints"`
@@ -59,6 +65,7 @@ func presentBacklog(t *webhook.Totals) Backlog {
 			webhook.StatusPaused: t.Paused, webhook.StatusDead: t.Dead,
 		},
 		MoreUnfinished: t.MoreUnfinished, MoreDead: t.MoreDead, OldestDue: orNull(t.OldestDue),
+		InLine: t.InLine, Holding: t.Holding, OldestHolding: orNull(t.OldestHolding),
 		DegradedEndpoints: t.DegradedEndpoints, DisabledEndpoints: t.DisabledEndpoints,
 	}
 }

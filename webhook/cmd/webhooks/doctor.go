@@ -27,8 +27,9 @@ var doctorCommand = command{
 Asks the management API, with the API key's own view: whether it answers and can
 work, whether the clocks agree, what the key may do, which endpoints are
 degraded or disabled, whether operational events arrive, how much waits and
-since when, how much is dead, what died in the last 24 hours, for which paused
-webhooks deliveries wait, and which event types an endpoint refuses.
+since when, how much is dead and what that holds back, what died in the last 24
+hours, for which paused webhooks deliveries wait, and which event types an
+endpoint refuses.
 
 With an operator's API key it looks at the service as well: its version, what
 waits of all organizations, what delivers, whether the tables are those that it
@@ -68,14 +69,16 @@ type doctor struct {
 	names    *nameCache
 	about    *api.About // nil if the API cannot say
 	webhooks []*webhook.Subscription
+	dead     int64 // how many deliveries are dead now
 	// waiting are those of the webhooks that are paused and have deliveries that wait.
-	waiting []waiting
+	waiting []affected
 	// failing are those of the webhooks of which attempts have failed in the last 24 hours.
 	failing []failing
 	failed  bool
 }
 
-type waiting struct {
+// affected is a webhook, and how many of its deliveries a check is about.
+type affected struct {
 	*webhook.Subscription
 	deliveries int64
 }
@@ -352,7 +355,15 @@ func (d *doctor) backlog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.report(backlogCheck("backlog", &t.Backlog, time.Now()))
+	d.dead = t.Deliveries[webhook.StatusDead]
+	now := time.Now()
+	if err := d.report(backlogCheck("backlog", &t.Backlog, now)); err != nil {
+		return err
+	}
+	if c, ok := heldCheck("held subjects", &t.Backlog, now); ok {
+		return d.report(c)
+	}
+	return nil
 }
 
 // backlogCheck judges what waits at a time.
@@ -381,12 +392,32 @@ func backlogCheck(name string, b *api.Backlog, now time.Time) check {
 	return c
 }
 
+// heldCheck warns of dead deliveries that hold back later events about their subjects, or returns
+// false if there are none.
+func heldCheck(name string, b *api.Backlog, now time.Time) (check, bool) {
+	if b.Holding == 0 {
+		return check{}, false
+	}
+	c := check{name, checkWarn, counted(int(b.Holding), "dead delivery holds back later events about its "+
+		"subject", "dead deliveries hold back later events about their subjects"),
+		"Find them: webhooks deliveries list --status dead, and webhooks deliveries show says whether one " +
+			"holds its subject. Then: webhooks deliveries replay if its endpoint takes it now, or webhooks " +
+			"deliveries skip."}
+	if b.OldestHolding != nil {
+		c.Detail += ", for " + short(max(0, now.Sub(*b.OldestHolding)))
+		if b.Holding > 1 {
+			c.Detail += " at most"
+		}
+	}
+	c.Detail += "; " + counted(int(b.InLine), "delivery waits in line", "deliveries wait in line")
+	return c, true
+}
+
 // lastDay adds up the statistics of the webhooks.
 func (d *doctor) lastDay(ctx context.Context) error {
 	total := map[webhook.Status]int64{}
 	var attempts, failed int64
-	var worst *webhook.Subscription
-	worstDead := int64(0)
+	var died []affected
 	for i, sub := range d.webhooks {
 		d.progressf("statistics of webhook %d of %d", i+1, len(d.webhooks))
 		s, err := d.client.Statistics(ctx, sub.ID, time.Time{})
@@ -401,20 +432,26 @@ func (d *doctor) lastDay(ctx context.Context) error {
 		}
 		attempts, failed = attempts+s.Attempts, failed+s.FailedAttempts
 		if n := s.Deliveries[webhook.StatusPaused]; sub.Paused && n > 0 {
-			d.waiting = append(d.waiting, waiting{sub, n})
+			d.waiting = append(d.waiting, affected{sub, n})
 		}
 		if s.FailedAttempts > 0 {
 			d.failing = append(d.failing, failing{sub, s.FailedAttempts, s.Attempts})
 		}
-		if dead := s.Deliveries[webhook.StatusDead]; dead > worstDead {
-			worst, worstDead = sub, dead
+		if n := s.Deliveries[webhook.StatusDead]; n > 0 {
+			died = append(died, affected{sub, n})
 		}
 	}
 	c := check{"last 24 hours", checkOK, fmt.Sprintf("%d succeeded, %d died",
 		total[webhook.StatusSucceeded], total[webhook.StatusDead]), ""}
-	if worstDead > 0 {
+	worst, err := d.stillDead(ctx, died)
+	switch {
+	case err != nil:
+		return err
+	case len(died) > 0 && d.dead == 0:
+		c.Detail += " and were replayed since, or have been pruned"
+	case worst != nil:
 		c.Result = checkWarn
-		c.Detail += fmt.Sprintf(", most of them of %s%s: %d", worst.ID, inBrackets(worst.Name), worstDead)
+		c.Detail += fmt.Sprintf(", %d of them of %s%s", worst.deliveries, worst.ID, inBrackets(worst.Name))
 		c.Remedy = "See why: webhooks deliveries list --status dead " + worst.ID + ". Once that is " +
 			"repaired: webhooks deliveries replay --all --dry-run " + worst.ID + " counts what is dead, and " +
 			"without --dry-run replays it."
@@ -429,10 +466,15 @@ func (d *doctor) lastDay(ctx context.Context) error {
 	return d.failingAttempts()
 }
 
+// byDeliveries orders webhooks, those with the most deliveries first.
+func byDeliveries(list []affected) {
+	slices.SortStableFunc(list, func(a, b affected) int { return cmp.Compare(b.deliveries, a.deliveries) })
+}
+
 // pausedWebhooks names the webhooks that are paused while deliveries wait for them, those with the
 // most first.
 func (d *doctor) pausedWebhooks() error {
-	slices.SortStableFunc(d.waiting, func(a, b waiting) int { return cmp.Compare(b.deliveries, a.deliveries) })
+	byDeliveries(d.waiting)
 	for i, sub := range d.waiting {
 		if i == maxListed {
 			return d.report(check{"paused webhooks", checkWarn, fmt.Sprintf("%d more are paused while deliveries "+
@@ -446,6 +488,28 @@ func (d *doctor) pausedWebhooks() error {
 		}
 	}
 	return nil
+}
+
+// maxStillDead bounds the webhooks of which it is asked whether anything is dead now.
+const maxStillDead = 20
+
+// stillDead returns the webhook of which most deliveries died, among those of which some are dead now:
+// what was replayed needs nobody. It returns nil if there is none.
+func (d *doctor) stillDead(ctx context.Context, died []affected) (*affected, error) {
+	if d.dead == 0 {
+		return nil, nil
+	}
+	byDeliveries(died)
+	for i := range died[:min(len(died), maxStillDead)] {
+		filter := client.DeliveryFilter{Status: webhook.StatusDead}
+		for _, err := range d.client.Deliveries(ctx, died[i].ID, filter) {
+			if err != nil {
+				return nil, err
+			}
+			return &died[i], nil
+		}
+	}
+	return nil, nil
 }
 
 // attemptsText says which share of the attempts succeeded. While everything fails and is retried,
@@ -532,8 +596,11 @@ func (d *doctor) system(context.Context) error {
 	checks := []check{
 		{"version", checkOK, "the service has " + s.Version + " of the library", ""},
 		backlogCheck("backlog of all organizations", &s.Backlog, s.Now),
-		processCheck(s),
 	}
+	if c, ok := heldCheck("held subjects of all organizations", &s.Backlog, s.Now); ok {
+		checks = append(checks, c)
+	}
+	checks = append(checks, processCheck(s))
 	if s.Store == nil {
 		checks = append(checks, check{"store", checkOK, "it does not say how it is", ""})
 	} else {
@@ -612,16 +679,24 @@ func (c *check) judgeAll(s *api.System) {
 			versions = append(versions, p.Version)
 		}
 	}
-	pending := s.Deliveries[webhook.StatusPending]
+	pending, overdue := s.Deliveries[webhook.StatusPending], time.Duration(0)
+	if s.OldestDue != nil {
+		overdue = s.Now.Sub(*s.OldestDue)
+	}
+	const remedy = "Start one that calls Run, or Drain. "
 	switch {
 	case len(alive) > 0:
 		c.Detail = fmt.Sprintf("%d deliver: %s", len(alive), firstOf(alive))
 		if len(alive) == 1 {
 			c.Detail = "one delivers: " + firstOf(alive)
 		}
+	case overdue > maxOverdue: // they may be leased to a process that was killed
+		c.Result, c.Remedy = checkFail, remedy
+		c.Detail = fmt.Sprintf("none delivers, and %d wait, the oldest that is due for %s",
+			pending+s.Deliveries[webhook.StatusInFlight], short(overdue))
 	case pending > 0:
-		c.Result, c.Detail = checkWarn, fmt.Sprintf("none delivers, and %d wait", pending)
-		c.Remedy = "Start one that calls Run, or Drain. "
+		c.Result, c.Remedy = checkWarn, remedy
+		c.Detail = fmt.Sprintf("none delivers, and %d wait", pending)
 	default:
 		c.Detail = "none delivers"
 	}
@@ -634,7 +709,9 @@ func (c *check) judgeAll(s *api.System) {
 		c.Remedy += "The store does not answer the claims of one of them: look into its log. "
 	}
 	if len(lost) > 0 {
-		c.Result = checkWarn
+		if c.Result == checkOK {
+			c.Result = checkWarn
+		}
 		c.Detail += fmt.Sprintf("; %d lost: %s", len(lost), firstOf(lost))
 		c.Remedy += "What is lost was killed, stands still, or cannot reach the store: look into its log. " +
 			"Others claim its deliveries when their leases end. It leaves the list an hour after its last " +

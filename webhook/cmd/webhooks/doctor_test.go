@@ -200,7 +200,17 @@ func TestDoctorJudgesProcesses(t *testing.T) {
 			Deliveries: map[webhook.Status]int64{webhook.StatusPending: c.pending}}}
 		assert.Equal(t, c.want, processCheck(s), name)
 	}
-	c := processCheck(&api.System{Now: now, Process: api.ProcessState{Running: true, LastClaim: &stuck}})
+	// What is due waits for nobody: a failure, also if it is leased to a process that was killed.
+	due := now.Add(-10 * time.Minute)
+	s := &api.System{Now: now, Processes: []api.Process{lost}, Backlog: api.Backlog{OldestDue: &due,
+		Deliveries: map[webhook.Status]int64{webhook.StatusPending: 3, webhook.StatusInFlight: 2}}}
+	c := processCheck(s)
+	assert.Equal(t, checkFail, c.Result)
+	assert.Contains(t, c.Detail, "none delivers, and 5 wait, the oldest that is due for 10m0s; 1 lost: old")
+	assert.Contains(t, c.Remedy, "Start one that calls Run, or Drain. What is lost was killed")
+	s.Processes = []api.Process{web}
+	assert.Equal(t, checkOK, processCheck(s).Result)
+	c = processCheck(&api.System{Now: now, Process: api.ProcessState{Running: true, LastClaim: &stuck}})
 	assert.Equal(t, check{"processes", checkWarn, "the store does not keep which there are; the one that " +
 		"answered delivers, holds 0 deliveries, last claimed 5m0s ago",
 		"The store does not answer its claims: look into its log."}, c)
@@ -267,4 +277,64 @@ func TestDoctorLooksWhetherNotificationsArrive(t *testing.T) {
 	assert.Contains(t, found["notifications"].Detail, webhookID+" (shop) gets no operational events: the "+
 		"last attempt of its channel webhook failed at ")
 	assert.Contains(t, found["notifications"].Detail, ": the endpoint answered 502 Bad Gateway")
+}
+
+// What has died and was replayed is over, and the commands are about a webhook that has dead ones.
+func TestDoctorSaysWhatIsStillDead(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	sub.ID, sub.Name = otherID, "archive"
+	require.NoError(t, s.d.PutSubscription(t.Context(), sub))
+	s.deliver(2, http.StatusBadRequest)
+	dead := webhook.DeliveryQuery{OrganizationID: "org", SubscriptionID: webhookID,
+		Status: webhook.StatusDead, Limit: 10}
+	replay := func() {
+		t.Helper()
+		list, err := s.d.Deliveries(t.Context(), dead)
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		for _, d := range list {
+			require.NoError(t, s.d.Replay(t.Context(), "org", d.ID))
+		}
+	}
+	replay()
+	s.deliver(0, http.StatusOK)
+	_, found := checks(t, s.env)
+	c := found["last 24 hours"]
+	assert.Equal(t, checkWarn, c.Result)
+	assert.Contains(t, c.Detail, "2 succeeded, 4 died, 2 of them of "+otherID+" (archive)")
+	assert.Contains(t, c.Remedy, "webhooks deliveries list --status dead "+otherID)
+
+	dead.SubscriptionID = otherID
+	replay()
+	s.drain()
+	_, found = checks(t, s.env)
+	c = found["last 24 hours"]
+	assert.Equal(t, checkOK, c.Result)
+	assert.Contains(t, c.Detail, "4 succeeded, 4 died and were replayed since, or have been pruned")
+	assert.Empty(t, c.Remedy)
+}
+
+// A dead delivery of an ordered webhook holds back others, and is named until it is skipped.
+func TestDoctorNamesWhatHoldsSubjects(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	_, found := checks(t, s.operator())
+	assert.NotContains(t, found, "held subjects")
+	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	sub.Ordering = &webhook.Ordering{}
+	require.NoError(t, s.d.UpdateSubscription(t.Context(), sub))
+	s.deliver(3, http.StatusBadRequest)
+	code, found := checks(t, s.operator())
+	assert.Equal(t, exitOK, code)
+	for _, name := range []string{"held subjects", "held subjects of all organizations"} {
+		c := found[name]
+		assert.Equal(t, checkWarn, c.Result)
+		assert.Regexp(t, `^1 dead delivery holds back later events about its subject, for .*; `+
+			`2 deliveries wait in line$`, c.Detail)
+		assert.Contains(t, c.Remedy, "webhooks deliveries skip")
+	}
 }
