@@ -221,7 +221,8 @@ func (a *API) cancelDelivery(r *request) (*response, error) {
 		return nil, err
 	}
 	if err := a.dispatcher.Cancel(r.Context(), r.organizationID, d.ID); err != nil {
-		return nil, inState(err, d)
+		return nil, inState(err, d, "The delivery is settled: only one that waits or is in flight can be "+
+			"cancelled")
 	}
 	return a.getDelivery(r)
 }
@@ -233,21 +234,22 @@ func (a *API) skipDelivery(r *request) (*response, error) {
 		return nil, err
 	}
 	if err := a.dispatcher.Skip(r.Context(), r.organizationID, d.ID); err != nil {
-		return nil, inState(err, d)
+		return nil, inState(err, d, "The delivery does not hold its subject: only a dead one of a webhook "+
+			"with an ordering does, until it is skipped or replayed")
 	}
 	return a.getDelivery(r)
 }
 
 // inState adds the delivery's status to an error that says that its status does not allow the
-// call.
-func inState(err error, d *webhook.Delivery) error {
+// call, and the message, which says what the call is for.
+func inState(err error, d *webhook.Delivery, message string) error {
 	if !errors.Is(err, webhook.ErrWrongStatus) {
 		return orNotFound(err, "channel of the delivery", d.Channel)
 	}
 	return &statusError{
 		status:  http.StatusConflict,
 		kind:    TypeWrongStatus,
-		message: "The delivery's status does not allow this, or it has too many attempts to be replayed",
+		message: message,
 		details: map[string]any{"delivery_id": d.ID, "status": d.Status, "attempts": len(d.Attempts),
 			"max_attempts": dispatch.MaxReplayed},
 		cause: webhook.ErrWrongStatus,
@@ -313,7 +315,7 @@ func (a *API) replayDelivery(r *request) (*response, error) {
 		return []byte(`{}`), a.dispatcher.Replay(ctx, r.organizationID, d.ID)
 	})
 	if err != nil {
-		return nil, inState(err, d)
+		return nil, inState(err, d, "The delivery is not settled, or has too many attempts to be replayed")
 	}
 	res, err := a.getDelivery(r)
 	if err != nil {

@@ -204,6 +204,18 @@ func TestDeliveries(t *testing.T) {
 		assert.Empty(t, got.stdout)
 		assert.NotEmpty(t, got.stderr)
 	}
+	settled := first(strings.Split(strings.TrimSpace(s.run("deliveries", "list", "--status", "succeeded",
+		"--json").stdout), "\n"))
+	id := decode[webhook.Delivery](t, settled).ID.String()
+	s.emit(1)
+	waits := decode[webhook.Delivery](t, s.run("deliveries", "list", "--status", "pending", "--json").stdout)
+	for args, says := range map[string]string{
+		"skip " + webhookID + " " + id:                  "The delivery does not hold its subject",
+		"cancel " + webhookID + " " + id:                "The delivery is settled",
+		"replay " + webhookID + " " + waits.ID.String(): "The delivery is not settled, or has too many attempts",
+	} {
+		assert.Contains(t, s.run(append([]string{"deliveries"}, strings.Fields(args)...)...).stderr, says, args)
+	}
 }
 
 func TestReplay(t *testing.T) {

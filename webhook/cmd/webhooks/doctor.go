@@ -197,8 +197,11 @@ func (d *doctor) apiKey(ctx context.Context) error {
 			err)
 	}
 	d.about = about
-	c := check{"api key", checkOK, fmt.Sprintf("%s, of organization %q, has the role %s", about.Name,
-		about.OrganizationID, about.Role), ""}
+	of := ""
+	if about.OrganizationID != "" { // a service without tenants has none
+		of = fmt.Sprintf(", of organization %q,", about.OrganizationID)
+	}
+	c := check{"api key", checkOK, fmt.Sprintf("%s%s has the role %s", about.Name, of, about.Role), ""}
 	if about.Operator {
 		c.Detail += ", as an operator"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,20 @@ func TestDoctorSaysWhoAsks(t *testing.T) {
 	assert.Equal(t, exitOK, code)
 	assert.Contains(t, found["api key"].Detail, "has the role read, as an operator")
 	assert.Contains(t, found["version"].Detail, "of the library")
+}
+
+// A service without tenants has one organization, whose name is empty.
+func TestDoctorWithoutOrganizations(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	a, err := api.New(s.d, func(*http.Request) (string, error) { return "", nil }, api.Config{
+		Actor: func(*http.Request) string { return "the management API" }})
+	require.NoError(t, err)
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	got := runs(t, env{envURL: server.URL}, "", "doctor")
+	assert.Equal(t, exitOK, got.code, got.stdout)
+	assert.Contains(t, got.stdout, "api key: the management API has the role administer")
 }
 
 // An operator learns how the service is, across all organizations.
