@@ -26,9 +26,9 @@ func withConsole(
 		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(hash)) != 1 {
 			return console.Identity{}, console.ErrUnauthenticated
 		}
-		// A browser may send a password alone. The name tells what was done here from what the API did.
-		return console.Identity{Name: cmp.Or(name, "the web console"), Organizations: []string{""}, Operator: true,
-			Role: console.Administer, Reveal: true}, nil
+		// A browser may send a password alone. What the API did is by "the management API".
+		return console.Identity{Name: cmp.Or(name, "the web console"), Organizations: []string{""},
+			Operator: true, Role: console.Administer, Reveal: true}, nil
 	}
 	c, err := console.New(d, authorize, console.Config{
 		Title:   "Emitter",

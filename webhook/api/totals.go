@@ -18,8 +18,8 @@ type Backlog struct {
 	// OldestDue is since when the oldest due delivery has been waiting. Null if none is due.
 	OldestDue *time.Time `json:"oldest_due"`
 	// InLine counts the unfinished deliveries that wait behind another one of their subject, and
-	// Holding the dead ones that hold their subject (see [webhook.Ordering]). OldestHolding is since
-	// when the oldest of these has been dead. Null if none holds.
+	// Holding the dead ones that hold their subject: see [webhook.Ordering]. OldestHolding is when
+	// the oldest of these died. Null if none holds.
 	InLine        int64      `json:"in_line"`
 	Holding       int64      `json:"holding"`
 	OldestHolding *time.Time `json:"oldest_holding"`

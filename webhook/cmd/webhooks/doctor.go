@@ -496,7 +496,7 @@ func (d *doctor) pausedWebhooks() error {
 // maxStillDead bounds the webhooks of which it is asked whether anything is dead now.
 const maxStillDead = 20
 
-// stillDead returns the webhook of which most deliveries died, among those of which some are dead now:
+// stillDead returns the webhook of which most deliveries died, among those that have dead ones now:
 // what was replayed needs nobody. It returns nil if there is none.
 func (d *doctor) stillDead(ctx context.Context, died []affected) (*affected, error) {
 	if d.dead == 0 {
