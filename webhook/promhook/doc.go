@@ -32,7 +32,8 @@
 //	                                      calls of the store, and how many deliveries each had
 //	prune_duration_seconds, pruned_rows_total
 //	store_errors_total                    by op: emit, claim, settle, prune or stats; without calls
-//	                                      that were cancelled, but with those whose time was over
+//	                                      that were cancelled, but with those whose time was over,
+//	                                      and emits that were cancelled after more than a second
 //	late_results_total, leases_lost_total
 //	health_changes_total                  by the health that an endpoint has changed to
 //

@@ -2,6 +2,7 @@ package promhook
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,11 +54,16 @@ func (m *Metrics) Hooks() dispatch.Hooks {
 	}
 }
 
+// patience is after how many seconds an emit counts as failed if its caller gives up: a client that
+// closes its connection is often the first to notice that the store takes nothing.
+const patience = 1
+
 func (m *Metrics) emitEnd(ctx context.Context, e dispatch.EmitEnd) {
 	i := &m.instruments
-	m.observe(ctx, i.emitDuration, took(ctx, opEmit))
+	seconds := took(ctx, opEmit)
+	m.observe(ctx, i.emitDuration, seconds)
 	if e.Err != nil {
-		if isStores(e.Err) {
+		if isStores(e.Err) || seconds > patience && errors.Is(e.Err, context.Canceled) {
 			i.storeErrors.WithLabelValues(opEmit).Inc()
 		}
 		return

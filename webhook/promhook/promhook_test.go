@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -392,6 +393,27 @@ func TestCancelledCallsAreNoErrorsOfTheStore(t *testing.T) {
 			assert.InDelta(t, i/2, got["webhooks_store_errors_total{op="+op+"}"], 0, "%s: %v", op, err)
 		}
 	}
+}
+
+// A caller that gives up an emit after a while is often the first to notice that the store takes
+// nothing.
+func TestCallersThatGiveUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		metrics, err := promhook.New(registry, promhook.Config{})
+		require.NoError(t, err)
+		b, hooks := &bench{registry: registry}, metrics.Hooks()
+		for _, c := range []struct {
+			after  time.Duration
+			failed float64
+		}{{time.Second, 0}, {1001 * time.Millisecond, 1}} {
+			ctx := hooks.EmitStart(t.Context(), dispatch.EmitStart{})
+			time.Sleep(c.after)
+			hooks.EmitEnd(ctx, dispatch.EmitEnd{Err: fmt.Errorf("webhook: emit: %w", context.Canceled)})
+			assert.InDelta(t, c.failed, b.series(t)["webhooks_store_errors_total{op=emit}"], 0, "%s", c.after)
+		}
+	})
 }
 
 type brokenStore struct{ webhook.Store }
