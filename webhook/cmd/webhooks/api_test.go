@@ -498,6 +498,21 @@ func TestEndpointsThatFail(t *testing.T) {
 		"; failing since "+failing, found["endpoint"].Detail)
 }
 
+// An endpoint that fails, but not for long enough to be degraded, is shown with its last failure.
+func TestEndpointsThatBeginToFail(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	show := []string{"endpoints", "show", webhookID}
+	s.deliver(1, http.StatusOK)
+	assert.NotContains(t, s.run(show...).stdout, "last failure")
+	s.deliver(1, http.StatusServiceUnavailable)
+	s.deliver(1, http.StatusOK)
+	assert.Regexp(t, `(?m)^webhook  healthy\n  last failure  .* ago: the endpoint answered 503 .* `+
+		`\(dlv_[0-9]+\)$`, s.run(show...).stdout)
+	view := decode[endpointView](t, s.run(append(show, "--json")...).stdout)
+	assert.Equal(t, http.StatusServiceUnavailable, view.LastFailed.LastAttempt.StatusCode)
+}
+
 // An endpoint that takes one type of event and refuses another is named with that type.
 func TestRefusals(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
@@ -36,11 +37,13 @@ var endpointsShowCommand = command{
 	name: "endpoints show", args: "WEBHOOK [CHANNEL]",
 	short: "Show how the endpoints of a webhook are, and what they refuse",
 	long: `
-Shows the health of each channel, with the cause, and the event types of which
-deliveries were refused: an endpoint that refuses one type and takes the others
-is healthy. Looked at are the last attempts of the 100 newest deliveries, of the
-25 oldest that are pending, and of the 25 newest that are dead, as far as they
-were made within the last 24 hours.`,
+Shows the health of each channel, with the cause. Of one that is healthy it
+shows the last attempt that failed, among those of the 100 newest deliveries:
+an endpoint is degraded only after it has failed for a while. And it shows the
+event types of which deliveries were refused: an endpoint that refuses one type
+and takes the others is healthy. Looked at for these are the last attempts of
+the 100 newest deliveries, of the 25 oldest that are pending, and of the 25
+newest that are dead, as far as they were made within the last 24 hours.`,
 	example: `webhooks endpoints show wh_0123456789`,
 	setup: func(s *flagSet) action {
 		var o connection
@@ -161,6 +164,40 @@ type endpointView struct {
 	// LookedAt counts the deliveries in which Refusals were looked for, of all channels.
 	LookedAt int           `json:"looked_at"`
 	Refusals []api.Refusal `json:"refusals"`
+	// LastFailed is the delivery whose last attempt failed latest. Nil if none is known.
+	LastFailed *failedDelivery `json:"last_failed,omitempty"`
+}
+
+type failedDelivery struct {
+	DeliveryID  webhook.DeliveryID `json:"delivery_id"`
+	LastAttempt webhook.Attempt    `json:"last_attempt"`
+}
+
+// failuresLookedFor is in how many of the newest deliveries lastFailures looks.
+const failuresLookedFor = 100
+
+// lastFailures returns of each channel the delivery whose last attempt failed latest.
+func lastFailures(
+	ctx context.Context, c *client.Client, webhookID string,
+) (map[string]*failedDelivery, error) {
+	found := map[string]*failedDelivery{}
+	n := 0
+	for d, err := range c.Deliveries(ctx, webhookID, client.DeliveryFilter{}) {
+		if err != nil {
+			return nil, err
+		}
+		if len(d.Attempts) > 0 {
+			last := d.Attempts[len(d.Attempts)-1]
+			known := found[d.Channel]
+			if !last.Succeeded() && (known == nil || last.StartedAt.After(known.LastAttempt.StartedAt)) {
+				found[d.Channel] = &failedDelivery{d.ID, last}
+			}
+		}
+		if n++; n == failuresLookedFor {
+			break
+		}
+	}
+	return found, nil
 }
 
 func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channel string) error {
@@ -191,6 +228,12 @@ func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channe
 	if err != nil {
 		return err
 	}
+	var failures map[string]*failedDelivery
+	if day.FailedAttempts > 0 {
+		if failures, err = lastFailures(ctx, c, webhookID); err != nil {
+			return err
+		}
+	}
 	if !a.json {
 		a.printf("%s  %s\n", visible(webhookID), visible(sub.Name))
 		if sub.Paused {
@@ -205,7 +248,7 @@ func (a *app) showEndpoints(ctx context.Context, o connection, webhookID, channe
 			continue
 		}
 		view := endpointView{namedEndpoint: namedEndpoint{&states[i], sub.Name}, Paused: sub.Paused,
-			LookedAt: refusals.LookedAt, Refusals: []api.Refusal{}}
+			LookedAt: refusals.LookedAt, Refusals: []api.Refusal{}, LastFailed: failures[states[i].Channel]}
 		for _, r := range refusals.Results {
 			if r.Channel == view.Channel {
 				view.Refusals = append(view.Refusals, r)
@@ -243,6 +286,11 @@ func (a *app) printEndpoint(v *endpointView) error {
 	}
 	if v.Health == webhook.Degraded {
 		line("next probe", withAgo(stamp(v.NextProbe), ago(v.NextProbe)))
+	}
+	if f := v.LastFailed; f != nil && v.Cause == nil {
+		why := channel.Describe(channel.Class(f.LastAttempt.Class), f.LastAttempt.Error)
+		line("last failure", withAgo(stamp(f.LastAttempt.StartedAt), ago(f.LastAttempt.StartedAt))+": "+why+
+			" ("+f.DeliveryID.String()+")")
 	}
 	for i := range v.Refusals {
 		line("refuses", refusalText(&v.Refusals[i]))
