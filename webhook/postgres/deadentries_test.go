@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -34,11 +33,7 @@ func TestClaimsBesideDeadEntries(t *testing.T) {
 	for range 4 {
 		require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	}
-	holder, err := pgx.Connect(ctx, schemaDSN(t))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, holder.Close(context.Background())) }()
-	_, err = holder.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()")
-	require.NoError(t, err)
+	holdTransaction(t, schemaDSN(t))
 
 	l := &soak{t: t, db: db, s: s, seen: seen, now: time.Now()}
 	var c claimed
@@ -102,8 +97,8 @@ func retryOnce(t *testing.T, s webhook.Queue, now time.Time) int {
 	return len(tasks)
 }
 
-// claimAfterRetries measures claims beside what retry left: all deliveries that it has not delivered
-// yet are due later.
+// claimAfterRetries measures claims that find dead entries only: retry has left no delivery that is
+// due already.
 func (l *soak) claimAfterRetries() claimed {
 	l.t.Helper()
 	took := make([]time.Duration, 20)
@@ -140,11 +135,7 @@ func TestLateCommitsBesideDeadEntries(t *testing.T) {
 	dsn := schemaDSN(t)
 	s, other := open(t, dsn), open(t, dsn)
 	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
-	holder, err := pgx.Connect(ctx, dsn)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, holder.Close(context.Background())) }()
-	_, err = holder.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()")
-	require.NoError(t, err)
+	holdTransaction(t, dsn)
 
 	now := time.Now()
 	work := func(attempts int) {

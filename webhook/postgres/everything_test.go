@@ -273,11 +273,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	x := &everything{service: newServiceWith(t, lease, newEndpoint(t, true, lease/2), everythingTriggers),
 		undone: make(map[string]bool), failed: make(map[string]int), uses: make(map[int][][3]int),
 		tailed: make(map[string]int)}
-	holder, err := pgx.Connect(ctx, schemaDSN(t))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, holder.Close(context.Background())) }()
-	_, err = holder.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()")
-	require.NoError(t, err)
+	holder := holdTransaction(t, schemaDSN(t))
 
 	d, store, err := childDispatcher(ctx, childConfig{DSN: x.dsn, Lease: x.lease})
 	require.NoError(t, err)

@@ -87,6 +87,18 @@ func claimOf(t *testing.T, deliveries, endpoints int) claimed {
 	return c
 }
 
+// holdTransaction begins a transaction because of which PostgreSQL keeps all dead rows and entries from
+// now on, until the connection is closed at the end of the test or the transaction is ended.
+func holdTransaction(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	holder, err := pgx.Connect(t.Context(), dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, holder.Close(context.Background())) })
+	_, err = holder.Exec(t.Context(), "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()")
+	require.NoError(t, err)
+	return holder
+}
+
 // TestClaimsBesideAnOpenTransaction delivers while a transaction elsewhere stays open, so that
 // PostgreSQL cannot remove any dead entry. What a claim reads must not grow with the
 // deliveries that came and went meanwhile. For more of them:
@@ -105,11 +117,7 @@ func TestClaimsBesideAnOpenTransaction(t *testing.T) {
 	sub := sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 
-	holder, err := pgx.Connect(ctx, schemaDSN(t))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, holder.Close(context.Background())) }()
-	_, err = holder.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()")
-	require.NoError(t, err)
+	holdTransaction(t, schemaDSN(t))
 
 	soak := &soak{t: t, db: db, s: s, seen: seen, now: time.Now()}
 	soak.deliver(64 * 5)
