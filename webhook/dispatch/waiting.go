@@ -42,7 +42,7 @@ type Waiting struct {
 	// Since is since when that has been so. Zero if it is not known.
 	Since time.Time `json:"since,omitzero"`
 	// Until is when it may end: the next attempt or probe, the end of a lease, or how long a rate limit
-	// takes at most for all that wait, by an estimate. Zero if nobody knows, because a person decides.
+	// takes at most for all that wait, by an estimate. Zero if a person decides it.
 	Until time.Time `json:"until,omitzero"`
 	// Detail says it in a sentence, for people. It may be worded differently in another version.
 	Detail string `json:"detail"`

@@ -12,8 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// silence is a run of failed attempts to deliver operational events to an endpoint: whoever should
-// learn that something is broken does not.
+// silence is a run of failed attempts to deliver operational events to an endpoint: its owner
+// does not learn that something is broken.
 type silence struct {
 	since time.Time // the first failed attempt
 	last  dispatch.Result

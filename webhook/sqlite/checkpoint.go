@@ -8,9 +8,9 @@ import (
 )
 
 // A checkpoint copies the pages that are only in the log into the database file, and syncs it.
-// SQLite does it in a commit that makes the log longer than a limit, and whoever waits for that
-// commit waits several times as long as for others. So it is done here, beside the commits, and in
-// a commit only when this falls behind.
+// SQLite does it in the commit that makes the log longer than a limit. That commit, and each writer
+// behind it, takes several times as long as others. So a goroutine does checkpoints here while
+// commits go on, and a commit does one only if the goroutine falls behind.
 const (
 	// checkpointPages is how many pages are only in the log when they are copied.
 	checkpointPages = 500
@@ -67,7 +67,7 @@ func (c *checkpointer) run() {
 		}
 		// An error is left to the commits, which do what this has not done.
 		if log, copied, err := c.do("NOOP"); err == nil && log-copied >= checkpointPages {
-			_, _, _ = c.do("PASSIVE") // which waits for nobody, and nobody waits for
+			_, _, _ = c.do("PASSIVE") // PASSIVE does not wait for readers and writers
 		}
 		select {
 		case <-time.After(checkpointPause):

@@ -497,7 +497,7 @@ func (d *doctor) pausedWebhooks() error {
 const maxStillDead = 20
 
 // stillDead returns the webhook of which most deliveries died, among those that have dead ones now:
-// what was replayed needs nobody. It returns nil if there is none.
+// what was replayed is dead no longer. It returns nil if there is none.
 func (d *doctor) stillDead(ctx context.Context, died []affected) (*affected, error) {
 	if d.dead == 0 {
 		return nil, nil

@@ -215,7 +215,7 @@ func TestDoctorJudgesProcesses(t *testing.T) {
 			Deliveries: map[webhook.Status]int64{webhook.StatusPending: c.pending}}}
 		assert.Equal(t, c.want, processCheck(s), name)
 	}
-	// What is due waits for nobody: a failure, also if it is leased to a process that was killed.
+	// No process delivers what is due: a failure, also if it is leased to a process that was killed.
 	due := now.Add(-10 * time.Minute)
 	s := &api.System{Now: now, Processes: []api.Process{lost}, Backlog: api.Backlog{OldestDue: &due,
 		Deliveries: map[webhook.Status]int64{webhook.StatusPending: 3, webhook.StatusInFlight: 2}}}
@@ -275,7 +275,7 @@ func TestDoctorLooksWhetherNotificationsArrive(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	_, found := checks(t, s.env)
-	assert.NotContains(t, found, "notifications", "nobody has asked for any")
+	assert.NotContains(t, found, "notifications", "no webhook subscribes to them")
 	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
 	require.NoError(t, err)
 	sub.EventTypes = append(sub.EventTypes, "webhook.*")
