@@ -174,8 +174,12 @@ func (s telling) Settle(
 	return refused, nil
 }
 
-// childAttempts is the retry budget of the child processes.
-const childAttempts = 6
+// childAttempts is the retry budget of the child processes, and childMaxLost how many of its attempts
+// in a row may be lost with their process before a delivery dies.
+const (
+	childAttempts = 6
+	childMaxLost  = 5
+)
 
 func childDispatcher(
 	ctx context.Context, cfg childConfig,
@@ -200,6 +204,7 @@ func childDispatcher(
 	d, err := dispatch.New(used, dispatch.Config{
 		Retention: retention,
 		Channels:  channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
+		MaxLostAttempts: childMaxLost,
 		Retry: dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond,
 			MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
