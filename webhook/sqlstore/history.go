@@ -299,8 +299,8 @@ type listing struct {
 }
 
 func newListing(q webhook.DeliveryQuery) *listing {
-	l := &listing{query: q, limit: q.PageSize(), above: max(int64(q.After), 0),
-		below: int64(q.Before)}
+	l := &listing{query: q, limit: q.PageSize(), below: int64(q.Before),
+		above: min(max(int64(q.After), 0), math.MaxInt64-1)} // above + 1 must not overflow
 	if l.below <= 0 {
 		l.below = math.MaxInt64
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -31,10 +32,16 @@ func oldestFirst(f *fixture) {
 		{Status: webhook.StatusPending}, {Status: webhook.StatusInFlight},
 		{Status: webhook.StatusDead, SubscriptionID: sub.ID}, {OrganizationID: other},
 	} {
-		for _, bounds := range [][2]webhook.DeliveryID{{}, {0, middle}, {middle, 0}, {all[9].ID, all[2].ID}} {
+		for _, bounds := range [][2]webhook.DeliveryID{
+			{}, {0, middle}, {middle, 0}, {all[9].ID, all[2].ID},
+			{0, math.MaxInt64}, {math.MaxInt64, 0}, {middle, math.MaxInt64},
+		} {
 			q.After, q.Before, q.OldestFirst, q.Limit = bounds[0], bounds[1], false, 100
 			want := f.list(q)
 			slices.Reverse(want)
+			if bounds[0] == math.MaxInt64 {
+				require.Empty(f.t, deliveryIDs(want), "no id is larger: %+v", q)
+			}
 			got := []webhook.Delivery{}
 			for q.OldestFirst, q.Limit = true, 4; ; q.After = got[len(got)-1].ID {
 				page := f.list(q)
