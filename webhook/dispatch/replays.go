@@ -212,12 +212,14 @@ func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "replay deliveries")
 	var stuck outage.Throttle
+	stepFailed := false
 	for {
 		d.clock.refresh(ctx)
 		now := d.now()
 		claimed, err := store.ClaimReplay(ctx, now, now.Add(replayLease))
 		if err == nil && claimed != nil {
 			err = d.replayStep(ctx, store, claimed, &stuck)
+			stepFailed = err != nil
 		}
 		wait := d.cfg.PollInterval
 		switch {
@@ -226,7 +228,11 @@ func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 		case err != nil:
 			wait = failures.Failed(ctx, err)
 		default:
-			failures.Over(ctx)
+			// That there is nothing to claim is no success after a step that failed: its replay waits for
+			// the end of its lease.
+			if claimed != nil || !stepFailed {
+				failures.Over(ctx)
+			}
 			if claimed != nil {
 				continue
 			}

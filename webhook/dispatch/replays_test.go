@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -378,6 +379,42 @@ func TestReplayThatMakesNoProgress(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, r.Ended())
 		assert.EqualValues(t, 3, r.Replayed)
+	})
+}
+
+// While steps fail, that there is nothing else to claim does not look like the end of the outage.
+func TestReplayThatFailsIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		store := &listStore{Store: memstore.New(), before: func(context.Context, int64) error {
+			if down.Load() {
+				return fmt.Errorf("%w: for a while", webhook.ErrUnavailable)
+			}
+			return nil
+		}}
+		first, seen := replayBench(t, store, 3)
+		_, err := first.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 100}, "")
+		require.NoError(t, err)
+		down.Store(true)
+		store.calls.Store(0)
+		var log lockedBuffer
+		second := seen.process(t, store, func(cfg *dispatch.Config) {
+			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		defer start(t, second)()
+		lines := func(text string) int {
+			return strings.Count(log.String(), text+`" op="replay deliveries"`)
+		}
+		time.Sleep(10 * time.Minute)
+		assert.Greater(t, store.calls.Load(), int64(5), "it is tried again")
+		assert.Equal(t, 1, lines("webhook: the store fails"), log.String())
+		assert.Zero(t, lines("webhook: the store works again"), log.String())
+
+		down.Store(false)
+		time.Sleep(2 * time.Minute)
+		assert.Equal(t, 3, seen.count(t))
+		assert.Equal(t, 1, lines("webhook: the store works again"), log.String())
 	})
 }
 
