@@ -3,14 +3,15 @@
 //
 // A [Breaker] is closed at first. Once [FailureThreshold] deliveries have failed, with no answer of
 // a living endpoint in between, it opens: it backs off for [FirstBackoff], twice as long after each
-// further failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is
-// not closed and not backing off: the caller makes one attempt at a time, until one is answered,
-// which closes it. A breaker that is open or half-open is tripped. An endpoint that asks for time,
-// with Retry-After, makes the breaker back off for that long even if it is closed.
+// further failure, and [MaxBackoff] at most. One failure can count for several deliveries: see
+// [Breaker.Record]. When that time has passed the breaker is half-open, which is neither closed nor
+// backing off: the caller makes one attempt at a time, until one is answered, which closes it. A
+// breaker that is open or half-open is tripped. An endpoint that asks for time, with Retry-After,
+// makes the breaker back off for that long even if it is closed.
 //
-// Deliveries that have failed before have a backoff of their own. It never ends before that of the
-// others, and only their failures double it. So an event that the endpoint cannot take holds back
-// no event that was never attempted.
+// Retries, which are attempts of deliveries that have failed before, have a backoff of their own.
+// It never ends before that of fresh deliveries, which were never attempted, and only failures of
+// retries double it. So an event that the endpoint cannot take holds back no fresh one.
 //
 // # What is where
 //
@@ -37,7 +38,7 @@ const (
 type Observation struct {
 	Health Health
 	// RetryAfter is for how long an unhealthy endpoint has asked to be left alone (429 or 503 with
-	// Retry-After). Zero is not at all.
+	// Retry-After). Zero means that it has not asked.
 	RetryAfter time.Duration
 }
 
@@ -57,27 +58,28 @@ const (
 // clock: its methods are told the time. It is not safe for concurrent use.
 type Breaker struct {
 	// weightedFailures are the ids of the deliveries that failed since the endpoint last answered,
-	// each as often as it counts (weight of Record). One that fails again is not added again, unless
-	// the endpoint asked for time: it says less about the endpoint than about itself.
+	// until the breaker tripped, each as often as it counts (weight of Record). A delivery that fails
+	// again is not added again, because that says less about the endpoint than about the delivery,
+	// unless the endpoint asked for time.
 	weightedFailures []int64
-	// distinctFailures are up to FailureThreshold of them, each once, however often it failed,
-	// those included that have failed since the breaker tripped.
+	// distinctFailures are the ids of the first FailureThreshold deliveries that failed since the
+	// endpoint last answered, also after the breaker tripped, each once.
 	distinctFailures []int64
 	freshBackoff     backoff // of deliveries that were never attempted
-	retryBackoff     backoff // of those that were
+	retryBackoff     backoff // of deliveries that have failed before
 	// retryAfterUntil is until when the endpoint has asked to be left alone. An answer to an earlier
 	// request does not end that.
 	retryAfterUntil time.Time
 }
 
-// backoff is a time to leave an endpoint alone.
+// backoff is for how long, and until when, an endpoint is left alone.
 type backoff struct {
 	delay time.Duration
 	until time.Time
 }
 
-// Record notes how an attempt of the delivery went. retry says that the delivery had been attempted
-// before, and weight is how many failures it counts for if it is one.
+// Record notes what an attempt of the delivery says about the endpoint. retry says that the
+// delivery had failed before, and weight is how many deliveries it counts for if it has failed now.
 func (b *Breaker) Record(
 	now time.Time, o Observation, deliveryID int64, retry bool, weight int,
 ) {
@@ -96,31 +98,26 @@ func (b *Breaker) Record(
 		!slices.Contains(b.distinctFailures, deliveryID) {
 		b.distinctFailures = append(b.distinctFailures, deliveryID)
 	}
-	switch {
-	case b.Tripped() && retry:
-		b.retryBackoff.startNext(now)
-	case b.Tripped():
-		b.freshBackoff.startNext(now)
-	case o.RetryAfter > 0 || !slices.Contains(b.weightedFailures, deliveryID):
-		// An endpoint that asks for time asks for all deliveries.
+	// An endpoint that asks for time asks for all deliveries: such a failure counts each time.
+	if !b.Tripped() && (o.RetryAfter > 0 || !slices.Contains(b.weightedFailures, deliveryID)) {
 		for range weight {
 			b.weightedFailures = append(b.weightedFailures, deliveryID)
 		}
-		switch {
-		case !b.Tripped():
-		case retry:
-			b.retryBackoff.startNext(now)
-		default:
-			b.freshBackoff.startNext(now)
-		}
+	}
+	switch {
+	case !b.Tripped():
+	case retry:
+		b.retryBackoff.startNext(now)
+	default:
+		b.freshBackoff.startNext(now)
 	}
 	if b.retryBackoff.until.Before(b.freshBackoff.until) {
 		b.retryBackoff = b.freshBackoff
 	}
 }
 
-// startNext begins a backoff twice as long as the last one. What fails during a backoff was under
-// way before it.
+// startNext begins a backoff twice as long as the last one, unless that goes on: an attempt that
+// fails during a backoff began before it.
 func (b *backoff) startNext(now time.Time) {
 	if now.Before(b.until) {
 		return
@@ -129,19 +126,19 @@ func (b *backoff) startNext(now time.Time) {
 	b.until = now.Add(b.delay)
 }
 
-// Tripped reports whether the breaker is open or half-open: the endpoint has to answer a probe
-// before it gets more than one attempt at a time.
+// Tripped reports whether the breaker is open or half-open: the endpoint has to answer an
+// attempt before it gets more than one at a time.
 func (b *Breaker) Tripped() bool { return len(b.weightedFailures) >= FailureThreshold }
 
 // FailsAsAWhole reports whether FailureThreshold different deliveries have failed, with no answer
-// in between, whatever the weight of each and however often one was told to wait: then it is the
-// endpoint that fails, and not a few deliveries.
+// in between: then it is the endpoint that fails, and not a few deliveries. Each counts once,
+// whatever its weight, and however often it failed.
 func (b *Breaker) FailsAsAWhole() bool { return len(b.distinctFailures) >= FailureThreshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }
 
-// BackingOffRetries reports whether it is to be spared deliveries that have failed before.
+// BackingOffRetries reports whether the endpoint is to be spared retries now.
 func (b *Breaker) BackingOffRetries(now time.Time) bool {
 	return b.BackingOffRetriesUntil().After(now)
 }
