@@ -10,34 +10,35 @@ import (
 	"time"
 )
 
-// A Group collects the items of type T that concurrent calls of [Group.Do] want to commit, and hands
-// each call the results of type R of its own items. What arrives while a commit is under way forms
-// the next one. A caller on its own does not wait for others to come. The fields are set before the
-// first call, and not changed after it.
+// A Group collects the items of type T that concurrent calls of [Group.Do] want to commit, and
+// hands each call the results of type R of its own items. Calls that come while a commit is under
+// way form the next one. A caller on its own does not wait for others to come. The fields are set
+// before the first call, and not changed after it.
 type Group[T, R any] struct {
 	// Commit stores the items of some calls, all or nothing. It returns a result for each item, in
-	// their order, unless it fails. Its context has the values of the first call's.
+	// their order, unless it fails. Its context has the values of the first call's context.
 	Commit func(context.Context, []T) ([]R, error)
-	// Weight returns the weight of an item, and MaxWeight is the most that one commit takes on. A
-	// commit takes at least one waiting call, whatever it weighs.
+	// Weight returns the weight of an item, and MaxWeight bounds the weight of all items of one
+	// commit. A call that weighs more by itself has a commit of its own.
 	Weight    func(T) int
 	MaxWeight int
-	// Timeout bounds one Commit, which goes on when the callers have left.
+	// Timeout bounds one Commit. The end of a caller's context does not end it.
 	Timeout time.Duration
 
-	mu      sync.Mutex
-	waiting []*call[T, R]
-	running bool      // whether commitLoop runs
-	calls   sync.Pool // of *call[T, R] that are over
+	mu       sync.Mutex
+	waiting  []*call[T, R]
+	running  bool      // whether commitLoop runs
+	callPool sync.Pool // of *call[T, R] that are over
 }
 
 type call[T, R any] struct {
 	ctx   context.Context
 	items []T
-	done  chan committed[R]
+	done  chan answer[R]
 }
 
-type committed[R any] struct {
+// answer is what a call of Do returns.
+type answer[R any] struct {
 	results []R
 	err     error
 }
@@ -48,27 +49,27 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, _ := g.calls.Get().(*call[T, R])
+	c, _ := g.callPool.Get().(*call[T, R])
 	if c == nil {
-		c = &call[T, R]{done: make(chan committed[R], 1)}
+		c = &call[T, R]{done: make(chan answer[R], 1)}
 	}
 	c.ctx, c.items = ctx, items
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
-	start := !g.running
+	startLoop := !g.running
 	g.running = true
 	g.mu.Unlock()
-	if start {
-		// A goroutine of its own, because the caller may leave before its commit ends, and must not be
-		// kept by those of others.
+	if startLoop {
+		// In its own goroutine, because the caller may leave before its commit ends, and must not wait
+		// for the commits of other callers.
 		go g.commitLoop()
 	}
 	select {
-	case done := <-c.done:
+	case a := <-c.done:
 		c.ctx, c.items = nil, nil
-		g.calls.Put(c)
-		return done.results, done.err
-	case <-ctx.Done():
+		g.callPool.Put(c)
+		return a.results, a.err
+	case <-ctx.Done(): // commitLoop may still use c
 		return nil, ctx.Err()
 	}
 }
@@ -77,25 +78,25 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 func (g *Group[T, R]) commitLoop() {
 	for {
 		runtime.Gosched() // callers that are about to call join this commit
-		calls := g.takeBatch()
-		if calls == nil {
+		batch := g.takeBatch()
+		if batch == nil {
 			return
 		}
-		lists := make([][]T, len(calls))
-		for i, c := range calls {
-			lists[i] = c.items
+		itemsOfCalls := make([][]T, len(batch))
+		for i, c := range batch {
+			itemsOfCalls[i] = c.items
 		}
-		items := slices.Concat(lists...)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(calls[0].ctx), g.Timeout)
+		items := slices.Concat(itemsOfCalls...)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), g.Timeout)
 		results, err := g.Commit(ctx, items)
 		cancel()
-		for _, c := range calls {
+		for _, c := range batch {
 			if err != nil {
-				c.done <- committed[R]{err: err}
+				c.done <- answer[R]{err: err}
 				continue
 			}
-			n := len(c.items) // before the caller, which has c then, is told
-			c.done <- committed[R]{results: results[:n:n]}
+			n := len(c.items) // before the caller has its answer, and may use c for another call
+			c.done <- answer[R]{results: results[:n:n]}
 			results = results[n:]
 		}
 	}
@@ -106,8 +107,8 @@ func (g *Group[T, R]) commitLoop() {
 func (g *Group[T, R]) takeBatch() []*call[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var calls []*call[T, R]
-	taken, total := 0, 0
+	var batch []*call[T, R]
+	taken, batchWeight := 0, 0 // taken counts the calls that wait no longer
 	for _, c := range g.waiting {
 		if c.ctx.Err() != nil {
 			taken++
@@ -117,18 +118,18 @@ func (g *Group[T, R]) takeBatch() []*call[T, R] {
 		for _, item := range c.items {
 			weight += g.Weight(item)
 		}
-		if len(calls) > 0 && total+weight > g.MaxWeight {
+		if len(batch) > 0 && batchWeight+weight > g.MaxWeight {
 			break
 		}
-		calls = append(calls, c)
-		total += weight
+		batch = append(batch, c)
+		batchWeight += weight
 		taken++
 	}
 	clear(g.waiting[:taken])
 	g.waiting = g.waiting[taken:]
-	if len(calls) == 0 {
+	if len(batch) == 0 {
 		g.waiting = nil
 		g.running = false
 	}
-	return calls
+	return batch
 }
