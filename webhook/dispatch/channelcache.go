@@ -69,9 +69,9 @@ type openedChannel struct {
 	channel.Channel
 	err          error
 	capabilities channel.Capabilities
-	host         fairqueue.Host // that attempts go to, if the channel says so
-	rate         fairqueue.Rate // the subscription's, or the channel's own
-	timeout      time.Duration  // that Send enforces; zero is none
+	host         fairqueue.Host      // that attempts go to, if the channel says so
+	rate         fairqueue.RateLimit // the subscription's, or the channel's own
+	timeout      time.Duration       // that Send enforces; zero is none
 	// noDriver says that this process has no driver of the channel's name; another process may have
 	// one.
 	noDriver bool

@@ -219,7 +219,7 @@ func (d *Dispatcher) prefetching(
 	tasks, err := store(at, &webhook.Prefetch{
 		Until: at.Add(d.cfg.Lease),
 		Take: func(organizationID string, e webhook.Endpoint) bool {
-			return admission.TryPrefetch(destination(organizationID, e))
+			return admission.ReservePrefetch(destination(organizationID, e))
 		},
 	})
 	if err != nil {

@@ -16,7 +16,7 @@ const maxRate = 10_000
 
 // rateOf returns the rate limit of an endpoint: that of its subscription or, if it has none, the
 // channel's own.
-func rateOf(own *webhook.RateLimit, can channel.Capabilities) fairqueue.Rate {
+func rateOf(own *webhook.RateLimit, can channel.Capabilities) fairqueue.RateLimit {
 	var limit webhook.RateLimit
 	switch {
 	case own != nil:
@@ -25,7 +25,7 @@ func rateOf(own *webhook.RateLimit, can channel.Capabilities) fairqueue.Rate {
 		limit.PerSecond = min(can.AttemptsPerSecond, maxRate)
 		limit.Burst = min(can.AttemptBurst, maxRate)
 	}
-	return fairqueue.Rate(limit.WithDefaults())
+	return fairqueue.RateLimit(limit.WithDefaults())
 }
 
 // throttles reports whether an endpoint has refused an attempt because there are too many of them.
@@ -52,7 +52,7 @@ func (r *run) permitLoop(ctx context.Context) {
 			return
 		case <-d.queue.PermitSignal():
 		}
-		asked := d.queue.PermitRequests(maxPermitRequests)
+		asked := d.queue.TakePermitRequests(maxPermitRequests)
 		if len(asked) == 0 {
 			continue
 		}
@@ -111,7 +111,7 @@ func (d *Dispatcher) takePermits(
 	for i := range asked {
 		q := &asked[i]
 		requests[i] = webhook.PermitRequest{Endpoint: webhook.Endpoint(q.Endpoint),
-			Limit: webhook.RateLimit(q.Rate), Want: q.Want, Throttled: q.Throttled,
+			Limit: webhook.RateLimit(q.Limit), Want: q.Want, Throttled: q.Throttled,
 			RetryAfter: q.RetryAfter}
 	}
 	granted, err := d.store.TakePermits(ctx, at, requests)

@@ -16,18 +16,18 @@ func TestRateOf(t *testing.T) {
 	for _, c := range []struct {
 		perSecond float64
 		burst     int
-		want      fairqueue.Rate
+		want      fairqueue.RateLimit
 	}{
-		{0, 0, fairqueue.Rate{}},
-		{-1, 5, fairqueue.Rate{}},
-		{math.NaN(), 5, fairqueue.Rate{}},
-		{0.5, 0, fairqueue.Rate{PerSecond: 0.5, Burst: 1}},
-		{2e9, 0, fairqueue.Rate{PerSecond: 10_000, Burst: 10_000}},
-		{math.Inf(1), math.MaxInt, fairqueue.Rate{PerSecond: 10_000, Burst: 10_000}},
+		{0, 0, fairqueue.RateLimit{}},
+		{-1, 5, fairqueue.RateLimit{}},
+		{math.NaN(), 5, fairqueue.RateLimit{}},
+		{0.5, 0, fairqueue.RateLimit{PerSecond: 0.5, Burst: 1}},
+		{2e9, 0, fairqueue.RateLimit{PerSecond: 10_000, Burst: 10_000}},
+		{math.Inf(1), math.MaxInt, fairqueue.RateLimit{PerSecond: 10_000, Burst: 10_000}},
 	} {
 		can := channel.Capabilities{AttemptsPerSecond: c.perSecond, AttemptBurst: c.burst}
 		assert.Equal(t, c.want, rateOf(nil, can), c.perSecond)
 		own := &webhook.RateLimit{PerSecond: 3, Burst: 4}
-		assert.Equal(t, fairqueue.Rate{PerSecond: 3, Burst: 4}, rateOf(own, can))
+		assert.Equal(t, fairqueue.RateLimit{PerSecond: 3, Burst: 4}, rateOf(own, can))
 	}
 }

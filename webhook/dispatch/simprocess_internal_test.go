@@ -703,7 +703,7 @@ func (p *simProcess) stateEnded(c *simCall) {
 
 func (p *simProcess) ask() {
 	p.askAgain = false
-	asked := p.core.PermitRequests(p.local(), maxPermitRequests)
+	asked := p.core.TakePermitRequests(p.local(), maxPermitRequests)
 	if len(asked) == 0 || p.stopping {
 		p.asking = false
 		p.act()

@@ -571,7 +571,7 @@ func (c *simCall) effect(w *simWorld, p *simProcess) {
 			var g webhook.PermitGrant
 			if e := w.endpoint(webhook.Endpoint(q.Endpoint)); e != nil {
 				g = e.bucket.Take(c.at, &webhook.PermitRequest{Endpoint: e.key,
-					Limit: webhook.RateLimit(q.Rate), Want: q.Want, Throttled: q.Throttled,
+					Limit: webhook.RateLimit(q.Limit), Want: q.Want, Throttled: q.Throttled,
 					RetryAfter: q.RetryAfter})
 			}
 			c.granted = append(c.granted, g)
@@ -666,7 +666,7 @@ func (w *simWorld) lookup(key webhook.Endpoint, at time.Time, states bool) *cach
 	}
 	entry := &cacheEntry{name: e.name, revision: e.revision, paused: e.paused, loadedAt: at,
 		channels: map[string]openedChannel{key.Channel: {
-			host: fairqueue.Host{Name: e.name}, rate: fairqueue.Rate(e.rate.WithDefaults()),
+			host: fairqueue.Host{Name: e.name}, rate: fairqueue.RateLimit(e.rate.WithDefaults()),
 		}}}
 	if states && e.state.Health != webhook.Healthy {
 		entry.unhealthy = map[string]webhook.Health{key.Channel: e.state.Health}

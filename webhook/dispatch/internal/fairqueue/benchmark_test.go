@@ -31,7 +31,7 @@ func BenchmarkQueue(b *testing.B) {
 		q.Push(batch)
 		for range batch {
 			next := q.Next()
-			q.TryBegin(next, host, fairqueue.Rate{})
+			q.TryBegin(next, host, fairqueue.RateLimit{})
 			q.Finish(next, healthy)
 		}
 	}

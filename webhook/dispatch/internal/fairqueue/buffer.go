@@ -7,7 +7,7 @@ import (
 
 // bufferThresholds are what one user may have of the buffer now: see the package documentation.
 type bufferThresholds struct {
-	organizationItems, endpointItems int // in endpoint queues, and reservations
+	organizationItems, endpointItems int // in endpoint queues, and prefetch reservations
 	bytes                            int // of payloads, for an organization and for an endpoint
 }
 
@@ -21,25 +21,27 @@ func (c *Core[T]) bufferThresholds() bufferThresholds {
 }
 
 // withinEndpointShare reports whether the endpoint may have n more items in the buffer, as far as
-// its own share goes. An endpoint that is slow or new may have four times its window of those that
-// were never attempted, and n if it has none of them: those that have failed before do not count,
-// so that they keep none out. One with a limit may have what it can begin before long.
+// its own share goes. A slow or neutral endpoint may have four times its window of fresh items:
+// retries do not count there, so that they keep out no fresh ones. An endpoint with a rate limit
+// may have its bufferLimit. Neither bound keeps out the first n.
 func (e *endpointQueue[T]) withinEndpointShare(t bufferThresholds, n int) bool {
 	if e.speed() != speedFast && len(e.fresh)+e.prefetchReservations > max(4*e.window-n, 0) {
 		return false
 	}
-	if e.rate.PerSecond > 0 && e.len()+e.prefetchReservations > max(e.rate.bufferLimit()-n, 0) {
+	buffered := e.len() + e.prefetchReservations
+	if e.rateLimit.PerSecond > 0 && buffered > max(e.rateLimit.bufferLimit()-n, 0) {
 		return false
 	}
-	return e.len()+e.prefetchReservations+n <= t.endpointItems && e.bufferedBytes < t.bytes
+	return buffered+n <= t.endpointItems && e.bufferedBytes < t.bytes
 }
 
 // withinOrganizationShare reports whether the endpoint's organization may have n more items in the
-// buffer for it. Of its share, endpoints that have been answering at once may have six eighths,
-// which are free again within moments, those that are new one, and those that are slow one; those
-// of each kind that have nothing yet have one more. Those that were new and turn out to be slow
-// keep what they have, so that the share of the slow can be exceeded, again and again as new ones
-// come. What the new and the slow have together still leaves three eighths to the fast.
+// buffer for it. Of the organization's share, its fast endpoints may have six eighths, which are
+// free again within moments, its neutral ones one, and its slow ones one. An endpoint that has
+// nothing yet may use one eighth more than that, and has to fit with one item only. Neutral
+// endpoints that turn out to be slow keep what they have, so that the slow can exceed their part,
+// again and again as new endpoints come. But neutral and slow ones together leave three eighths of
+// the share to the fast.
 func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bool {
 	o, eighths, bytes := e.organization, 1, t.bytes/2
 	if e.appliedSpeed == speedFast {
@@ -55,7 +57,7 @@ func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bo
 		o.bufferedBytes < max(bytes, 1)
 }
 
-// withinNotFastShare reports whether endpoints of the organization that are not fast may have n
+// withinNotFastShare reports whether the neutral and slow endpoints of the organization may have n
 // more items in the buffer.
 func (o *organization[T]) withinNotFastShare(t bufferThresholds, n int) bool {
 	return o.buffered-o.bufferedBySpeed[speedFast]+n <= max(t.organizationItems*5/8, 1)
@@ -69,13 +71,13 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 		return false
 	}
 	e, thresholds := c.activate(d), c.bufferThresholds()
-	switch {
-	case c.buffered+c.reservedForClaim >= c.limits.Buffered, c.bufferedBytes >= c.limits.BufferedBytes,
-		e.breaker.BackingOff(c.now), !e.withinEndpointShare(thresholds, 1),
-		!e.withinOrganizationShare(thresholds, 1):
+	fits := c.buffered+c.reservedForClaim < c.limits.Buffered &&
+		c.bufferedBytes < c.limits.BufferedBytes && !e.breaker.BackingOff(c.now) &&
+		e.withinEndpointShare(thresholds, 1) && e.withinOrganizationShare(thresholds, 1)
+	if !fits {
 		e.prefetchRefused = true
-		fallthrough
-	case e.overflowed:
+	}
+	if !fits || e.overflowed {
 		c.deactivateIfIdle(e)
 		return false
 	}
@@ -115,7 +117,7 @@ func (c *Core[T]) MarkBacklogSomewhere() {
 	c.actions.Claim = true
 }
 
-// adjustBuffered counts items and prefetch reservations of the endpoint.
+// adjustBuffered adds n to the counts of items and prefetch reservations of the endpoint.
 func (c *Core[T]) adjustBuffered(e *endpointQueue[T], n int) {
 	c.buffered += n
 	e.organization.buffered += n
@@ -146,20 +148,22 @@ func (c *Core[T]) countDequeued(items ...*Item[T]) {
 	}
 }
 
-// ClaimBudget says how much can be claimed, and for which organizations and endpoints nothing
-// should be.
+// ClaimBudget says how much a claim may take.
 type ClaimBudget struct {
+	// Limit is how many deliveries it may take, PerOrganization how many of them of one organization,
+	// and PerEndpoint how many of one endpoint.
 	Limit, PerOrganization, PerEndpoint int
-	SkipOrganizations                   []string
-	SkipEndpoints                       []Endpoint
+	// SkipOrganizations and SkipEndpoints are those that it has to leave out.
+	SkipOrganizations []string
+	SkipEndpoints     []Endpoint
 	// BufferEmpty says that nothing was queued or reserved, so that only endpoints that back off
 	// are skipped.
 	BufferEmpty bool
 }
 
 // PlanClaim returns what may be claimed now: the caller claims it, and calls RecordClaim, or
-// AbandonClaim if the claim failed. A Limit of 0 means nothing, and no further call; Actions.Claim
-// says then when there is capacity again.
+// AbandonClaim if the claim failed. If the Limit is 0, the caller claims nothing and calls neither;
+// Actions.Claim says when there is capacity again.
 func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	c.now, c.reservedForClaim = now, 0
 	if !c.accepting {
@@ -168,8 +172,8 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	if c.claimAwaitsCapacity = !c.enoughFreeToClaim(); c.claimAwaitsCapacity {
 		return ClaimBudget{}
 	}
-	// Half of what is free stays for prefetching, so that a new delivery need not wait until old ones
-	// are done.
+	// Half of what is free stays for prefetching, so that a delivery which is stored now need not
+	// wait until claimed ones are done.
 	freeItems := (c.limits.Buffered - c.buffered + 1) / 2
 	freeBytes := c.limits.BufferedBytes - c.bufferedBytes
 	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.expectedPayloadBytes), 1),
@@ -207,13 +211,14 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		default:
 			continue
 		}
+		// The claim leaves the endpoint out: what is in the store for it stays there.
 		e.hasBacklog = e.hasBacklog || backlogSomewhere
 		e.overflowed = e.hasBacklog
 	}
 	return b
 }
 
-// enoughFreeToClaim reports whether so much of the buffer is free that a claim is worth its cost.
+// enoughFreeToClaim reports whether enough of the buffer is free for a claim to be worth its cost.
 func (c *Core[T]) enoughFreeToClaim() bool {
 	return c.limits.Buffered-c.buffered >= c.minFreeToClaim() &&
 		c.limits.BufferedBytes-c.bufferedBytes >= c.limits.BufferedBytes/8
@@ -223,7 +228,7 @@ func (c *Core[T]) minFreeToClaim() int {
 	return max(min(c.limits.Buffered/8, c.limits.PerClaim), 1)
 }
 
-// ClaimAt asks for a claim at that time, because a delivery is due in the store then.
+// ClaimAt asks for a claim at that time, because a delivery in the store is due then.
 func (c *Core[T]) ClaimAt(at time.Time) { heap.Push(&c.claimTimes, at) }
 
 // timeHeap is a heap: the first of them is the earliest.
@@ -243,25 +248,25 @@ func (t *timeHeap) Pop() any {
 	return last
 }
 
-// signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
+// signalClaimIfLow asks for a claim if the endpoint has a backlog and its queue runs low.
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
-	low := c.limits.BufferedPerEndpoint / 2
-	if e.rate.PerSecond > 0 {
-		low = min(low, e.rate.bufferLimit()/4)
+	lowWater := c.limits.BufferedPerEndpoint / 2
+	if e.rateLimit.PerSecond > 0 {
+		lowWater = min(lowWater, e.rateLimit.bufferLimit()/4)
 	}
-	if e.hasBacklog && e.len() <= low && !e.breaker.BackingOff(c.now) &&
+	if e.hasBacklog && e.len() <= lowWater && !e.breaker.BackingOff(c.now) &&
 		e.organization.buffered < dynamicThreshold(c.limits.Buffered, c.buffered)/2 {
 		c.actions.Claim = true
 	}
 }
 
 // AbandonClaim is called when a planned claim has failed: what was reserved for it may be used for
-// prefetching until the next one.
+// prefetching until the next one is planned.
 func (c *Core[T]) AbandonClaim() { c.reservedForClaim = 0 }
 
-// RecordClaim notes what a claim with that budget says about the store: an endpoint that gave less
-// than was asked for has no backlog that is due. It is called before the items are pushed, and not
-// if the claim failed.
+// RecordClaim notes what a claim with that budget says about the store: an endpoint of which it
+// took less than it was allowed to has no backlog that is due. It is called before the items are
+// pushed, and not if the claim failed.
 func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	c.now, c.reservedForClaim = now, 0
 	byEndpoint, byOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
@@ -270,17 +275,10 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 		byOrganization[item.OrganizationID]++
 		bytes += item.PayloadSize.Bytes
 	}
-	skippedEndpoint := make(map[Endpoint]bool, len(b.SkipEndpoints))
-	for _, endpoint := range b.SkipEndpoints {
-		skippedEndpoint[endpoint] = true
-	}
-	skippedOrganization := make(map[string]bool, len(b.SkipOrganizations))
-	for _, id := range b.SkipOrganizations {
-		skippedOrganization[id] = true
-	}
+	skippedEndpoint, skippedOrganization := setOf(b.SkipEndpoints), setOf(b.SkipOrganizations)
 	if len(items) > 0 {
-		// Larger ones are believed at once, smaller ones little by little: how large they are is known
-		// only after they have been claimed.
+		// The expectation follows larger payloads at once, and smaller ones little by little: how large
+		// they are is known only after they have been claimed.
 		c.expectedPayloadBytes = max(bytes/len(items), c.expectedPayloadBytes/2, 1)
 	}
 	limitReached := len(items) >= b.Limit
@@ -296,9 +294,9 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 		id := e.organization.id
 		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
 			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
-			// What was stored since the plan may have been too late for the claim: another one takes it,
-			// or does not fit and marks the endpoint as overflowed again. Meanwhile deliveries are
-			// prefetched. If they were not, an endpoint whose events never pause would never get back to
+			// What was stored since the plan may have been too late for this claim: the next one takes
+			// it, or leaves it in the store and marks the endpoint as overflowed again. Deliveries are
+			// prefetched meanwhile, or else an endpoint whose events never pause would never get back to
 			// prefetching.
 			e.overflowed = false
 			e.hasBacklog = e.hasBacklog && e.backlogMarkedInPlan == c.planNumber
@@ -306,4 +304,12 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 			c.deactivateIfIdle(e)
 		}
 	}
+}
+
+func setOf[K comparable](keys []K) map[K]bool {
+	set := make(map[K]bool, len(keys))
+	for _, key := range keys {
+		set[key] = true
+	}
+	return set
 }

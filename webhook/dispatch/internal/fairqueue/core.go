@@ -7,17 +7,17 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
-// Core is the scheduler itself: what is known, and all that is decided. It has no clock, no lock,
-// no goroutine and no channel, and iterates over no map, so that the same calls with the same times
-// have the same results. It is not safe for concurrent use: Queue is.
+// Core is the scheduler itself: it knows the state of all queues, and decides. It has no clock, no
+// lock, no goroutine and no channel, and iterates over no map, so that the same calls with the same
+// times have the same results. It is not safe for concurrent use: Queue is.
 //
-// A method that has to know the time is told it, and no earlier one than the method before. After
-// each call the caller does what TakeActions returns.
+// A method that needs the time is told it as now, which never goes back from one call to the next.
+// After each call the caller does what TakeActions returns.
 type Core[T any] struct {
 	limits Limits
-	slots  slotLimits
+	slots  slotCounts
 
-	now             time.Time // of the call that is under way
+	now             time.Time // as of the last call
 	actions         Actions
 	accepting       bool
 	organizations   map[string]*organization[T]
@@ -27,18 +27,18 @@ type Core[T any] struct {
 	activeEndpoints []*endpointQueue[T]     // those that are not idle
 	idleEndpoints   fifo[*endpointQueue[T]] // the one that has been idle for longest first
 	runQueue        fifo[*organization[T]]  // those that may have something to run
-	waitingForSlot  fifo[*organization[T]]  // those that found no slot when they had their turn
+	waitingForSlot  fifo[*organization[T]]  // those that found no slot in their last turn
 
-	buffered             int   // items in endpoint queues, and reservations
+	buffered             int   // items in endpoint queues, and prefetch reservations
 	bufferedBytes        int   // of the payloads in endpoint queues: see PayloadSize
-	expectedPayloadBytes int   // of the next item that a claim brings: see Limits
-	planNumber           int64 // how often PlanClaim has planned one
-	reservedForClaim     int   // items that the planned claim may bring
+	expectedPayloadBytes int   // of an item that the next claim brings: see Limits
+	planNumber           int64 // how many claims PlanClaim has planned
+	reservedForClaim     int   // items that the planned claim may bring; not in buffered
 	backlogSomewhere     bool  // see MarkBacklogSomewhere
-	claimAwaitsCapacity  bool  // the last one was not planned: too little was free
+	claimAwaitsCapacity  bool  // PlanClaim planned none last time: too little was free
 
-	permitRequests []*endpointQueue[T] // those that ask for permits
-	permitWakeups  permitWakeups[T]
+	permitRequests []*endpointQueue[T] // those whose request TakePermitRequests has not returned yet
+	permitWakeups  permitWakeupHeap[T]
 
 	claimTimes      timeHeap // see ClaimAt
 	slotsUsed       slotUsage
@@ -53,29 +53,36 @@ type Actions struct {
 	StartWorkers int
 	// Claim says that the store may hold due deliveries that fit now.
 	Claim bool
-	// RequestPermits says that PermitRequests has something to return.
+	// RequestPermits says that TakePermitRequests has something to return.
 	RequestPermits bool
-	// TickAt is when to call Tick; zero is never. It replaces that of earlier Actions.
+	// TickAt is when to call Tick next; zero is never. It replaces that of earlier Actions.
 	TickAt time.Time
 }
 
-// TakeActions returns what to do after the calls since the last one of TakeActions.
+// tickBy makes TickAt no later than at.
+func (a *Actions) tickBy(at time.Time) {
+	if a.TickAt.IsZero() || at.Before(a.TickAt) {
+		a.TickAt = at
+	}
+}
+
+// TakeActions returns what the calls since the last TakeActions make necessary.
 func (c *Core[T]) TakeActions() Actions {
 	a := c.actions
 	c.actions = Actions{}
-	if c.notYetSlow.first != nil {
-		a.TickAt = c.notYetSlow.first.stopwatchStart.Add(slowAfter)
+	if first := c.notYetSlow.first; first != nil {
+		a.tickBy(first.stopwatchStart.Add(slowAfter))
 	}
-	if len(c.permitWakeups) > 0 && (a.TickAt.IsZero() || c.permitWakeups[0].at.Before(a.TickAt)) {
-		a.TickAt = c.permitWakeups[0].at
+	if len(c.permitWakeups) > 0 {
+		a.tickBy(c.permitWakeups[0].at)
 	}
-	if len(c.claimTimes) > 0 && (a.TickAt.IsZero() || c.claimTimes[0].Before(a.TickAt)) {
-		a.TickAt = c.claimTimes[0]
+	if len(c.claimTimes) > 0 {
+		a.tickBy(c.claimTimes[0])
 	}
 	return a
 }
 
-// Tick does what it has become time for.
+// Tick does what has become due. It does no harm if it is called early.
 func (c *Core[T]) Tick(now time.Time) {
 	c.now = now
 	c.runPermitWakeups()
@@ -91,15 +98,15 @@ type Limits struct {
 	// InFlight is how many attempts may be in flight, and InFlightPerEndpoint how many of them to one
 	// endpoint.
 	InFlight, InFlightPerEndpoint int
-	// Buffered is how many items may wait, and BufferedPerEndpoint how many of them for one endpoint.
-	// An item that TryBegin queues again may exceed them.
+	// Buffered is how many items may be queued, and BufferedPerEndpoint how many of them for one
+	// endpoint. Items that TryBegin queues again may exceed both.
 	Buffered, BufferedPerEndpoint int
-	// BufferedBytes is how large the payloads of all items that wait may be together.
+	// BufferedBytes is how large the payloads of all queued items may be together.
 	BufferedBytes int
 	// PerClaim is how many items one claim may take.
 	PerClaim int
-	// ExpectedPayloadBytes is how large the payload of an item is taken to be until a claim shows how
-	// large they are.
+	// ExpectedPayloadBytes is how large payloads are assumed to be, until claims show how large they
+	// are.
 	ExpectedPayloadBytes int
 }
 
@@ -113,7 +120,8 @@ type Destination struct {
 }
 
 // Item is a claimed delivery. The caller sets the exported fields before it pushes the item, and
-// does not change them from then on. What ResetSubscription has taken out may be pushed again.
+// does not change them from then on. An item that has been taken out of the queue may be pushed
+// again.
 type Item[T any] struct {
 	Destination
 	// ID identifies the delivery.
@@ -128,46 +136,48 @@ type Item[T any] struct {
 
 	// While it is in flight:
 	slot                       slotKind
-	slow                       bool             // it has lasted longer than slowAfter, without pauses
-	finished                   bool             // the attempt is over
-	preparing                  bool             // since Next, until TryBegin or Finish
-	slotHost                   *hostState[T]    // that the slot is counted for
-	stopwatchStart             time.Time        // when it began, and later by its pauses; zero before
+	slow                       bool             // it has lasted for slowAfter, without its pauses
+	finished                   bool             // Finish was called
+	preparing                  bool             // since Next, until it begins, waits again or finishes
+	slotHost                   *hostState[T]    // the host that its slot is counted for
+	stopwatchStart             time.Time        // when it began, plus its pauses; zero before
 	stopwatchPauses            *stopwatchPauses // nil if there was none
-	previousInList, nextInList *Item[T]         // Core.notYetSlow
+	previousInList, nextInList *Item[T]         // in Core.notYetSlow
 
 	endpointQueue *endpointQueue[T] // since it was pushed
 }
 
 // PayloadSize is the size of a payload that items of one organization share: those of one event.
-// It counts once for the whole Queue and for the organization, however many of them are queued, and
-// once for each of them at its endpoint.
+// However many of them are queued, it counts once for the whole Queue and once for the
+// organization. For an endpoint it counts with each item.
 type PayloadSize struct {
 	Bytes int
 
-	queuedItems int
+	queuedItems int // that share it
 }
 
 // Stats says how full a Queue is.
 type Stats struct {
-	Buffered      int // items that wait, and reservations
-	BufferedBytes int // of the payloads of those that wait
+	Buffered      int // items that are queued, and prefetch reservations
+	BufferedBytes int // of the payloads of queued items
 	// FastSlotsUsed and GeneralSlotsUsed are the slots that attempts in flight have.
 	FastSlotsUsed, GeneralSlotsUsed int
-	// KnownEndpoints counts those with something to do, and those whose record is kept.
+	// KnownEndpoints counts the endpoints with something to do, and those that are idle but not
+	// forgotten yet.
 	KnownEndpoints int
 	// EndpointsWaitingForPermits counts those that have something to run, but no permit for it now.
 	EndpointsWaitingForPermits int
-	// TrippedBreakers counts the endpoints whose breaker has opened, and has not closed since.
+	// TrippedBreakers counts the endpoints at which attempts have failed and whose breaker is open or
+	// half-open.
 	TrippedBreakers int
 	Workers         int // with an attempt in flight, or about to call Next
 }
 
-// NewCore makes a Core, which takes in nothing before Start.
+// NewCore makes a Core, which rejects items before Start.
 func NewCore[T any](l Limits) *Core[T] {
 	return &Core[T]{
 		limits:               l,
-		slots:                newSlotLimits(l.InFlight),
+		slots:                newSlotCounts(l.InFlight),
 		organizations:        make(map[string]*organization[T]),
 		hosts:                make(map[Host]*hostState[T]),
 		endpoints:            make(map[Endpoint]*endpointQueue[T]),
@@ -176,11 +186,11 @@ func NewCore[T any](l Limits) *Core[T] {
 	}
 }
 
-// Start lets items in.
+// Start makes the Core accept items.
 func (c *Core[T]) Start() { c.accepting = true }
 
-// Stop lets nothing more in, and returns what was queued. Attempts in flight go on. The Core can be
-// started again.
+// Stop makes the Core reject items, and returns the values of those that were queued. Attempts in
+// flight go on. The Core can be started again.
 func (c *Core[T]) Stop() []T {
 	c.accepting = false
 	c.dropPermitRequests()
@@ -210,7 +220,8 @@ func (c *Core[T]) BufferEmpty() bool {
 	return c.buffered == 0
 }
 
-// Push queues claimed items. It returns the values of those that it rejects: all, after Stop.
+// Push queues claimed items. It returns the values of those that it rejects: all of them before
+// Start and after Stop.
 func (c *Core[T]) Push(now time.Time, items []*Item[T]) (rejected []T) {
 	c.now = now
 	for _, item := range items {
@@ -227,8 +238,8 @@ func (c *Core[T]) Push(now time.Time, items []*Item[T]) (rejected []T) {
 	return rejected
 }
 
-// ensureWorker sees to it that a worker is on its way when something can run. Each worker that
-// finds something does the same for the next.
+// ensureWorker starts a worker if something can run and none is about to call Next. Each worker
+// that gets an item from Next starts the one after it in this way.
 func (c *Core[T]) ensureWorker() {
 	if c.workers > c.slotsUsed.total() || !c.accepting {
 		return
@@ -259,8 +270,9 @@ func (c *Core[T]) Next(now time.Time) *Item[T] {
 	return item
 }
 
-// pick returns the endpoint whose turn it is, and the kind of slot that it may have. It is the
-// first in a run queue of its organization, and that is the first in c.runQueue.
+// pick returns the endpoint whose turn it is, and the kind of slot that it may have. The endpoint
+// is then the first in a run queue of its organization, and the organization is the first in
+// c.runQueue. take takes the item out.
 func (c *Core[T]) pick() (*endpointQueue[T], slotKind) {
 	for !c.runQueue.empty() && c.slotsUsed.total() < c.slots.total {
 		if e, kind := c.pickFrom(c.runQueue.head); e != nil {
@@ -271,16 +283,15 @@ func (c *Core[T]) pick() (*endpointQueue[T], slotKind) {
 	return nil, noSlot
 }
 
-// pickFrom picks among the endpoints of an organization. Those that have been answering at once,
-// those that have not answered yet and those that are slow take turns.
+// pickFrom picks among the endpoints of an organization. Fast, neutral and slow ones take turns.
 func (c *Core[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
 	for i := range speedCount {
-		sp := (o.nextSpeed + i) % speedCount
-		if !c.organizationMayRun(o, sp) {
+		speed := (o.nextSpeed + i) % speedCount
+		if !c.organizationMayRun(o, speed) {
 			continue
 		}
-		if e, kind := c.advanceToRunnable(&o.runQueues[sp]); e != nil {
-			o.nextSpeed = sp
+		if e, kind := c.advanceToRunnable(&o.runQueues[speed]); e != nil {
+			o.nextSpeed = speed
 			return e, kind
 		}
 	}
@@ -289,7 +300,8 @@ func (c *Core[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
 
 // advanceToRunnable brings the first endpoint of a run queue that can run something to its head,
 // and returns it, if any can. Of those before it, it takes out the ones that have nothing to run or
-// wait for their host, and moves the others to the end.
+// wait for a permit or their host, and moves the others to the end. It looks at maxBlockedSkipped
+// of those others at most.
 func (c *Core[T]) advanceToRunnable(
 	runQueue *fifo[*endpointQueue[T]],
 ) (*endpointQueue[T], slotKind) {
@@ -339,30 +351,32 @@ func (c *Core[T]) take(e *endpointQueue[T], kind slotKind) *Item[T] {
 	return item
 }
 
-// BeginResult is what TryBegin has done.
+// BeginResult is what TryBegin has done with the item.
 type BeginResult int
 
 const (
 	// Begun says that the attempt is to be made.
 	Begun BeginResult = iota
-	// QueuedAgain says that the item has to wait, and is queued again: the worker goes on with Next.
+	// QueuedAgain says that the item has to wait, and is queued again: the worker calls Next, and not
+	// Finish.
 	QueuedAgain
 	// Rejected says that the item has to wait, but the Core has been stopped: the caller requeues it,
 	// and calls Finish.
 	Rejected
 )
 
-// TryBegin is called before the attempt is made, once it is known where it goes and which limit the
-// endpoint has. The zero Host means that the channel does not say. The item has to wait if too many
-// are in flight to that host, or if there is no permit. It occupies no slot meanwhile.
-func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, rate Rate) BeginResult {
+// TryBegin is called before the attempt is made, once it is known where it goes and which rate
+// limit the endpoint has. The zero Host means that the channel does not say. The item has to wait
+// if too many are in flight to that host, or if there is no permit. It takes no slot while it
+// waits.
+func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimit) BeginResult {
 	c.now = now
 	e := item.endpointQueue
 	c.setHost(e, to)
-	c.setRate(e, rate)
+	c.setRateLimit(e, limit)
 	if item.slotHost != e.host {
 		c.adjustSlots(item, -1)
-		if item.slotHost != nil { // which has a slot again
+		if item.slotHost != nil { // a slot of that host is free again
 			c.wakeWaiters(item.slotHost, maxWakeups)
 			defer c.ensureWorker()
 		}
@@ -384,15 +398,16 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, rate Rate) Beg
 		return QueuedAgain
 	}
 	e.endPreparing(item)
-	if e.rate.PerSecond > 0 {
-		c.schedule(e) // if it may begin more
+	if e.rateLimit.PerSecond > 0 {
+		c.schedule(e) // it may have a permit for another item
 	}
 	item.stopwatchStart = now
 	c.notYetSlow.add(item)
 	return Begun
 }
 
-// queueAgain puts an item that was taken and has not begun back to where it was.
+// queueAgain puts an item that was taken and has not begun back into the queue, before the others
+// of its kind.
 func (c *Core[T]) queueAgain(item *Item[T]) {
 	e := item.endpointQueue
 	e.endPreparing(item)
@@ -404,18 +419,20 @@ func (c *Core[T]) queueAgain(item *Item[T]) {
 
 // FinishResult is what follows from an attempt that is over.
 type FinishResult[T any] struct {
-	// Requeue is what was queued and the endpoint's breaker keeps from being attempted: the caller
-	// has to requeue it. Of that, deliveries that have failed before are not to be claimed again
-	// before RetriesNotBefore.
+	// Requeue has the values of the items that were queued for the endpoint, and that its breaker
+	// no longer lets through: the caller requeues them. Retries among them are not to be claimed
+	// again before RetriesNotBefore.
 	Requeue          []T
 	RetriesNotBefore time.Time
-	// FailingAsAWholeSince is when the first attempt failed since one was last answered, if this one
-	// has failed too and the endpoint fails as a whole: see breaker.FailsAsAWhole. Zero otherwise.
+	// FailingAsAWholeSince is the time of the first failed attempt since the endpoint last answered,
+	// if this attempt has failed too and the endpoint fails as a whole: see
+	// [breaker.Breaker.FailsAsAWhole]. Zero otherwise.
 	FailingAsAWholeSince time.Time
 }
 
-// Finish ends an attempt, or the turn of an item that was not attempted because TryBegin was not
-// called. The latter never changes since when the endpoint counts as failing.
+// Finish ends an attempt, or the turn of an item that was not attempted, because TryBegin was not
+// called or has returned Rejected. Without an attempt, it does not change since when the
+// endpoint counts as failing.
 func (c *Core[T]) Finish(
 	now time.Time, item *Item[T], observed breaker.Observation,
 ) (finished FinishResult[T]) {
@@ -445,15 +462,14 @@ func (c *Core[T]) Finish(
 		finished.Requeue, e.retries = values(e.retries), nil
 	}
 	c.wakeForFreedSlot(item)
-	c.schedule(e) // behind those that waited
+	c.schedule(e) // last, so that those that waited come first
 	c.deactivateIfIdle(e)
 	finished.RetriesNotBefore = e.breaker.BackingOffRetriesUntil()
 	return finished
 }
 
-// ResetSubscription makes a subscription's endpoints as they were before their first attempt: it
-// forgets how they have been answering, and takes out what is queued for them, which it returns.
-// Attempts in flight go on.
+// ResetSubscription forgets how the endpoints of a subscription have been answering, and their rate
+// limits. It takes out what is queued for them, and returns the values. Attempts in flight go on.
 func (c *Core[T]) ResetSubscription(now time.Time, id string) (removed []T) {
 	c.now = now
 	for _, e := range append([]*endpointQueue[T](nil), c.bySubscription[id]...) {
@@ -474,15 +490,15 @@ func (c *Core[T]) ResetEndpoint(now time.Time, endpoint Endpoint) (removed []T) 
 func (c *Core[T]) reset(e *endpointQueue[T]) []T {
 	removed := values(c.removeQueued(e))
 	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
-	c.setRate(e, Rate{})
+	c.setRateLimit(e, RateLimit{})
 	c.clearFailingSince(e)
 	c.applySpeed(e)
 	c.deactivateIfIdle(e)
 	return removed
 }
 
-// RescheduleAll serves endpoints again whose breaker is no longer open, and lets everything look
-// for a slot again that had found none. It also forgets endpoints that have been idle for long. It
+// RescheduleAll schedules endpoints whose breaker is no longer open, and all endpoints and
+// organizations that have found no slot. It also forgets endpoints that have been idle for long. It
 // is called with each poll of the store.
 func (c *Core[T]) RescheduleAll(now time.Time) {
 	c.now = now
@@ -504,16 +520,17 @@ func (c *Core[T]) RescheduleAll(now time.Time) {
 	c.evictIdle()
 }
 
-// schedule puts the endpoint into the run queue if it has something to run.
+// schedule puts the endpoint into a run queue of its organization, and that into c.runQueue, if the
+// endpoint has something that it may run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
-	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate &&
+	if e.memberOf == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate &&
 		c.hasPermitOrWaits(e) {
 		e.joinFIFO(&e.organization.runQueues[e.appliedSpeed])
 		c.scheduleOrganization(e.organization)
 	}
 }
 
-// scheduleOrganization puts the organization at the end of the run queue.
+// scheduleOrganization puts the organization at the end of c.runQueue, unless it is in there.
 func (c *Core[T]) scheduleOrganization(o *organization[T]) {
 	if o.scheduled {
 		return
@@ -523,8 +540,8 @@ func (c *Core[T]) scheduleOrganization(o *organization[T]) {
 	c.runQueue.push(o)
 }
 
-// parkFirstOrganization takes the first organization out of the run queue: nothing of it can
-// run for now.
+// parkFirstOrganization takes the first organization out of c.runQueue: nothing of it can run for
+// now.
 func (c *Core[T]) parkFirstOrganization() {
 	o := c.runQueue.pop()
 	o.scheduled = false

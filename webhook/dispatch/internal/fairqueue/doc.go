@@ -5,64 +5,68 @@
 // # The algorithm
 //
 // Each endpoint has a queue of its own. Organizations that have something to run are served
-// round-robin, and so are the endpoints of each: those that have been answering at once, those that
-// have not answered yet, and those that are slow take turns. Of one endpoint, three deliveries that
-// were never attempted go before one that has failed before.
+// round-robin, and so are the endpoints of each. An endpoint is fast, neutral or slow by how long
+// its attempts have been lasting; a new one is neutral. Fast, neutral and slow endpoints take
+// turns. The items of an endpoint are fresh deliveries, which were never attempted, and retries,
+// which have failed before: three fresh ones go before one retry.
 //
 // Two resources are shared: slots, which attempts in flight take, and the buffer of queued
 // deliveries, which is counted in deliveries and in bytes. Of each, a user of it may have no more
 // than a dynamic threshold (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
 // packet switches", 1998): alpha times what is free. One user on its own gets nearly all, many
 // share, and a part stays free for one that has nothing yet. Users are organizations, hosts (for
-// slots) and endpoints (for the buffer). Endpoints are also bounded by a window of attempts, which
-// begins at two, grows by one with each answer, and is halved by a timeout.
+// slots) and endpoints (for the buffer). Endpoints are also bounded by a window of attempts in
+// flight, which begins at two, grows by one with each answer, and is halved by a slow failure, such
+// as a timeout.
 //
-// There are two kinds of slots. Fast slots, a quarter, are for endpoints that have been answering
-// at once. An attempt that lasts longer than 300 ms gives its fast slot back and takes a general
-// one. Attempts of endpoints that are slow, or that have not answered yet, take a general slot from
-// the start. The last slots, the reserved slots, are for endpoints that have answered within the
-// last second, of organizations and hosts with a good record.
+// There are two kinds of slots. Fast slots, a quarter, are for fast endpoints. An attempt that
+// lasts for 300 ms gives its fast slot back and takes a general one. Fast endpoints may take
+// general slots too, and slow and neutral ones take no others. The last slots, the reserved slots,
+// are for fast endpoints that have given a fast answer within the last second, if neither their
+// organization nor their host is slow.
 //
 // An endpoint that keeps failing is left alone by its circuit breaker: see package breaker. What is
-// queued for it meanwhile is requeued: the caller gives it back to the store. The stopwatch
-// of an attempt, which tells whether it is slow, can be paused while the attempt waits for this
-// process.
+// queued for it meanwhile is requeued by the caller: see [FinishResult]. The stopwatch of an
+// attempt, which tells whether it is slow, can be paused while the attempt waits for this process.
 //
-// An endpoint may have a limit of how many attempts begin, which all processes share. It runs
-// nothing without a permit: it is in no run queue until the time of the next one. When it has none
-// left, it requests more, and the caller gets them from the store. It keeps no more in the buffer
-// than can begin in ten seconds.
+// An endpoint may have a rate limit, which bounds how many attempts begin, over all processes. It
+// runs nothing without a permit: it is in no run queue until the time of the next one. When it has
+// none left, it requests more, and the caller gets them from the store. It keeps no more in the
+// buffer than can begin in ten seconds.
 //
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints
 // it has to leave out. A delivery that is stored by this process may be prefetched, which means
-// that it is claimed with the same call: capacity for it is reserved before. After one that did not
-// fit, an endpoint gets nothing prefetched until a claim has taken all that was due, so that later
-// deliveries do not overtake a backlog.
+// that the call that stores it claims it too: capacity for it is reserved before. After one that
+// did not fit, an endpoint gets nothing prefetched until a claim has taken all that was due, so
+// that later deliveries do not overtake a backlog.
 //
 // # What is where
 //
-//   - [Core] is all that is decided, without a clock, a lock, goroutines or channels: it is told
+//   - [Core] makes all decisions, without a clock, a lock, goroutines or channels: it is told
 //     what happens and when, and says what to do, as [Actions]. A test can drive it through any
 //     course of events. [NewCore] makes one, of some [Limits].
-//   - [Queue] is a Core for a process: it has the lock, the timer and the claim signal, and starts
-//     the workers. [New] makes one.
+//   - [Queue] is a Core for a process: it has the lock, the timer and the signals, and starts the
+//     workers. [New] makes one.
 //   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
 //     as an organization and an [Endpoint]; [Host] is known later, when it is attempted.
 //     [PayloadSize] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.TryBegin], [Queue.Finish],
 //     [Queue.Stop], [Queue.WaitWorkers]. With each poll of the store: [Queue.RescheduleAll].
-//   - To prefetch: [Queue.BeginAdmission], which makes an [Admission]. After a call that prefetched
-//     nothing, [Queue.MarkBacklogSomewhere]: some endpoints have a backlog, the caller cannot tell
-//     which.
+//     After a change of a subscription or an endpoint: [Queue.ResetSubscription],
+//     [Queue.ResetEndpoint].
+//   - The stopwatch: [Queue.PauseStopwatch], [Queue.ResumeStopwatch], [Queue.PausedFor].
+//   - To prefetch: [Queue.BeginAdmission], which makes an [Admission]. After a call that stored
+//     deliveries without an Admission: [Queue.MarkBacklogSomewhere], because the caller cannot tell
+//     which endpoints have a backlog.
 //   - To claim: [Queue.PlanClaim], [Queue.RecordClaim], [Queue.AbandonClaim], [Queue.ClaimAt],
-//     [Queue.ClaimSignal].
-//   - Permits: [Queue.PermitSignal], [Queue.PermitRequests], [Queue.GrantPermits],
-//     [Queue.Throttle].
+//     [Queue.ClaimSignal], [Queue.SignalClaim].
+//   - Permits of endpoints with a [RateLimit]: [Queue.PermitSignal], [Queue.TakePermitRequests],
+//     [Queue.GrantPermits], [Queue.Throttle].
 //   - [Queue.Stats] and [Queue.BufferEmpty] say how full it is.
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with
 // the attempts that may get slow and the hosts that endpoints wait for, buffer.go the shares of the
-// buffer and the claim budget, permits.go what endpoints with a limit may begin, and endpoint.go
-// what is known of endpoints and organizations, and for how long.
+// buffer and the claim budget, permits.go what endpoints with a rate limit may begin, and
+// endpoint.go what is known of endpoints and organizations, and for how long.
 package fairqueue

@@ -7,8 +7,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
-// endpointQueue is the queue of one endpoint, and what is known of it. Deliveries that were never
-// attempted are apart from those that have failed before, so that they need not wait for them.
+// endpointQueue is the queue of one endpoint, and what is known of it. Fresh items, which were
+// never attempted, are apart from retries, which have failed before, so that they need not wait for
+// those.
 type endpointQueue[T any] struct {
 	speedRecord
 	fifoLinks[*endpointQueue[T]]
@@ -22,25 +23,25 @@ type endpointQueue[T any] struct {
 	appliedSpeed         speed // as organization counts it: see applySpeed
 
 	inFlight         int
-	retriesInFlight  int // of those in flight, the ones that have failed before
-	freshSinceRetry  int // that went before a waiting retry, since the last one
+	retriesInFlight  int // the part of inFlight that are retries
+	freshSinceRetry  int // fresh items that went before a waiting retry, since the last retry
 	breaker          breaker.Breaker
-	failingSince     time.Time // the first failed attempt since the last that was answered
+	failingSince     time.Time // the first failed attempt since the last answer; zero if none failed
 	countedAsTripped bool      // in Core.trippedBreakers
-	window           int       // how many attempts at once it has earned
+	window           int       // how many attempts in flight it has earned
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
 	// hasBacklog says that the store holds deliveries that were not prefetched.
 	hasBacklog          bool
 	backlogMarkedInPlan int64 // Core.planNumber when MarkBacklog was last called
 	// overflowed says that no claim has taken all of the backlog since a delivery did not fit: later
-	// ones must not overtake it by being prefetched. prefetchRefused says that one did not fit which
-	// may not be in the store yet.
+	// ones must not overtake it by being prefetched. prefetchRefused says that a delivery did not fit
+	// which may not be in the store yet.
 	overflowed, prefetchRefused bool
 
-	// fifo is the one that it is in: a run queue of its organization, or that of those which wait for
-	// its host; nil if it is in none.
-	fifo           *fifo[*endpointQueue[T]]
+	// memberOf is the list that it stands in: a run queue of its organization, or the endpoints of
+	// its organization that wait for its host; nil if it is in none.
+	memberOf       *fifo[*endpointQueue[T]]
 	activePosition int // its place in Core.activeEndpoints, from 1; 0 if it is idle
 }
 
@@ -48,18 +49,17 @@ type endpointQueue[T any] struct {
 // answer earns it one more.
 const initialWindow = 2
 
-// freshPerRetry is how many deliveries that were never attempted go before one that has failed, as
-// long as there are both.
+// freshPerRetry is how many fresh items go before one retry, as long as there are both.
 const freshPerRetry = 3
 
 func (e *endpointQueue[T]) joinFIFO(f *fifo[*endpointQueue[T]]) {
-	e.fifo = f
+	e.memberOf = f
 	f.push(e)
 }
 
 func (e *endpointQueue[T]) leaveFIFO() {
-	e.fifo.remove(e)
-	e.fifo = nil
+	e.memberOf.remove(e)
+	e.memberOf = nil
 }
 
 func (e *endpointQueue[T]) len() int { return len(e.fresh) + len(e.retries) }
@@ -82,12 +82,12 @@ const (
 )
 
 // candidate says what the endpoint may attempt next, if it may have no more than maxInFlight
-// attempts in flight. A tripped breaker lets one through at a time, preferably one that was never
-// attempted, and one of those also while a retry is in flight. Otherwise those that have failed
-// before get no more than half of the window: they may take long to fail again.
+// attempts in flight. A tripped breaker lets one item through at a time, a fresh one if there is
+// any, and a fresh one also while a retry is in flight. Otherwise retries get no more than half of
+// the window: they may take long to fail again.
 func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidateKind {
 	window := min(maxInFlight, e.window)
-	// One that hangs again must not keep out what was never attempted.
+	// A retry that hangs again must not keep out fresh items.
 	noFreshInFlight := e.inFlight == e.retriesInFlight
 	fresh := len(e.fresh) > 0 && (e.inFlight < window || noFreshInFlight &&
 		e.inFlight < maxInFlight) &&
@@ -96,10 +96,7 @@ func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidateKi
 		!e.breaker.BackingOffRetries(now)
 	if e.breaker.Tripped() {
 		fresh = fresh && noFreshInFlight
-		retry = retry && e.inFlight == 0
-		if fresh {
-			return freshCandidate
-		}
+		retry = retry && e.inFlight == 0 && !fresh
 	}
 	switch {
 	case fresh && (!retry || e.freshSinceRetry < freshPerRetry):
@@ -110,10 +107,10 @@ func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidateKi
 	return noCandidate
 }
 
-// pop takes the item out that candidate has returned, which is in flight then.
-func (e *endpointQueue[T]) pop(c candidateKind) *Item[T] {
+// pop takes out the next item of the kind that candidate has returned. It is in flight then.
+func (e *endpointQueue[T]) pop(kind candidateKind) *Item[T] {
 	list := &e.fresh
-	if c == retryCandidate {
+	if kind == retryCandidate {
 		list = &e.retries
 		e.retriesInFlight++
 		e.freshSinceRetry = 0
@@ -143,7 +140,7 @@ func (e *endpointQueue[T]) endPreparing(item *Item[T]) {
 	}
 }
 
-// pushFront puts an item that was popped back to where it was.
+// pushFront puts an item that was popped back before the others of its kind.
 func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 	list := &e.fresh
 	if item.Retry {
@@ -152,8 +149,8 @@ func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 	*list = slices.Insert(*list, 0, item)
 }
 
-// recordResult notes how an attempt has gone, or why there was none. It returns what
-// FinishResult.FailingAsAWholeSince is.
+// recordResult notes what an attempt, or the reason why there was none, says about the endpoint. It
+// returns FinishResult.FailingAsAWholeSince.
 func (e *endpointQueue[T]) recordResult(
 	now time.Time, item *Item[T], observed breaker.Observation, maxInFlight int,
 ) (failingAsAWholeSince time.Time) {
@@ -198,8 +195,8 @@ func (c *Core[T]) clearFailingSince(e *endpointQueue[T]) {
 	c.updateTrippedCount(e)
 }
 
-// updateTrippedCount counts the endpoint in Core.trippedBreakers if attempts that failed have
-// tripped its breaker, and no longer if not.
+// updateTrippedCount has Core.trippedBreakers include the endpoint if its breaker is tripped and an
+// attempt has failed: without one, it is this process that cannot make attempts.
 func (c *Core[T]) updateTrippedCount(e *endpointQueue[T]) {
 	tripped := !e.failingSince.IsZero() && e.breaker.Tripped()
 	switch {
@@ -211,36 +208,36 @@ func (c *Core[T]) updateTrippedCount(e *endpointQueue[T]) {
 	e.countedAsTripped = tripped
 }
 
-// slowFailureWeight is how many failures one counts for that took long, of an endpoint that has no
-// good record: it would take too long to wait for breaker.FailureThreshold of them.
+// slowFailureWeight is how many deliveries a slow attempt that failed counts for, if its endpoint
+// is not fast: it would take too long to wait for breaker.FailureThreshold of them.
 const slowFailureWeight = 4
 
-// popAll takes out all items, those that were never attempted first.
+// popAll takes out all items, fresh ones first.
 func (e *endpointQueue[T]) popAll() []*Item[T] {
 	items := slices.Concat(e.fresh, e.retries)
 	e.fresh, e.retries = nil, nil
 	return items
 }
 
-// applySpeed is called after the record has changed: from then on the endpoint counts for its new
-// speed, and waits with those of that speed.
+// applySpeed is called after the record has changed: from then on the endpoint counts as one of its
+// new speed, and stands in that run queue.
 func (c *Core[T]) applySpeed(e *endpointQueue[T]) {
-	o, was, sp := e.organization, e.appliedSpeed, e.speed()
-	if sp == was {
+	o, was, speed := e.organization, e.appliedSpeed, e.speed()
+	if speed == was {
 		return
 	}
-	e.appliedSpeed = sp
+	e.appliedSpeed = speed
 	n := e.len() + e.prefetchReservations
 	o.bufferedBySpeed[was] -= n
-	o.bufferedBySpeed[sp] += n
-	if e.fifo == &o.runQueues[was] {
+	o.bufferedBySpeed[speed] += n
+	if e.memberOf == &o.runQueues[was] {
 		e.leaveFIFO()
-		e.joinFIFO(&o.runQueues[sp])
+		e.joinFIFO(&o.runQueues[speed])
 		c.scheduleOrganization(o) // it may have a slot of another kind now
 	}
 }
 
-// organization is one tenant's part of a Core. Its endpoints have their turns within its own.
+// organization is one tenant's part of a Core. Its endpoints take turns when it has its own turn.
 type organization[T any] struct {
 	slotUser
 	fifoLinks[*organization[T]]
@@ -249,22 +246,22 @@ type organization[T any] struct {
 	bufferedBySpeed         [speedCount]int // buffered, by the speed of the endpoints
 	endpointCount           int             // that are known
 
-	// runQueues are its endpoints that have something to run, by their speed, and nextSpeed is
-	// whose turn it is. Those that wait for a slot of their host are not in them.
+	// runQueues are its endpoints that have something to run, by their speed, and nextSpeed is the
+	// speed whose turn it is. Endpoints that wait for a slot of their host are not in them.
 	runQueues    [speedCount]fifo[*endpointQueue[T]]
 	nextSpeed    speed
 	scheduled    bool // in Core.runQueue
 	waitsForSlot bool // in Core.waitingForSlot
 
-	skippedInPlan int64 // the last of Core.planNumber that left it out
-	// fastBacklogInPlan is the last of Core.planNumber in which a fast endpoint had a backlog.
+	skippedInPlan int64 // the last Core.planNumber whose claim left it out
+	// fastBacklogInPlan is the last Core.planNumber at which a fast endpoint of it had a backlog.
 	fastBacklogInPlan int64
 }
 
-// hasScheduledEndpoint reports whether any endpoint of it may have something to run.
+// hasScheduledEndpoint reports whether any endpoint stands in its run queues.
 func (o *organization[T]) hasScheduledEndpoint() bool {
-	for sp := range o.runQueues {
-		if !o.runQueues[sp].empty() {
+	for speed := range o.runQueues {
+		if !o.runQueues[speed].empty() {
 			return true
 		}
 	}
@@ -312,11 +309,11 @@ func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 	return e
 }
 
-// deactivateIfIdle makes an endpoint idle that has nothing to do. Its record is kept: it is of use
-// when there is more for it.
+// deactivateIfIdle makes the endpoint idle if it has nothing to do. What is known of it is kept for
+// its next delivery, until evictIdle.
 func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	if e.activePosition == 0 || e.len() > 0 || e.prefetchReservations > 0 || e.inFlight > 0 ||
-		e.hasBacklog || e.fifo != nil ||
+		e.hasBacklog || e.memberOf != nil ||
 		e.breaker.BackingOff(c.now) {
 		return
 	}
@@ -329,7 +326,8 @@ func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	c.idleEndpoints.push(e)
 }
 
-// evictIdle forgets endpoints that have been idle for long, or for longest if there are too many.
+// evictIdle forgets endpoints that have been idle for longer than idleTTL, and those that have been
+// idle for longest if there are more than maxIdleEndpoints.
 func (c *Core[T]) evictIdle() {
 	for !c.idleEndpoints.empty() {
 		e := c.idleEndpoints.head
@@ -356,12 +354,12 @@ func (c *Core[T]) evictIdle() {
 	}
 }
 
-// fifo is a linked list whose nodes hold their own links, so that it allocates nothing. Popping the
-// first node and pushing it again serves all of them round-robin. A node is in one fifo at a time.
-// The zero value is empty.
+// fifo is an intrusive linked list: its nodes hold their own links, so that it allocates nothing.
+// Popping the first node and pushing it again serves all of them round-robin. A node is in one fifo
+// at a time. The zero value is empty.
 type fifo[N fifoNode[N]] struct{ head, tail N }
 
-// fifoNode is a pointer to what can be in a fifo.
+// fifoNode is a pointer to a struct that embeds fifoLinks, so that it can be in a fifo.
 type fifoNode[N any] interface {
 	comparable
 	links() *fifoLinks[N]

@@ -12,8 +12,8 @@ func (q *Queue[T]) SetRecord(d Destination, score, window int) {
 // Score returns the score of the endpoint's record.
 func (q *Queue[T]) Score(d Destination) int { return q.core.activate(d).score }
 
-// BytesOf returns the size of the payloads that the endpoint has queued.
-func (q *Queue[T]) BytesOf(d Destination) int { return q.core.activate(d).bufferedBytes }
+// BufferedBytes returns the size of the payloads that the endpoint has queued.
+func (q *Queue[T]) BufferedBytes(d Destination) int { return q.core.activate(d).bufferedBytes }
 
 const (
 	BestScore   = bestScore
@@ -35,11 +35,12 @@ func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 	return Endpoint{}, false
 }
 
-// Forgotten returns an endpoint that could run something if it had a permit, and will get none.
+// Forgotten returns an endpoint that could run something if it had a permit, and has not requested
+// one, if there is such an endpoint.
 func (c *Core[T]) Forgotten(now time.Time) (Endpoint, bool) {
 	for _, e := range c.activeEndpoints {
 		if e.candidate(now, c.limits.InFlightPerEndpoint) != noCandidate && !e.hasPermit(now) &&
-			!e.requested && e.wakeAt.IsZero() && e.preparing == 0 && e.fifo == nil {
+			!e.requested && e.wakeAt.IsZero() && e.preparing == 0 && e.memberOf == nil {
 			return e.endpoint, true
 		}
 	}

@@ -5,26 +5,27 @@ import (
 	"time"
 )
 
-// Rate is a limit of how many attempts begin at an endpoint, over all processes. The zero Rate is
-// no limit.
-type Rate struct {
+// RateLimit bounds how many attempts begin at an endpoint, over all processes. The zero RateLimit
+// means no limit.
+type RateLimit struct {
 	PerSecond float64
 	Burst     int
 }
 
-// bufferLimit is how many items of an endpoint with that limit the buffer should hold: as many as
-// can begin within rateBufferSeconds.
-func (r Rate) bufferLimit() int { return int(r.PerSecond*rateBufferSeconds) + r.Burst }
+// bufferLimit is how many items of an endpoint with that rate limit the buffer should hold: as many
+// as can begin within rateBufferSeconds.
+func (l RateLimit) bufferLimit() int { return int(l.PerSecond*rateBufferSeconds) + l.Burst }
 
 const rateBufferSeconds = 10
 
-// PermitRequest says that an endpoint with a limit has something to run and no permit for it, or
-// that it is throttled. The caller gets permits where processes share them, and calls GrantPermits
-// for each request, whatever comes of it.
+// PermitRequest says that an endpoint with a rate limit has something to run and no permit for it,
+// or that it is throttled. The caller gets permits from where processes share them, and answers
+// each request with GrantPermits, also when it got none.
 type PermitRequest struct {
 	Endpoint Endpoint
-	Rate     Rate
-	// Want is how many items could begin, if there were permits.
+	Limit    RateLimit
+	// Want is how many items could begin now if there were permits, or how many began within a second
+	// lately if those were more.
 	Want int
 	// Throttled and RetryAfter are those of Throttle.
 	Throttled  bool
@@ -34,36 +35,38 @@ type PermitRequest struct {
 // PermitGrant answers a PermitRequest.
 type PermitGrant struct {
 	Endpoint Endpoint
-	// Permits is how many there are. The first one may be used from First on, each further one later
-	// than the one before by Interval, and each for as long as Life.
+	// Permits is how many there are. The first one may be used from First on, and each further one
+	// from Interval later than the one before. Each lapses when Life has passed since then.
 	Permits        int
 	First          time.Time
 	Interval, Life time.Duration
-	// AskAgain is when the endpoint may ask again, if there are none.
+	// AskAgain is when the endpoint may request permits again, if there are none.
 	AskAgain time.Time
 }
 
-// pacing is what an endpoint with a limit may begin. All is zero for an endpoint without one.
+// pacing is what an endpoint with a rate limit may begin. For an endpoint without one, only
+// preparing is of use.
 type pacing struct {
-	rate    Rate
-	permits PermitGrant // those that are left
-	// preparing counts the items that Next returned and that have neither begun nor ended: each is
-	// about to need a permit.
+	rateLimit RateLimit
+	permits   PermitGrant // those that are left
+	// preparing counts the items that Next has returned and that have neither begun nor finished. Of
+	// an endpoint with a rate limit, each is about to need a permit.
 	preparing int
-	// requested says that a request waits for its answer, and askAgain when there may be another.
+	// requested says that a request waits for its answer, and askAgain from when on there may be
+	// another one.
 	requested bool
 	askAgain  time.Time
 	wakeAt    time.Time // in Core.permitWakeups; zero if it is not
-	// What the next request says.
+	// What the next request says: see Throttle.
 	throttled  bool
 	retryAfter time.Duration
 	// begunThisSecond counts the attempts that began within a second from secondStart, and
-	// begunLastSecond those of the second before. A request asks for that many permits at once.
+	// begunLastSecond those of the second before. A request wants at least as many permits.
 	begunThisSecond, begunLastSecond int
 	secondStart                      time.Time
 }
 
-// dropExpired drops the permits whose life is over.
+// dropExpired drops the permits that have lapsed.
 func (g *PermitGrant) dropExpired(now time.Time) {
 	for g.Permits > 0 && now.After(g.First.Add(g.Life)) {
 		if g.Interval <= 0 {
@@ -75,15 +78,15 @@ func (g *PermitGrant) dropExpired(now time.Time) {
 	}
 }
 
-// timeOfPermit returns from when on the permit may be used, of those that are left, counted from 0.
+// timeOfPermit returns from when on permit i may be used, of those that are left, counted from 0.
 func (g *PermitGrant) timeOfPermit(i int) time.Time {
 	return g.First.Add(time.Duration(i) * g.Interval)
 }
 
 // hasPermit reports whether the endpoint may begin one item more than those that are preparing. One
-// without a limit always may.
+// without a rate limit always may.
 func (p *pacing) hasPermit(now time.Time) bool {
-	if p.rate.PerSecond == 0 {
+	if p.rateLimit.PerSecond == 0 {
 		return true
 	}
 	p.permits.dropExpired(now)
@@ -111,7 +114,7 @@ func (c *Core[T]) hasPermitOrWaits(e *endpointQueue[T]) bool {
 
 // usePermit takes a permit for an item that begins, if there is one.
 func (c *Core[T]) usePermit(e *endpointQueue[T]) bool {
-	if e.rate.PerSecond == 0 {
+	if e.rateLimit.PerSecond == 0 {
 		return true
 	}
 	g := &e.permits
@@ -121,9 +124,9 @@ func (c *Core[T]) usePermit(e *endpointQueue[T]) bool {
 	}
 	g.Permits--
 	g.First = g.First.Add(g.Interval)
-	if since := c.now.Sub(e.secondStart); since >= time.Second {
+	if elapsed := c.now.Sub(e.secondStart); elapsed >= time.Second {
 		e.begunLastSecond, e.begunThisSecond, e.secondStart = e.begunThisSecond, 0, c.now
-		if since >= 2*time.Second {
+		if elapsed >= 2*time.Second {
 			e.begunLastSecond = 0
 		}
 	}
@@ -131,10 +134,11 @@ func (c *Core[T]) usePermit(e *endpointQueue[T]) bool {
 	return true
 }
 
-// setRate notes the limit of the endpoint, which is known when an attempt is about to begin.
-func (c *Core[T]) setRate(e *endpointQueue[T], rate Rate) {
-	if e.rate != rate {
-		e.rate, e.permits = rate, PermitGrant{}
+// setRateLimit notes the rate limit of the endpoint, which is known when an attempt is about to
+// begin. Permits of another limit are dropped.
+func (c *Core[T]) setRateLimit(e *endpointQueue[T], limit RateLimit) {
+	if e.rateLimit != limit {
+		e.rateLimit, e.permits = limit, PermitGrant{}
 	}
 }
 
@@ -144,18 +148,18 @@ func (c *Core[T]) requestPermits(e *endpointQueue[T]) {
 	c.actions.RequestPermits = true
 }
 
-// PermitRequests returns up to limit requests that were not returned yet.
-func (c *Core[T]) PermitRequests(now time.Time, limit int) (requests []PermitRequest) {
+// TakePermitRequests returns at most maxRequests of the requests that it has not returned yet.
+func (c *Core[T]) TakePermitRequests(now time.Time, maxRequests int) (requests []PermitRequest) {
 	c.now = now
-	n := min(limit, len(c.permitRequests))
+	n := min(maxRequests, len(c.permitRequests))
 	for _, e := range c.permitRequests[:n] {
-		r := PermitRequest{Endpoint: e.endpoint, Rate: e.rate, Want: e.len(), Throttled: e.throttled,
-			RetryAfter: e.retryAfter}
+		r := PermitRequest{Endpoint: e.endpoint, Limit: e.rateLimit, Want: e.len(),
+			Throttled: e.throttled, RetryAfter: e.retryAfter}
 		if r.Want > 0 && now.Sub(e.secondStart) < 2*time.Second {
 			r.Want = max(r.Want, e.begunThisSecond, e.begunLastSecond)
 		}
-		if e.rate.PerSecond == 0 || r.Want == 0 && !r.Throttled {
-			e.requested = false // it has changed since
+		if e.rateLimit.PerSecond == 0 || r.Want == 0 && !r.Throttled {
+			e.requested = false // since it asked, its rate limit or its queue has gone
 			continue
 		}
 		e.throttled, e.retryAfter = false, 0
@@ -185,13 +189,14 @@ func (c *Core[T]) GrantPermits(now time.Time, grants []PermitGrant) {
 	c.ensureWorker()
 }
 
-// Throttle notes that the endpoint of an item refuses attempts because there are too many, and asks
-// to be left alone for a time, zero if it does not say. An endpoint without a limit is left to its
-// breaker. It is called before Finish.
+// Throttle notes that the endpoint of an item has refused the attempt because there are too many,
+// and asks to be left alone for retryAfter, which is zero if it does not say. It loses its permits,
+// and the next request says so. An endpoint without a rate limit is left to its breaker. Throttle
+// is called before Finish.
 func (c *Core[T]) Throttle(now time.Time, item *Item[T], retryAfter time.Duration) {
 	c.now = now
 	e := item.endpointQueue
-	if e.rate.PerSecond == 0 {
+	if e.rateLimit.PerSecond == 0 {
 		return
 	}
 	e.permits.Permits = 0
@@ -209,30 +214,31 @@ func (c *Core[T]) dropPermitRequests() {
 	c.permitRequests = nil
 }
 
-// permitWakeups is a heap of endpoints that wait for the time of a permit, or of a further request.
-type permitWakeups[T any] []permitWakeup[T]
+// permitWakeupHeap has the endpoints that wait for the time of a permit, or of a further request.
+// The first of them has the earliest.
+type permitWakeupHeap[T any] []permitWakeup[T]
 
 type permitWakeup[T any] struct {
 	at time.Time
 	e  *endpointQueue[T]
 }
 
-func (p permitWakeups[T]) Len() int           { return len(p) }
-func (p permitWakeups[T]) Less(i, j int) bool { return p[i].at.Before(p[j].at) }
-func (p permitWakeups[T]) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+func (h permitWakeupHeap[T]) Len() int           { return len(h) }
+func (h permitWakeupHeap[T]) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h permitWakeupHeap[T]) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 // Push is what heap.Push calls.
-func (p *permitWakeups[T]) Push(x any) { *p = append(*p, x.(permitWakeup[T])) }
+func (h *permitWakeupHeap[T]) Push(x any) { *h = append(*h, x.(permitWakeup[T])) }
 
 // Pop is what heap.Pop calls.
-func (p *permitWakeups[T]) Pop() any {
-	last := (*p)[len(*p)-1]
-	(*p)[len(*p)-1] = permitWakeup[T]{}
-	*p = (*p)[:len(*p)-1]
+func (h *permitWakeupHeap[T]) Pop() any {
+	last := (*h)[len(*h)-1]
+	(*h)[len(*h)-1] = permitWakeup[T]{}
+	*h = (*h)[:len(*h)-1]
 	return last
 }
 
-// addPermitWakeup has the endpoint scheduled at that time.
+// addPermitWakeup has the endpoint scheduled at that time, or earlier.
 func (c *Core[T]) addPermitWakeup(e *endpointQueue[T], at time.Time) {
 	if e.wakeAt.IsZero() || at.Before(e.wakeAt) {
 		e.wakeAt = at
@@ -244,7 +250,7 @@ func (c *Core[T]) addPermitWakeup(e *endpointQueue[T], at time.Time) {
 func (c *Core[T]) runPermitWakeups() {
 	for len(c.permitWakeups) > 0 && !c.permitWakeups[0].at.After(c.now) {
 		woken := heap.Pop(&c.permitWakeups).(permitWakeup[T])
-		if woken.e.wakeAt.Equal(woken.at) { // not an earlier entry, which there may be too
+		if woken.e.wakeAt.Equal(woken.at) { // or the entry was superseded by an earlier time
 			woken.e.wakeAt = time.Time{}
 		}
 		c.schedule(woken.e)
@@ -255,7 +261,7 @@ func (c *Core[T]) runPermitWakeups() {
 // now.
 func (c *Core[T]) endpointsWaitingForPermits() (n int) {
 	for _, e := range c.activeEndpoints {
-		if e.rate.PerSecond > 0 && e.len() > 0 &&
+		if e.rateLimit.PerSecond > 0 && e.len() > 0 &&
 			(e.permits.Permits == 0 || e.permits.First.After(c.now)) {
 			n++
 		}

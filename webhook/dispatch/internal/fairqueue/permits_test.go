@@ -11,15 +11,15 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
-var rate = fairqueue.Rate{PerSecond: 1, Burst: 1}
+var rateLimit = fairqueue.RateLimit{PerSecond: 1, Burst: 1}
 
-// learn lets the queue learn of the limit of endpointA, as the first attempt does, and returns its
-// request for permits.
+// learn lets the queue learn of the rate limit of endpointA, as the first attempt does, and returns
+// its request for permits.
 func learn(t *testing.T, q *queue) fairqueue.PermitRequest {
 	t.Helper()
-	require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), fairqueue.Host{}, rate))
+	require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), fairqueue.Host{}, rateLimit))
 	require.Nil(t, q.Next(), "there is no permit")
-	requests := q.PermitRequests(10)
+	requests := q.TakePermitRequests(10)
 	require.Len(t, requests, 1)
 	return requests[0]
 }
@@ -31,15 +31,17 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		known(q, 8, endpointA, endpointB)
 		q.Push(items(1, 5, endpointA))
 		r := learn(t, q)
-		assert.Equal(t, fairqueue.PermitRequest{Endpoint: endpointA.Endpoint, Rate: rate, Want: 5}, r)
-		assert.Empty(t, q.PermitRequests(10), "it asks once")
+		assert.Equal(t, fairqueue.PermitRequest{
+			Endpoint: endpointA.Endpoint, Limit: rateLimit, Want: 5,
+		}, r)
+		assert.Empty(t, q.TakePermitRequests(10), "it asks once")
 		stats := q.Stats()
 		assert.Zero(t, stats.FastSlotsUsed+stats.GeneralSlotsUsed)
 		assert.Equal(t, 1, stats.EndpointsWaitingForPermits)
 		q.Push(items(10, 1, endpointB))
 		other := q.Next()
 		require.NotNil(t, other, "another endpoint has its turn")
-		require.Equal(t, fairqueue.Begun, q.TryBegin(other, fairqueue.Host{}, fairqueue.Rate{}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(other, fairqueue.Host{}, fairqueue.RateLimit{}))
 
 		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 2,
 			First: time.Now().Add(time.Second), Interval: time.Second, Life: time.Second}})
@@ -50,12 +52,12 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		require.NotNil(t, first)
 		assert.Equal(t, int64(1), first.ID, "it has kept its place")
 		assert.Nil(t, q.Next(), "the permit is the first one's")
-		require.Equal(t, fairqueue.Begun, q.TryBegin(first, fairqueue.Host{}, rate))
-		assert.Empty(t, q.PermitRequests(10), "there is one left")
+		require.Equal(t, fairqueue.Begun, q.TryBegin(first, fairqueue.Host{}, rateLimit))
+		assert.Empty(t, q.TakePermitRequests(10), "there is one left")
 		time.Sleep(2*time.Second + 1)
 		synctest.Wait()
 		assert.Nil(t, q.Next(), "it has lapsed")
-		r = q.PermitRequests(10)[0]
+		r = q.TakePermitRequests(10)[0]
 		assert.Equal(t, 4, r.Want)
 	})
 }
@@ -68,10 +70,10 @@ func TestAnEndpointAsksAgainWhenItMay(t *testing.T) {
 		learn(t, q)
 		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint,
 			AskAgain: time.Now().Add(time.Minute)}})
-		assert.Empty(t, q.PermitRequests(10))
+		assert.Empty(t, q.TakePermitRequests(10))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		assert.Len(t, q.PermitRequests(10), 1)
+		assert.Len(t, q.TakePermitRequests(10), 1)
 	})
 }
 
@@ -84,19 +86,19 @@ func TestAThrottledEndpointLosesItsPermits(t *testing.T) {
 	q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 5,
 		First: time.Now(), Life: time.Minute}})
 	one := q.Next()
-	require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.Host{}, rate))
+	require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.Host{}, rateLimit))
 	two := q.Next()
 	q.Throttle(one, time.Minute)
-	assert.Equal(t, fairqueue.QueuedAgain, q.TryBegin(two, fairqueue.Host{}, rate))
+	assert.Equal(t, fairqueue.QueuedAgain, q.TryBegin(two, fairqueue.Host{}, rateLimit))
 	assert.Nil(t, q.Next())
-	r := q.PermitRequests(10)[0]
+	r := q.TakePermitRequests(10)[0]
 	assert.True(t, r.Throttled)
 	assert.Equal(t, time.Minute, r.RetryAfter)
 	q.Throttle(one, 0)
 	q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 5,
 		First: time.Now(), Life: time.Minute}})
 	assert.Nil(t, q.Next(), "that was granted before it was throttled again")
-	assert.True(t, q.PermitRequests(10)[0].Throttled)
+	assert.True(t, q.TakePermitRequests(10)[0].Throttled)
 }
 
 func TestStopRejectsWhatHasNoPermit(t *testing.T) {
@@ -105,7 +107,7 @@ func TestStopRejectsWhatHasNoPermit(t *testing.T) {
 	q.Push(items(1, 3, endpointA))
 	one := q.Next()
 	assert.Len(t, q.Stop(), 2)
-	assert.Equal(t, fairqueue.Rejected, q.TryBegin(one, fairqueue.Host{}, rate))
+	assert.Equal(t, fairqueue.Rejected, q.TryBegin(one, fairqueue.Host{}, rateLimit))
 	q.Finish(one, healthy)
 }
 

@@ -7,14 +7,15 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
-// A Queue is a Core with a clock, a lock, the one timer that it needs, and a signal. Its methods
-// are safe for concurrent use; those that it shares with Core are documented there.
+// A Queue is a Core with a clock, a lock, the one timer that it needs, and signals. Its methods are
+// safe for concurrent use; those that it shares with Core are documented there.
 type Queue[T any] struct {
 	// spawnWorker starts a worker, which calls Next until that returns nil.
 	spawnWorker  func()
 	claimSignal  chan struct{}
 	permitSignal chan struct{}
 
+	// The time that core is told is read with mu locked, so that it never goes back.
 	mu        sync.Mutex
 	core      *Core[T]
 	noWorkers *sync.Cond  // core.NoWorkers()
@@ -22,7 +23,7 @@ type Queue[T any] struct {
 	tickAt    time.Time   // when it does so; zero if it is not armed
 }
 
-// New makes a Queue, which takes in nothing before Start.
+// New makes a Queue, which rejects items before Start.
 func New[T any](l Limits) *Queue[T] {
 	q := &Queue[T]{claimSignal: make(chan struct{}, 1),
 		permitSignal: make(chan struct{}, 1), core: NewCore[T](l)}
@@ -30,8 +31,7 @@ func New[T any](l Limits) *Queue[T] {
 	return q
 }
 
-// actAndUnlock does what the core asks for, and lets others in. To take the time after the lock is
-// what lets it never go backwards for the core.
+// actAndUnlock arms the timer, unlocks mu, and then does what else the core asks for.
 func (q *Queue[T]) actAndUnlock() {
 	actions, spawnWorker := q.core.TakeActions(), q.spawnWorker
 	if at := actions.TickAt; !at.IsZero() && (q.tickAt.IsZero() || at.Before(q.tickAt)) {
@@ -64,8 +64,9 @@ func (q *Queue[T]) tick() {
 	q.core.Tick(time.Now())
 }
 
-// Start lets items in. spawnWorker is called whenever there is something to run and no worker on
-// its way. It must start a goroutine that calls Next until that returns nil, and return at once.
+// Start makes the Queue accept items. It calls spawnWorker whenever something can run and no worker
+// is about to call Next. spawnWorker must start a goroutine that calls Next until that returns nil,
+// and return at once.
 func (q *Queue[T]) Start(spawnWorker func()) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
@@ -73,8 +74,7 @@ func (q *Queue[T]) Start(spawnWorker func()) {
 	q.core.Start()
 }
 
-// Stop lets nothing more in, and returns what was queued. Attempts in flight go on: see
-// WaitWorkers. The Queue can be started again.
+// Stop is [Core.Stop]. WaitWorkers waits for the attempts that go on.
 func (q *Queue[T]) Stop() []T {
 	q.mu.Lock()
 	defer q.actAndUnlock()
@@ -90,14 +90,14 @@ func (q *Queue[T]) WaitWorkers() {
 	}
 }
 
-// Stats returns how full the Queue is.
+// Stats is [Core.Stats].
 func (q *Queue[T]) Stats() Stats {
 	q.mu.Lock()
 	defer q.actAndUnlock()
 	return q.core.Stats()
 }
 
-// BufferEmpty reports whether nothing is queued or reserved. Attempts may be in flight.
+// BufferEmpty is [Core.BufferEmpty].
 func (q *Queue[T]) BufferEmpty() bool {
 	q.mu.Lock()
 	defer q.actAndUnlock()
@@ -126,21 +126,21 @@ func (q *Queue[T]) Next() *Item[T] {
 }
 
 // TryBegin is [Core.TryBegin].
-func (q *Queue[T]) TryBegin(item *Item[T], to Host, rate Rate) BeginResult {
+func (q *Queue[T]) TryBegin(item *Item[T], to Host, limit RateLimit) BeginResult {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.TryBegin(time.Now(), item, to, rate)
+	return q.core.TryBegin(time.Now(), item, to, limit)
 }
 
-// PermitSignal receives when PermitRequests has something to return. It is the same channel for the
-// life of the Queue, for one reader.
+// PermitSignal returns a channel that receives when TakePermitRequests has something to return. It
+// is always the same one, and for one reader.
 func (q *Queue[T]) PermitSignal() <-chan struct{} { return q.permitSignal }
 
-// PermitRequests is [Core.PermitRequests].
-func (q *Queue[T]) PermitRequests(limit int) []PermitRequest {
+// TakePermitRequests is [Core.TakePermitRequests].
+func (q *Queue[T]) TakePermitRequests(maxRequests int) []PermitRequest {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.PermitRequests(time.Now(), limit)
+	return q.core.TakePermitRequests(time.Now(), maxRequests)
 }
 
 // GrantPermits is [Core.GrantPermits].
@@ -208,16 +208,17 @@ func (q *Queue[T]) PausedFor(item *Item[T]) time.Duration {
 
 // Admission decides what one call of the store may prefetch. It is for one goroutine.
 type Admission[T any] struct {
-	q                 *Queue[T]
-	reserved, backlog []Destination
+	q        *Queue[T]
+	reserved []Destination // one for each delivery that may be prefetched
+	backlog  []Destination // one for each that may not
 }
 
 // BeginAdmission begins an Admission, which ends with Push or Cancel.
 func (q *Queue[T]) BeginAdmission() *Admission[T] { return &Admission[T]{q: q} }
 
-// TryPrefetch reports whether the delivery that is being stored is to be prefetched. If so,
-// capacity is reserved for it; if not, its endpoint has a backlog from then on.
-func (a *Admission[T]) TryPrefetch(d Destination) bool {
+// ReservePrefetch is [Core.ReservePrefetch]. If there is no capacity, the endpoint has a backlog
+// from Push on.
+func (a *Admission[T]) ReservePrefetch(d Destination) bool {
 	a.q.mu.Lock()
 	defer a.q.actAndUnlock()
 	if a.q.core.ReservePrefetch(time.Now(), d) {
@@ -228,7 +229,7 @@ func (a *Admission[T]) TryPrefetch(d Destination) bool {
 	return false
 }
 
-// Push queues what was prefetched, as [Core.Push] does.
+// Push ends an Admission: it queues what was prefetched, as [Core.Push] does.
 func (a *Admission[T]) Push(items []*Item[T]) (rejected []T) {
 	a.q.mu.Lock()
 	defer a.q.actAndUnlock()
@@ -238,7 +239,7 @@ func (a *Admission[T]) Push(items []*Item[T]) (rejected []T) {
 	return a.q.core.Push(now, items)
 }
 
-// Cancel ends an Admission of which nothing was stored.
+// Cancel ends an Admission whose call has stored nothing.
 func (a *Admission[T]) Cancel() {
 	a.q.mu.Lock()
 	defer a.q.actAndUnlock()
@@ -262,7 +263,7 @@ func (q *Queue[T]) PlanClaim() ClaimBudget {
 // AbandonClaim is [Core.AbandonClaim].
 func (q *Queue[T]) AbandonClaim() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.actAndUnlock()
 	q.core.AbandonClaim()
 }
 
@@ -280,11 +281,11 @@ func (q *Queue[T]) ClaimAt(at time.Time) {
 	q.core.ClaimAt(at)
 }
 
-// ClaimSignal receives when the store may hold due deliveries that fit now. It is the same channel
-// for the life of the Queue, for one reader.
+// ClaimSignal returns a channel that receives when the store may hold due deliveries that fit now.
+// It is always the same one, and for one reader.
 func (q *Queue[T]) ClaimSignal() <-chan struct{} { return q.claimSignal }
 
-// SignalClaim sends to ClaimSignal, unless a signal waits there. It does not block.
+// SignalClaim makes ClaimSignal receive, unless a signal waits there. It does not block.
 func (q *Queue[T]) SignalClaim() {
 	select {
 	case q.claimSignal <- struct{}{}:

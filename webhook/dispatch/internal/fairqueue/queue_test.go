@@ -49,8 +49,8 @@ func endpoint(organization, subscription string) fairqueue.Destination {
 
 var endpointA, endpointB, endpointC = endpoint("", "a"), endpoint("", "b"), endpoint("", "c")
 
-// wide is a claim that found all that there was.
-var wide = fairqueue.ClaimBudget{Limit: 100, PerOrganization: 100, PerEndpoint: 100}
+// wideBudget is that of a claim which found all that there was.
+var wideBudget = fairqueue.ClaimBudget{Limit: 100, PerOrganization: 100, PerEndpoint: 100}
 
 // known lets endpoints have as many attempts in flight as those that have been answering.
 func known(q *queue, window int, endpoints ...fairqueue.Destination) {
@@ -150,7 +150,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 	q.MarkBacklog([]fairqueue.Destination{b})
 	assert.False(t, q.ReservePrefetch(b), "what is in the store goes first")
 	q.PlanClaim()
-	q.RecordClaim(nil, wide)
+	q.RecordClaim(nil, wideBudget)
 	assert.True(t, q.ReservePrefetch(b), "the store had nothing more")
 }
 
@@ -218,7 +218,7 @@ func TestADeadEndpointIsLeftAlone(t *testing.T) {
 
 		time.Sleep(breaker.FirstBackoff)
 		q.PlanClaim()
-		q.RecordClaim(nil, wide)
+		q.RecordClaim(nil, wideBudget)
 		q.Push(items(101, 5, endpointA))
 		probe := q.Next()
 		require.NotNil(t, probe)
@@ -304,7 +304,7 @@ func TestBytesAreBounded(t *testing.T) {
 
 		claimed := sized(1, 8, 100, endpointA)
 		q.PlanClaim()
-		q.RecordClaim(claimed, wide)
+		q.RecordClaim(claimed, wideBudget)
 		q.Push(claimed)
 		b = q.PlanClaim()
 		assert.Equal(t, 2, b.Limit, "of a hundred bytes each, as the last ones were")
@@ -332,7 +332,7 @@ func TestBytesAreBounded(t *testing.T) {
 		assert.Equal(t, 200, q.Stats().BufferedBytes, "each payload is in memory once")
 		assert.Len(t, q.ResetSubscription(endpointA.Endpoint.SubscriptionID), 2)
 		assert.Equal(t, 200, q.Stats().BufferedBytes, "it stays there for the others")
-		assert.Equal(t, 200, q.BytesOf(endpointB))
+		assert.Equal(t, 200, q.BufferedBytes(endpointB))
 		require.Equal(t, endpointB, q.Next().Destination)
 		assert.Equal(t, 200, q.Stats().BufferedBytes)
 		require.Equal(t, endpointC, q.Next().Destination)
@@ -345,13 +345,13 @@ func TestBytesAreBounded(t *testing.T) {
 		t.Parallel()
 		q, _ := newQueue(limits)
 		q.PlanClaim()
-		q.RecordClaim(sized(1, 2, 500, endpointA), wide)
+		q.RecordClaim(sized(1, 2, 500, endpointA), wideBudget)
 		assert.Equal(t, 2, q.PlanClaim().Limit, "larger ones are believed at once: 500 bytes")
 		q.PlanClaim()
-		q.RecordClaim(nil, wide)
+		q.RecordClaim(nil, wideBudget)
 		assert.Equal(t, 2, q.PlanClaim().Limit)
 		q.PlanClaim()
-		q.RecordClaim(sized(11, 2, 10, endpointA), wide)
+		q.RecordClaim(sized(11, 2, 10, endpointA), wideBudget)
 		assert.Equal(t, 4, q.PlanClaim().Limit, "smaller ones little by little: 250 bytes")
 	})
 }
@@ -377,7 +377,7 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 		}
 		time.Sleep(breaker.FirstBackoff)
 		q.PlanClaim()
-		q.RecordClaim(nil, wide)
+		q.RecordClaim(nil, wideBudget)
 		q.Push(retries(201, 20, endpointA))
 		probe := q.Next()
 		assert.EqualValues(t, 201, probe.ID, "nothing else waits")
@@ -405,7 +405,7 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 			q.Push(items(id, 1, to))
 			i := q.Next()
 			require.NotNil(t, i)
-			require.Equal(t, fairqueue.Begun, q.TryBegin(i, fairqueue.Host{}, fairqueue.Rate{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(i, fairqueue.Host{}, fairqueue.RateLimit{}))
 			return i
 		}
 		slots := func() [2]int {
@@ -459,7 +459,7 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		for i, e := range []fairqueue.Destination{endpointA, endpointB} {
 			q.Push(items(int64(i+1), 1, e))
 			first := q.Next()
-			require.Equal(t, fairqueue.Begun, q.TryBegin(first, old, fairqueue.Rate{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(first, old, fairqueue.RateLimit{}))
 			q.Finish(first, healthy)
 		}
 		q.Push(items(11, 2, endpointA))
@@ -467,7 +467,8 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		q.Push(items(21, 1, endpointB))
 		require.Nil(t, q.Next(), "the host has one slot")
 
-		require.Equal(t, fairqueue.Begun, q.TryBegin(moved, fairqueue.Host{Name: "new.example"}, fairqueue.Rate{}))
+		moves := q.TryBegin(moved, fairqueue.Host{Name: "new.example"}, fairqueue.RateLimit{})
+		require.Equal(t, fairqueue.Begun, moves)
 		assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
 			"one moves too, and one gets the slot that is left")
 	})

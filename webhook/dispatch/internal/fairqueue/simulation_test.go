@@ -73,13 +73,13 @@ type delivery struct {
 
 type simulatedEndpoint struct {
 	fairqueue.Destination
-	host     fairqueue.Host
-	rate     fairqueue.Rate
-	permits  []time.Time // the times of those that were granted, for permitLife each
-	health   breaker.Health
-	stored   []*delivery
-	queued   int // and reserved
-	inFlight int // and picked
+	host      fairqueue.Host
+	rateLimit fairqueue.RateLimit
+	permits   []time.Time // the times of those that were granted, for permitLife each
+	health    breaker.Health
+	stored    []*delivery
+	queued    int // and reserved
+	inFlight  int // and picked
 }
 
 const permitLife = time.Second
@@ -132,26 +132,26 @@ func newSimulation(t testing.TB, seed uint64) *simulation {
 			// The first organization has as many endpoints as all others.
 			Destination: endpoint(fmt.Sprint("org", max(i-14, 0)/4), fmt.Sprint("wh", i)),
 			host:        s.hosts[s.random.IntN(len(s.hosts))], health: breaker.Healthy,
-			rate: s.rate(),
+			rateLimit: s.rateLimit(),
 		})
 	}
 	s.core.Start()
 	return s
 }
 
-// rate returns the limit of an endpoint, which a third of them have.
-func (s *simulation) rate() fairqueue.Rate {
+// rateLimit returns the rate limit of an endpoint, which a third of them have.
+func (s *simulation) rateLimit() fairqueue.RateLimit {
 	if s.random.IntN(3) > 0 {
-		return fairqueue.Rate{}
+		return fairqueue.RateLimit{}
 	}
-	return fairqueue.Rate{PerSecond: float64(1 + s.random.IntN(5)), Burst: 1 + s.random.IntN(5)}
+	return fairqueue.RateLimit{PerSecond: float64(1 + s.random.IntN(5)), Burst: 1 + s.random.IntN(5)}
 }
 
 // grant answers what endpoints have asked for: most get some permits, for now or later.
 func (s *simulation) grant() {
 	var grants []fairqueue.PermitGrant
-	for _, r := range s.core.PermitRequests(s.now, 1+s.random.IntN(10)) {
-		s.require(r.Rate.PerSecond > 0 && (r.Want > 0 || r.Throttled), "%v asks for nothing", r.Endpoint)
+	for _, r := range s.core.TakePermitRequests(s.now, 1+s.random.IntN(10)) {
+		s.require(r.Limit.PerSecond > 0 && (r.Want > 0 || r.Throttled), "%v asks for nothing", r.Endpoint)
 		g := fairqueue.PermitGrant{Endpoint: r.Endpoint, Life: permitLife}
 		if s.random.IntN(4) == 0 {
 			g.AskAgain = s.now.Add(time.Duration(s.random.IntN(2000)) * time.Millisecond)
@@ -174,7 +174,7 @@ func (s *simulation) grant() {
 
 // usePermit checks that the endpoint may begin an attempt now.
 func (s *simulation) usePermit(e *simulatedEndpoint) {
-	if e.rate.PerSecond == 0 {
+	if e.rateLimit.PerSecond == 0 {
 		return
 	}
 	slices.SortFunc(e.permits, time.Time.Compare)
@@ -317,7 +317,7 @@ func (s *simulation) rare() {
 		e.host = s.hosts[s.random.IntN(len(s.hosts))]
 	case n < 33:
 		e := s.endpoints[s.random.IntN(len(s.endpoints))]
-		e.rate = s.rate()
+		e.rateLimit = s.rateLimit()
 	case n < 40:
 		for _, d := range s.core.ResetSubscription(s.now, s.endpoints[n-20].Endpoint.SubscriptionID) {
 			s.move(d, queued, inStore)
@@ -486,7 +486,7 @@ func (s *simulation) begin() {
 		return
 	}
 	to := d.endpoint.host
-	switch s.core.TryBegin(s.now, d.item, to, d.endpoint.rate) {
+	switch s.core.TryBegin(s.now, d.item, to, d.endpoint.rateLimit) {
 	case fairqueue.Begun:
 		s.usePermit(d.endpoint)
 	case fairqueue.QueuedAgain:
@@ -622,7 +622,7 @@ func (s *simulation) runOut() {
 		s.work()
 	}
 	s.pass(fairqueue.IdleTTL + 2*breaker.MaxBackoff)
-	s.core.RecordClaim(s.now, nil, wide)
+	s.core.RecordClaim(s.now, nil, wideBudget)
 	s.core.RescheduleAll(s.now)
 	s.act()
 	s.pass(fairqueue.IdleTTL + time.Second)

@@ -25,18 +25,18 @@ const (
 	headroomDivisor = 32
 )
 
-// dynamicThreshold returns how much of a resource one user may have, if there is limit of it and
-// all users together have used.
-func dynamicThreshold(limit, used int) int {
-	return max(1, thresholdAlpha*(limit-used-limit/headroomDivisor))
+// dynamicThreshold returns how much of a resource one user may have. capacity is how much of it
+// there is, and used what all users together have. It is at least 1.
+func dynamicThreshold(capacity, used int) int {
+	return max(1, thresholdAlpha*(capacity-used-capacity/headroomDivisor))
 }
 
-// slotLimits are how many slots there are.
-type slotLimits struct{ total, fast, general, reserved int }
+// slotCounts are how many slots there are. The reserved ones are among the others.
+type slotCounts struct{ total, fast, general, reserved int }
 
-func newSlotLimits(inFlight int) slotLimits {
+func newSlotCounts(inFlight int) slotCounts {
 	quarter := inFlight / 4
-	return slotLimits{
+	return slotCounts{
 		total:    inFlight,
 		fast:     max(quarter, 1),
 		general:  max(inFlight-quarter, 1),
@@ -44,7 +44,7 @@ func newSlotLimits(inFlight int) slotLimits {
 	}
 }
 
-// slotUsage counts slots that are taken: in all, by an organization or for a host.
+// slotUsage counts slots that are taken: all of them, or those of an organization or of a host.
 type slotUsage struct{ fast, general int }
 
 func (u *slotUsage) total() int { return u.fast + u.general }
@@ -59,8 +59,8 @@ func (u *slotUsage) add(kind slotKind, n int) {
 	}
 }
 
-// speedRecord scores how long attempts have been lasting. A slow one weighs as much as slowPenalty
-// that are fast.
+// speedRecord scores how long attempts have been lasting: each fast one adds 1, and each slow one
+// takes slowPenalty away.
 type speedRecord struct{ score int }
 
 const (
@@ -72,14 +72,15 @@ const (
 func (r *speedRecord) recordFast() { r.score = min(r.score+1, bestScore) }
 func (r *speedRecord) recordSlow() { r.score = max(r.score-slowPenalty, worstScore) }
 
-// speed is what the record says about the next attempt.
+// speed is what the record says about the next attempt. Endpoints are called fast, neutral or slow
+// by it.
 type speed int
 
 const (
 	speedFast    speed = iota // attempts have been fast
 	speedNeutral              // there was none yet, or slow ones have cancelled out fast ones
-	speedSlow
-	speedCount // their number
+	speedSlow                 // slow attempts outweigh fast ones
+	speedCount                // how many speeds there are
 )
 
 func (r *speedRecord) speed() speed {
@@ -99,26 +100,25 @@ type slotUser struct {
 }
 
 // withinSlotShare reports whether an organization or a host may have one more slot of the kind, for
-// an endpoint of that speed. Endpoints that are slow leave a part of the share for those that are
-// new.
-func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
+// an endpoint of that speed. Slow endpoints leave a part of the share for neutral ones.
+func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, speed speed) bool {
 	if u.total() >= dynamicThreshold(c.slots.total, c.slotsUsed.total()) {
 		return false
 	}
 	if kind == fastSlot {
-		return u.slotUsage.fast < dynamicThreshold(c.slots.fast, c.slotsUsed.fast)
+		return u.fast < dynamicThreshold(c.slots.fast, c.slotsUsed.fast)
 	}
-	most := dynamicThreshold(c.slots.general, c.slotsUsed.general)
-	if sp == speedSlow {
-		most = max(most*3/4, 1)
+	share := dynamicThreshold(c.slots.general, c.slotsUsed.general)
+	if speed == speedSlow {
+		share = max(share*3/4, 1)
 	}
-	return u.slotUsage.general < most
+	return u.general < share
 }
 
 // hostWithinSlotShare is withinSlotShare for a host, which may have a limit of its own.
-func (c *Core[T]) hostWithinSlotShare(h *hostState[T], kind slotKind, sp speed) bool {
+func (c *Core[T]) hostWithinSlotShare(h *hostState[T], kind slotKind, speed speed) bool {
 	return (h.MaxInFlight == 0 || h.total() < h.MaxInFlight) &&
-		c.withinSlotShare(&h.slotUser, kind, sp)
+		c.withinSlotShare(&h.slotUser, kind, speed)
 }
 
 // slotFree reports whether any slot of the kind is free.
@@ -134,21 +134,23 @@ func (c *Core[T]) slotFree(kind slotKind) bool {
 
 // organizationMayRun reports whether the organization may have a slot of some kind for an endpoint
 // of that speed.
-func (c *Core[T]) organizationMayRun(o *organization[T], sp speed) bool {
-	return sp == speedFast && c.slotFree(fastSlot) && c.withinSlotShare(&o.slotUser, fastSlot, sp) ||
-		c.slotFree(generalSlot) && c.withinSlotShare(&o.slotUser, generalSlot, sp)
+func (c *Core[T]) organizationMayRun(o *organization[T], speed speed) bool {
+	mayUse := func(kind slotKind) bool {
+		return c.slotFree(kind) && c.withinSlotShare(&o.slotUser, kind, speed)
+	}
+	return speed == speedFast && mayUse(fastSlot) || mayUse(generalSlot)
 }
 
 // slotFor returns the kind of slot that the endpoint may have now. If that is noSlot, it says
 // whether the reason is its host.
 func (c *Core[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
-	sp := e.speed()
-	for kind := fastSlot; kind <= generalSlot; kind++ {
-		if kind == fastSlot && sp != speedFast || !c.slotFree(kind) ||
-			!c.withinSlotShare(&e.organization.slotUser, kind, sp) {
+	speed := e.speed()
+	for kind = fastSlot; kind <= generalSlot; kind++ {
+		if kind == fastSlot && speed != speedFast || !c.slotFree(kind) ||
+			!c.withinSlotShare(&e.organization.slotUser, kind, speed) {
 			continue
 		}
-		if e.host != nil && !c.hostWithinSlotShare(e.host, kind, sp) {
+		if e.host != nil && !c.hostWithinSlotShare(e.host, kind, speed) {
 			hostFull = true
 			continue
 		}
@@ -186,8 +188,9 @@ func (c *Core[T]) adjustSlots(item *Item[T], n int) {
 }
 
 // wakeForFreedSlot lets those look for a slot again that may have the one that the item had: first
-// those that wait for its host, and then its own organization, which has just had a turn there. All
-// others do so with the next RescheduleAll.
+// endpoints that wait for its host, then its own organization, which has just had a turn there, and
+// then organizations that wait for any slot, as far as maxWakeups goes. The others look again with
+// the next RescheduleAll.
 func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 	if item.slotHost != nil {
 		c.wakeWaiters(item.slotHost, maxWakeups)
@@ -200,19 +203,20 @@ func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 	}
 }
 
-// maxWakeups is how many may look for a slot again when one has come free.
+// maxWakeups is how many endpoints that wait for a host, and how many organizations, look for a
+// slot again when one has come free.
 const maxWakeups = 4
 
-// maxBlockedSkipped is how many blocked endpoints of an organization are passed over in one search
-// for one that can run.
+// maxBlockedSkipped is how many blocked endpoints of a run queue are passed over in one search for
+// one that can run.
 const maxBlockedSkipped = maxWakeups
 
-// stopwatchPauses is how long an attempt waits for something in this process, such as a place to
-// render its templates: its endpoint can do nothing about that, so it does not count.
+// stopwatchPauses are the times in which an attempt waits for something in this process, such as a
+// place to render its templates: its endpoint can do nothing about that, so they do not count.
 type stopwatchPauses struct {
-	depth     int // how many things it waits for now
-	since     time.Time
-	completed time.Duration // of what is over
+	depth     int           // how many things it waits for now
+	pausedAt  time.Time     // when the pause began that goes on, if depth is not 0
+	completed time.Duration // how long the pauses lasted that are over
 }
 
 func (i *Item[T]) stopwatchPaused() bool {
@@ -221,10 +225,10 @@ func (i *Item[T]) stopwatchPaused() bool {
 
 // PauseStopwatch stops the stopwatch of an attempt that begins to wait for something in this
 // process. The attempt keeps its slot, and does not get slow meanwhile. It may wait for several
-// things at once: the stopwatch goes on when ResumeStopwatch was called as often. Once the attempt
-// is finished both do nothing.
+// things at once: the stopwatch goes on when ResumeStopwatch was called as often. Both do nothing
+// once the attempt is finished.
 func (c *Core[T]) PauseStopwatch(now time.Time, item *Item[T]) {
-	if item.finished { // by a channel that left something running
+	if item.finished { // a channel has left something running
 		return
 	}
 	if item.stopwatchPauses == nil {
@@ -234,7 +238,7 @@ func (c *Core[T]) PauseStopwatch(now time.Time, item *Item[T]) {
 	if p.depth++; p.depth > 1 {
 		return
 	}
-	p.since = now
+	p.pausedAt = now
 	if !item.slow {
 		c.notYetSlow.remove(item)
 	}
@@ -249,7 +253,7 @@ func (c *Core[T]) ResumeStopwatch(now time.Time, item *Item[T]) {
 	if p.depth--; p.depth > 0 {
 		return
 	}
-	waited := now.Sub(p.since)
+	waited := now.Sub(p.pausedAt)
 	p.completed += waited
 	item.stopwatchStart = item.stopwatchStart.Add(waited)
 	if !item.slow {
@@ -257,7 +261,7 @@ func (c *Core[T]) ResumeStopwatch(now time.Time, item *Item[T]) {
 	}
 }
 
-// PausedFor returns how long the attempt has waited: see PauseStopwatch.
+// PausedFor returns how long the stopwatch of the attempt was paused, without a pause that goes on.
 func (c *Core[T]) PausedFor(item *Item[T]) time.Duration {
 	if item.stopwatchPauses == nil {
 		return 0
@@ -265,7 +269,7 @@ func (c *Core[T]) PausedFor(item *Item[T]) time.Duration {
 	return item.stopwatchPauses.completed
 }
 
-// attemptList has attempts whose stopwatch runs, in the order of their starts.
+// attemptList is a linked list of attempts whose stopwatch runs, in the order of stopwatchStart.
 type attemptList[T any] struct{ first, last *Item[T] }
 
 func (l *attemptList[T]) add(item *Item[T]) {
@@ -322,19 +326,20 @@ func (c *Core[T]) markSlow() {
 	c.ensureWorker()
 }
 
-// Host is where attempts go, of any organization. One name with two limits is two hosts. The zero
-// Host is none that is known.
+// Host is where attempts go, of any organization. One name with two values of MaxInFlight is two
+// hosts. The zero Host stands for one that is not known.
 type Host struct {
 	Name string
-	// MaxInFlight is how many attempts to it may be in flight, by the channel's own account; 0 is no
-	// limit but its share.
+	// MaxInFlight is how many attempts to it may be in flight, as its channel says. 0 means that only
+	// its share of the slots bounds them.
 	MaxInFlight int
 }
 
+// hostState is what is known of a host, and what waits for its slots.
 type hostState[T any] struct {
 	slotUser
 	Host
-	endpointCount int // that go there
+	endpointCount int // endpoints that go there
 	// waitingOrganizations are those with endpoints that could run something if the host had a slot
 	// for them, as *organizationWaiters, and waitersByOrganization finds them. They take turns:
 	// an organization with many endpoints gets no more of the host than one with a single endpoint.
@@ -342,8 +347,9 @@ type hostState[T any] struct {
 	waitersByOrganization map[*organization[T]]*list.Element
 }
 
-// organizationWaiters are the endpoints of one organization that wait for one host. It keeps its
-// place while they look for a slot, so that they lose no turn if they find none.
+// organizationWaiters are the endpoints of one organization that wait for one host. The
+// organization keeps its place while they look for a slot, so that it loses no turn if they find
+// none.
 type organizationWaiters[T any] struct {
 	organization *organization[T]
 	endpoints    fifo[*endpointQueue[T]]
@@ -397,7 +403,7 @@ func (h *hostState[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue
 	return popped
 }
 
-// setHost notes where the endpoint's attempts go. The zero Host is not known.
+// setHost notes where the endpoint's attempts go: the zero Host if that is not known.
 func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
 	if e.host != nil && e.host.Host == to {
 		return
@@ -406,7 +412,8 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
 		// The endpoint may wait for a slot of the host that it leaves, where it would not be found
 		// again. All of its organization that wait there look for a slot again.
 		defer c.reschedule(e.host.popWaitersOf(e.organization))
-		c.leaveHost(e.host)
+		e.host.endpointCount--
+		c.forgetHostIfUnused(e.host)
 		e.host = nil
 	}
 	if to.Name == "" {
@@ -421,13 +428,8 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
 	e.host = h
 }
 
-func (c *Core[T]) leaveHost(h *hostState[T]) {
-	h.endpointCount--
-	c.forgetHostIfUnused(h)
-}
-
-// forgetHostIfUnused forgets a host that no endpoint has and no attempt in flight goes to: until
-// then its attempts count, whatever endpoint has it next.
+// forgetHostIfUnused forgets a host that no endpoint has and no attempt in flight goes to. Until
+// then, attempts in flight count for whatever endpoint goes there next.
 func (c *Core[T]) forgetHostIfUnused(h *hostState[T]) {
 	if h.endpointCount == 0 && h.total() == 0 && c.hosts[h.Host] == h {
 		delete(c.hosts, h.Host)

@@ -12,7 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
-// 64 slots are 16 fast ones, of which 4 are a reserve, and 48 slow ones.
+// 64 slots are 16 fast ones, of which the last 4 are reserved, and 48 general ones.
 var slotLimits = fairqueue.Limits{
 	InFlight: 64, InFlightPerEndpoint: 8, Buffered: 4096, BufferedPerEndpoint: 128,
 }
@@ -56,7 +56,7 @@ func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
 		answer := func() {
 			q.Push(items(1, 1, answered))
 			next := q.Next()
-			require.Equal(t, fairqueue.Begun, q.TryBegin(next, fairqueue.Host{}, fairqueue.Rate{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(next, fairqueue.Host{}, fairqueue.RateLimit{}))
 			q.Finish(next, healthy)
 		}
 		fastSlots := func() int { return q.Stats().FastSlotsUsed }
@@ -75,7 +75,7 @@ func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
 		time.Sleep(time.Second + 1)
 		q.Push(items(2, 1, answered))
 		require.NotNil(t, q.Next())
-		assert.Equal(t, 13, fastSlots(), "that was too long ago: it gets a slow one")
+		assert.Equal(t, 13, fastSlots(), "that was too long ago: it gets a general one")
 	})
 }
 
@@ -91,7 +91,7 @@ func TestAHostWithALimit(t *testing.T) {
 				known(q, 8, e)
 				q.Push(items(1, 1, e))
 				next := q.Next()
-				require.Equal(t, fairqueue.Begun, q.TryBegin(next, host, fairqueue.Rate{}))
+				require.Equal(t, fairqueue.Begun, q.TryBegin(next, host, fairqueue.RateLimit{}))
 				q.Finish(next, healthy)
 			}
 		}
@@ -128,19 +128,20 @@ func TestAHostThatIsLeftStillCounts(t *testing.T) {
 		var hanging []*item
 		for range 2 {
 			next := q.Next()
-			require.Equal(t, fairqueue.Begun, q.TryBegin(next, mail, fairqueue.Rate{}))
+			require.Equal(t, fairqueue.Begun, q.TryBegin(next, mail, fairqueue.RateLimit{}))
 			hanging = append(hanging, next)
 		}
 		elsewhere := q.Next()
-		require.Equal(t, fairqueue.Begun, q.TryBegin(elsewhere, fairqueue.Host{Name: "elsewhere.example"}, fairqueue.Rate{}))
+		begun := q.TryBegin(elsewhere, fairqueue.Host{Name: "elsewhere.example"}, fairqueue.RateLimit{})
+		require.Equal(t, fairqueue.Begun, begun)
 		q.Finish(elsewhere, healthy)
 
 		q.Push(items(10, 2, other))
-		require.Equal(t, fairqueue.Begun, q.TryBegin(q.Next(), mail, fairqueue.Rate{}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(q.Next(), mail, fairqueue.RateLimit{}))
 		require.Nil(t, q.Next(), "with the two of the other endpoint, three are under way there")
 		for _, i := range hanging {
 			q.Finish(i, healthy)
 		}
-		require.Equal(t, fairqueue.Begun, q.TryBegin(q.Next(), mail, fairqueue.Rate{}))
+		require.Equal(t, fairqueue.Begun, q.TryBegin(q.Next(), mail, fairqueue.RateLimit{}))
 	})
 }
