@@ -220,7 +220,7 @@ func (e *endpointQueue[T]) popAll() []*Item[T] {
 }
 
 // applySpeed is called after the record has changed: from then on the endpoint counts as one of its
-// new speed, and stands in that run queue.
+// new speed, and stands in the run queue of that, if it stands in one.
 func (c *Core[T]) applySpeed(e *endpointQueue[T]) {
 	o, was, speed := e.organization, e.appliedSpeed, e.speed()
 	if speed == was {

@@ -250,7 +250,7 @@ func (c *Core[T]) addPermitWakeup(e *endpointQueue[T], at time.Time) {
 func (c *Core[T]) runPermitWakeups() {
 	for len(c.permitWakeups) > 0 && !c.permitWakeups[0].at.After(c.now) {
 		woken := heap.Pop(&c.permitWakeups).(permitWakeup[T])
-		if woken.e.wakeAt.Equal(woken.at) { // or the entry was superseded by an earlier time
+		if woken.e.wakeAt.Equal(woken.at) { // else an earlier wakeup has superseded it
 			woken.e.wakeAt = time.Time{}
 		}
 		c.schedule(woken.e)

@@ -304,7 +304,8 @@ func (l *attemptList[T]) remove(item *Item[T]) {
 	item.previousInList, item.nextInList = nil, nil
 }
 
-// markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
+// markSlow marks attempts that have lasted for slowAfter as slow, and gives those that have a fast
+// slot a general one for it.
 func (c *Core[T]) markSlow() {
 	for item := c.notYetSlow.first; item != nil &&
 		c.now.Sub(item.stopwatchStart) >= slowAfter; item = c.notYetSlow.first {
@@ -340,9 +341,10 @@ type hostState[T any] struct {
 	slotUser
 	Host
 	endpointCount int // endpoints that go there
-	// waitingOrganizations are those with endpoints that could run something if the host had a slot
-	// for them, as *organizationWaiters, and waitersByOrganization finds them. They take turns:
-	// an organization with many endpoints gets no more of the host than one with a single endpoint.
+	// waitingOrganizations has an *organizationWaiters for each organization with endpoints that could
+	// run something if the host had a slot for them, and waitersByOrganization finds its element.
+	// Organizations take turns: one with many endpoints gets no more of the host than one with a
+	// single endpoint.
 	waitingOrganizations  list.List
 	waitersByOrganization map[*organization[T]]*list.Element
 }
