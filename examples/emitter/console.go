@@ -53,7 +53,7 @@ func withConsole(
 // logChanges writes a line for each change, with what it was about.
 func logChanges(logger *slog.Logger) func(context.Context, console.Change) {
 	return func(ctx context.Context, change console.Change) {
-		args := []any{"by", change.Identity.Name, "action", change.Action}
+		args := []any{"changed_by", change.Identity.Name, "action", change.Action}
 		delivery := ""
 		if change.DeliveryID != 0 {
 			delivery = change.DeliveryID.String()

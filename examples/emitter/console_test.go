@@ -41,10 +41,10 @@ func TestLogOfChanges(t *testing.T) {
 	changed := logChanges(logger)
 	ann := console.Identity{Name: "ann"}
 	changed(context.Background(), console.Change{Identity: ann, Action: "pause", SubscriptionID: "wh_1"})
-	assert.Equal(t, map[string]any{"by": "ann", "action": "pause", "webhook_id": "wh_1"}, last())
+	assert.Equal(t, map[string]any{"changed_by": "ann", "action": "pause", "webhook_id": "wh_1"}, last())
 	changed(context.Background(), console.Change{Identity: ann, Action: "skip", DeliveryID: 7,
 		Err: errors.New("not dead")})
-	assert.Equal(t, map[string]any{"by": "ann", "action": "skip", "delivery_id": "dlv_7",
+	assert.Equal(t, map[string]any{"changed_by": "ann", "action": "skip", "delivery_id": "dlv_7",
 		"error": "not dead"}, last())
 }
 
@@ -70,6 +70,6 @@ func TestChangesInTheConsoleHaveAName(t *testing.T) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		require.Equal(t, http.StatusSeeOther, w.Code, w.Body.String())
-		assert.Equal(t, map[string]any{"by": by, "action": "pause", "webhook_id": sub.ID}, last())
+		assert.Equal(t, map[string]any{"changed_by": by, "action": "pause", "webhook_id": sub.ID}, last())
 	}
 }

@@ -78,12 +78,14 @@ type Config struct {
 
 	// Actor names who makes a request that the Authenticator has accepted, such as the user. A request
 	// with one of the APIKeys is made by the id and the name of the key. The name is kept as
-	// [webhook.EndpointState.ChangedBy], which the API shows, up to 200 bytes of it. Nil, or an empty
-	// name, is "api".
+	// [webhook.EndpointState.ChangedBy], which the API shows, and is in the log, up to 200 bytes of it.
+	// Nil, or an empty name, is "api".
 	Actor func(r *http.Request) string
 
 	// Logger gets an error for each request that failed for a reason that its answer does not
-	// show, such as an error of the store. Defaults to slog.Default().
+	// show, such as an error of the store, and a line at Info for each change of a webhook or an
+	// endpoint that was made: see Who changed what in the documentation of the package. Defaults to
+	// slog.Default().
 	Logger *slog.Logger
 }
 

@@ -137,11 +137,26 @@
 //
 //	POST {prefix}/{webhook_id}/endpoints/enable
 //
-// and {"channel": "…"} if the webhook has several channels. [Config.Actor] says who did it. is_active
+// and {"channel": "…"} if the webhook has several channels. changed_by then says who did it. is_active
 // is the customer's own switch: it stays true when an endpoint is disabled, and sending it back
 // enables nothing. Deliveries that wait for a disabled endpoint have the status paused; an answer with
 // one delivery says why it waits, and until when (see [Delivery]). See Health
 // of an endpoint in the documentation of package dispatch.
+//
+// # Who changed what
+//
+// Each change of a webhook or of one of its endpoints leaves a line at Info in [Config.Logger]:
+//
+//	api: a webhook was changed organization_id=org_a webhook_id=wh_… action=pause
+//	changed_by="key_… billing" fields=[is_active]
+//
+// action is create, update, pause, resume, delete, enable, disable, rotate or drop_previous, as in
+// the changes that the console tells. changed_by is the id and the name of the API key, or what
+// [Config.Actor] says. fields names what is different now, and never has a value. What was refused,
+// and the deletion of what is not there, leave no line. A change that the store did not confirm in
+// time leaves the error of the request, and may have been made. The store keeps who enabled or
+// disabled an endpoint ([webhook.EndpointState.ChangedBy]); of a paused or deleted webhook it keeps
+// no name, so that the line is the only trace. Replays, cancellations and tests leave none.
 //
 // # How the service is
 //
@@ -241,6 +256,7 @@
 //	mask.go         masks in answers and updates: see webhook/internal/configs
 //	rotate.go       signing secrets
 //	endpoints.go    endpoints that fail, enabling and disabling them
+//	changes.go      the line in the log about a change
 //	deliveries.go   deliveries, replays and statistics
 //	replays.go      replays that go on in the background
 //	publish.go      publishing of events

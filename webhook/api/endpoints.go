@@ -143,16 +143,16 @@ func (a *API) getRefusals(r *request) (*response, error) {
 }
 
 func (a *API) enableEndpoint(r *request) (*response, error) {
-	return a.changeEndpoint(r, a.dispatcher.EnableEndpoint)
+	return a.changeEndpoint(r, "enable", a.dispatcher.EnableEndpoint)
 }
 
 func (a *API) disableEndpoint(r *request) (*response, error) {
-	return a.changeEndpoint(r, a.dispatcher.DisableEndpoint)
+	return a.changeEndpoint(r, "disable", a.dispatcher.DisableEndpoint)
 }
 
 // changeEndpoint calls a method of the Dispatcher for the endpoint that the request names.
 func (a *API) changeEndpoint(
-	r *request, change func(context.Context, string, webhook.Endpoint, string) error,
+	r *request, action string, set func(context.Context, string, webhook.Endpoint, string) error,
 ) (*response, error) {
 	p := &problems{}
 	name := ""
@@ -172,9 +172,10 @@ func (a *API) changeEndpoint(
 	if e.Channel, err = channelKey(sub, name); err != nil {
 		return nil, err
 	}
-	if err := change(r.Context(), r.organizationID, e, cut(r.holder.Name)); err != nil {
+	if err := set(r.Context(), r.organizationID, e, cut(r.holder.Name)); err != nil {
 		return nil, orNotFound(err, "webhook", id)
 	}
+	a.logChange(r, id, &change{action: action, channel: e.Channel})
 	state, err := a.dispatcher.EndpointState(r.Context(), r.organizationID, e)
 	if err != nil {
 		return nil, orNotFound(err, "webhook", id)

@@ -43,11 +43,13 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 		return nil, err
 	}
 	var res RotateResponse
-	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
+	done := &change{action: "rotate"}
+	sub, err := a.change(r, done, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		i, err := a.signingChannel(stored, name, []any{"body", "channel"})
 		if err != nil {
 			return nil, err
 		}
+		done.channel = stored.ChannelKeys()[i]
 		rotated, made, err := configs.Rotate(stored.Channels[i].Configs)
 		if err != nil {
 			return nil, err
@@ -75,11 +77,13 @@ func (a *API) dropSecrets(r *request) (*response, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
+	done := &change{action: "drop_previous"}
+	sub, err := a.change(r, done, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		i, err := a.signingChannel(stored, name, at("channel"))
 		if err != nil {
 			return nil, err
 		}
+		done.channel = stored.ChannelKeys()[i]
 		stored.Channels[i].Configs, err = configs.DropPrevious(stored.Channels[i].Configs)
 		return stored, err
 	})

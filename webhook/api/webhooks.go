@@ -36,6 +36,9 @@ func (a *API) createSubscription(r *request) (*response, error) {
 			// The earlier try has created it.
 			_, err = a.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID)
 		}
+		if err == nil {
+			a.logChange(r, sub.ID, &change{action: "create"})
+		}
 		return []byte(sub.ID), err
 	})
 	if err != nil {
@@ -75,7 +78,8 @@ func (a *API) updateSubscription(r *request) (*response, error) {
 	checkUpdatedID(p, r, updated)
 	setsRetry, setsLimit := hasMember(r.body, "retry"), hasMember(r.body, "rate_limit")
 	setsOrdering := hasMember(r.body, "ordering")
-	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
+	done := &change{action: actionUpdate}
+	sub, err := a.change(r, done, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		found := *p
 		found.list = slices.Clone(p.list)
 		sub := updated.Clone()
@@ -122,13 +126,13 @@ func (a *API) deleteSubscription(r *request) (*response, error) {
 	var err error
 	if !hasIfMatch(r) {
 		err = a.dispatcher.DeleteSubscription(r.Context(), r.organizationID, id, 0)
-		if errors.Is(err, webhook.ErrNotFound) {
-			err = nil
-		}
 	} else {
 		err = a.deleteVersion(r, id)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		a.logChange(r, id, &change{action: "delete"})
+	case !errors.Is(err, webhook.ErrNotFound): // deleteVersion returns none
 		return nil, err
 	}
 	return &response{status: http.StatusNoContent}, nil
@@ -165,9 +169,9 @@ const maxAttempts = 5
 
 // change updates the webhook that the path names to what f makes of the stored one. If another
 // request has changed it in the meantime, it calls f again. With If-Match, it changes only the
-// version that the header names.
+// version that the header names. It logs the change as done, which f may complete.
 func (a *API) change(
-	r *request, f func(stored *webhook.Subscription) (*webhook.Subscription, error),
+	r *request, done *change, f func(stored *webhook.Subscription) (*webhook.Subscription, error),
 ) (*webhook.Subscription, error) {
 	for try := 1; ; try++ {
 		stored, err := a.subscription(r)
@@ -177,6 +181,7 @@ func (a *API) change(
 		if err := checkIfMatch(r, stored); err != nil {
 			return nil, err
 		}
+		before := stored.Clone() // f may change the stored one
 		sub, err := f(stored)
 		if err != nil {
 			return nil, err
@@ -189,6 +194,8 @@ func (a *API) change(
 		case err != nil:
 			return nil, orNotFound(err, "webhook", sub.ID)
 		}
+		done.compare(before, sub)
+		a.logChange(r, sub.ID, done)
 		return sub, nil
 	}
 }
@@ -341,7 +348,8 @@ func (a *API) readChannel(
 // Patch): absent fields stay, and null removes. Lists are replaced as a whole. Masks and absent
 // fields in channels mean what they mean in an update.
 func (a *API) patchSubscription(r *request) (*response, error) {
-	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
+	done := &change{action: actionUpdate}
+	sub, err := a.change(r, done, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		p := &problems{}
 		patch := readObject(p, r.body, subscriptionLists())
 		if patch == nil {
