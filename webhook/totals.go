@@ -70,3 +70,7 @@ func (t *Totals) CountUnfinished(status Status, n int64) {
 
 // Unfinished returns how many deliveries are not settled.
 func (t *Totals) Unfinished() int64 { return t.Pending + t.InFlight + t.Paused }
+
+// Waiting returns how many deliveries are pending or paused: unfinished, and not in flight. It is what
+// [HourlyBacklog].Waiting counts.
+func (t *Totals) Waiting() int64 { return t.Pending + t.Paused }

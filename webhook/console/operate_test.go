@@ -482,6 +482,37 @@ func (s withoutBacklog) Capabilities() webhook.Capabilities {
 	return c
 }
 
+// What waits is the same number in the cards and in the charts of the overviews: what is pending or
+// paused, and not what is in flight.
+func TestWaitingOfOverviews(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.fill(f.subscribe(mine, "Some", "/"), 3, webhook.StatusPending)
+	emit := func(id string, prefetch *webhook.Prefetch) {
+		t.Helper()
+		_, err := f.store.Enqueue(t.Context(), time.Now(), []webhook.NewEvent{{OrganizationID: mine,
+			ID: id, Type: event.ObjectCreated, Payload: []byte(`{}`)}}, prefetch)
+		require.NoError(t, err)
+	}
+	emit("evt_in_flight", &webhook.Prefetch{Until: time.Now().Add(time.Hour),
+		Take: func(string, webhook.Endpoint) bool { return true }})
+	paused := f.subscribe(mine, "Paused", "/")
+	paused.Paused = true
+	require.NoError(t, f.dispatcher.UpdateSubscription(t.Context(), paused))
+	emit("evt_paused", nil)
+	require.NoError(t, f.store.Capabilities().Backlog.SampleBacklog(t.Context(), time.Now()))
+	f.identity.Operator = true
+	for path, card := range map[string]string{
+		"/?organization=" + mine: "Waiting 5 nothing is overdue, 1 of them paused",
+		"/":                      "Waiting 5 1 of them paused; 1 in flight",
+	} {
+		page := f.page(path)
+		shown := text(parse(t, strings.ReplaceAll(page, "<", " <")))
+		assert.Contains(t, strings.Join(strings.Fields(shown), " "), card, path)
+		assert.Contains(t, page, ": 5 waiting</title>", path)
+	}
+}
+
 // The overview of an organization shows its own backlog, and that of operators the backlog of all.
 func TestBacklogOfOverviews(t *testing.T) {
 	t.Parallel()

@@ -402,7 +402,7 @@ func TestTheBacklogGrowsAndIsCleared(t *testing.T) {
 		assert.Equal(t, json.Number("1"), first["pending"])
 		assert.Equal(t, json.Number("300"), first["oldest_due_age_seconds"])
 		assert.Contains(t, first["summary"], "Deliveries are late: the oldest that is due has been waiting "+
-			"for 5m0s; 1 wait, and 0 are in flight.")
+			"for 5m0s; 1 are pending, and 0 are in flight.")
 		assert.Contains(t, first["summary"], "a rate limit")
 		assert.Contains(t, first["summary"], "webhooks deliveries show")
 	})

@@ -123,7 +123,7 @@ var types = [...]event.TypeInfo{
 		Type: BacklogCleared, Category: "backlog", DefaultScope: event.ScopeNone,
 		Description: "Deliveries are made in time again",
 		Example: `{"subject": {"type": "backlog", "id": "deliveries"}, "metadata": {
-			"summary": "Deliveries are made in time again; 12 wait. Nothing is to be done.",
+			"summary": "Deliveries are made in time again; 12 are pending. Nothing is to be done.",
 			"since": "2026-01-02T15:04:00Z", "oldest_due_age_seconds": 0, "bound_seconds": 300,
 			"pending": 12, "in_flight": 3, "paused": 17, "dead": 3, "incomplete": false,
 			"degraded_endpoints": 2, "disabled_endpoints": 1}}`,

@@ -12,14 +12,14 @@ import (
 func (m *Monitor) summaryOf(r *report) string {
 	switch r.eventType {
 	case BacklogGrowing:
-		return fmt.Sprintf("Deliveries are late: the oldest that is due has been waiting for %s; %v wait, "+
-			"and %v are in flight. Endpoints that are not healthy do not count. Look whether all processes "+
+		return fmt.Sprintf("Deliveries are late: the oldest that is due has been waiting for %s; %v are "+
+			"pending, and %v are in flight. Endpoints that are not healthy do not count. Look whether all processes "+
 			"run and the store is fast: webhooks doctor. Or more comes in than a rate limit lets out: webhooks "+
 			"deliveries show says why one of those waits that are in webhooks deliveries list --status pending "+
 			"--until 5m.", secondsOf(r, "oldest_due_age_seconds"),
 			r.metadata["pending"], r.metadata["in_flight"])
 	case BacklogCleared:
-		return fmt.Sprintf("Deliveries are made in time again; %v wait. Nothing is to be done.",
+		return fmt.Sprintf("Deliveries are made in time again; %v are pending. Nothing is to be done.",
 			r.metadata["pending"])
 	}
 	text := m.whatOf(r)

@@ -346,7 +346,7 @@ func TestDoctor(t *testing.T) {
 	got := s.run("doctor")
 	assert.Equal(t, exitOK, got.code, got.stdout)
 	for _, says := range []string{"ok       api: it answers", "clock agrees", "1 webhook, 1 active",
-		"none is degraded", "0 wait, 0 are in flight, 0 are paused, 0 are dead", "1 succeeded, 0 died"} {
+		"none is degraded", "0 wait, 0 are in flight, 0 are dead", "1 succeeded, 0 died"} {
 		assert.Contains(t, got.stdout, says)
 	}
 	s.deliver(2, http.StatusBadRequest)

@@ -371,16 +371,22 @@ func (d *doctor) backlog(ctx context.Context) error {
 
 // backlogCheck judges what waits at a time.
 func backlogCheck(name string, b *api.Backlog, now time.Time) check {
-	number := func(status webhook.Status, more bool) string {
-		n := strconv.FormatInt(b.Deliveries[status], 10)
+	number := func(n int64, more bool) string {
 		if more {
-			return n + " or more"
+			return strconv.FormatInt(n, 10) + " or more"
 		}
-		return n
+		return strconv.FormatInt(n, 10)
 	}
-	c := check{name, checkOK, fmt.Sprintf("%s wait, %s are in flight, %s are paused, %s are dead",
-		number(webhook.StatusPending, b.MoreUnfinished), number(webhook.StatusInFlight, b.MoreUnfinished),
-		number(webhook.StatusPaused, b.MoreUnfinished), number(webhook.StatusDead, b.MoreDead)), ""}
+	paused := b.Deliveries[webhook.StatusPaused]
+	// As webhook.Totals.Waiting, which the overviews of the console show.
+	waiting := b.Deliveries[webhook.StatusPending] + paused
+	c := check{name, checkOK, number(waiting, b.MoreUnfinished) + " wait", ""}
+	if paused > 0 {
+		c.Detail += fmt.Sprintf(" (%s of them paused)", number(paused, b.MoreUnfinished))
+	}
+	c.Detail += fmt.Sprintf(", %s are in flight, %s are dead",
+		number(b.Deliveries[webhook.StatusInFlight], b.MoreUnfinished),
+		number(b.Deliveries[webhook.StatusDead], b.MoreDead))
 	if b.OldestDue != nil {
 		waits := max(0, now.Sub(*b.OldestDue))
 		c.Detail += ", the oldest that is due waits for " + short(waits)
@@ -695,11 +701,11 @@ func (c *check) judgeAll(s *api.System) {
 		}
 	case overdue > maxOverdue: // they may be leased to a process that was killed
 		c.Result, c.Remedy = checkFail, remedy
-		c.Detail = fmt.Sprintf("none delivers, and %d wait, the oldest that is due for %s",
+		c.Detail = fmt.Sprintf("none delivers, and %d are pending or in flight, the oldest that is due for %s",
 			pending+s.Deliveries[webhook.StatusInFlight], short(overdue))
 	case pending > 0:
 		c.Result, c.Remedy = checkWarn, remedy
-		c.Detail = fmt.Sprintf("none delivers, and %d wait", pending)
+		c.Detail = fmt.Sprintf("none delivers, and %d are pending", pending)
 	default:
 		c.Detail = "none delivers"
 	}

@@ -198,7 +198,7 @@ func TestDoctorJudgesProcesses(t *testing.T) {
 		"many": {[]api.Process{web, web, web, web, web, web}, 0, check{"processes", checkOK,
 			"6 deliver: " + strings.Repeat("web (holds 1 delivery, last claimed 2s ago); ", 5) + "…", ""}},
 		"none, and nothing to do": {[]api.Process{}, 0, check{"processes", checkOK, "none delivers", ""}},
-		"none": {[]api.Process{}, 3, check{"processes", checkWarn, "none delivers, and 3 wait",
+		"none": {[]api.Process{}, 3, check{"processes", checkWarn, "none delivers, and 3 are pending",
 			"Start one that calls Run, or Drain."}},
 		"lost": {[]api.Process{web, lost}, 0, check{"processes", checkWarn,
 			"one delivers: web (holds 1 delivery, last claimed 2s ago); 1 lost: old, last heard of 10m0s ago",
@@ -221,7 +221,7 @@ func TestDoctorJudgesProcesses(t *testing.T) {
 		Deliveries: map[webhook.Status]int64{webhook.StatusPending: 3, webhook.StatusInFlight: 2}}}
 	c := processCheck(s)
 	assert.Equal(t, checkFail, c.Result)
-	assert.Contains(t, c.Detail, "none delivers, and 5 wait, the oldest that is due for 10m0s; 1 lost: old")
+	assert.Contains(t, c.Detail, "none delivers, and 5 are pending or in flight, the oldest that is due for 10m0s; 1 lost: old")
 	assert.Contains(t, c.Remedy, "Start one that calls Run, or Drain. What is lost was killed")
 	s.Processes = []api.Process{web}
 	assert.Equal(t, checkOK, processCheck(s).Result)
@@ -241,6 +241,11 @@ func TestDoctorJudgesTheBacklogOfAll(t *testing.T) {
 	assert.Equal(t, checkOK, c.Result)
 	assert.Contains(t, c.Detail, "1 wait, 0 are in flight")
 	assert.Equal(t, check{"store", checkOK, "it does not say how it is", ""}, found["store"])
+	c = backlogCheck("backlog", &api.Backlog{MoreUnfinished: true, Deliveries: map[webhook.Status]int64{
+		webhook.StatusPending: 4, webhook.StatusPaused: 3, webhook.StatusInFlight: 2,
+		webhook.StatusDead: 1}}, time.Now())
+	assert.Equal(t, check{"backlog", checkOK, "7 or more wait (3 or more of them paused), 2 or more are in " +
+		"flight, 1 are dead", ""}, c, "as the console counts what waits")
 	since := time.Now()
 	c = backlogCheck("backlog", &api.Backlog{OldestDue: &since}, since.Add(2*time.Minute))
 	assert.Equal(t, checkWarn, c.Result)
