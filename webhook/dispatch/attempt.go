@@ -237,7 +237,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
 		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
 		QueuedAt:     t.QueuedAt,
-		Capabilities: entry.channels[t.Endpoint.Channel].capabilities,
+		Capabilities: to.capabilities, RateLimit: webhook.RateLimit(to.rate),
 	}
 	if t.Probe != nil {
 		about.FailingSince = t.Probe.FailingSince

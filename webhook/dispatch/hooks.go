@@ -117,6 +117,9 @@ type AttemptStart struct {
 	// Capabilities are those of the channel, such as the host of its attempts. They are zero if the
 	// channel cannot be opened.
 	Capabilities channel.Capabilities
+	// RateLimit is that of the endpoint: the subscription's, or the channel's own. Zero is none. The
+	// time from DueAt on is then in part, or all, what the endpoint's own limit made the delivery wait.
+	RateLimit webhook.RateLimit
 	// FailingSince is since when the endpoint has been failing if it is degraded, so that the attempt
 	// is a probe. It is zero for all other attempts.
 	FailingSince time.Time

@@ -25,7 +25,9 @@
 //	connections_total                     by kind: opened for a request, or reused, with
 //	                                      [Metrics.Connected]
 //	first_attempt_delay_seconds           from the emit to the first attempt
-//	attempt_lag_seconds                   from when an attempt was due to when it was made
+//	attempt_lag_seconds                   from when an attempt was due to when it was made, by
+//	                                      rate_limited: true if the endpoint has a rate limit, so that
+//	                                      a delivery may have waited for that and not for a process
 //	deliveries_finished_total             by event_type and status: succeeded or dead
 //	delivery_duration_seconds             from the emit to the final result, by status
 //	claim_duration_seconds, claim_deliveries, settle_duration_seconds, settle_deliveries

@@ -82,7 +82,11 @@ func (m *Metrics) attemptEnd(ctx context.Context, a dispatch.AttemptEnd) {
 	name := m.channels.label(channelName(a.Endpoint.Channel))
 	m.add(ctx, i.attempts.WithLabelValues(name, resultOf(&a), statusClass(a.Attempt.StatusCode)))
 	m.observe(ctx, i.attemptDuration.WithLabelValues(name), a.Attempt.Duration.Seconds())
-	m.observe(ctx, i.lag, seconds(a.DueAt, a.Attempt.StartedAt))
+	limited := notRateLimited
+	if a.RateLimit.PerSecond > 0 {
+		limited = rateLimited
+	}
+	m.observe(ctx, i.lag.WithLabelValues(limited), seconds(a.DueAt, a.Attempt.StartedAt))
 	if a.Number == 1 {
 		m.observe(ctx, i.firstDelay, seconds(a.QueuedAt, a.Attempt.StartedAt))
 	}

@@ -14,6 +14,7 @@ const (
 	labelState       = "state"
 	labelKind        = "kind"
 	labelHealth      = "health"
+	labelRateLimited = "rate_limited"
 
 	opEmit   = "emit"
 	opClaim  = "claim"
@@ -23,6 +24,9 @@ const (
 
 	kindOpened = "opened"
 	kindReused = "reused"
+
+	rateLimited    = "true"
+	notRateLimited = "false"
 )
 
 // The upper bounds of histograms: of calls of the store, of attempts, of what passes between emit
@@ -39,10 +43,10 @@ type instruments struct {
 	emitted, attempts, connections, finished, storeErrors, healthChanges *prometheus.CounterVec
 	prunedRows, lateResults, leasesLost                                  prometheus.Counter
 
-	emitDuration, firstDelay, lag                prometheus.Histogram
+	emitDuration, firstDelay                     prometheus.Histogram
 	claimDuration, settleDuration, pruneDuration prometheus.Histogram
 	claimSize, settleSize                        prometheus.Histogram
-	attemptDuration, deliveryDuration            *prometheus.HistogramVec
+	attemptDuration, deliveryDuration, lag       *prometheus.HistogramVec
 
 	all []prometheus.Collector
 }
@@ -95,8 +99,9 @@ func newInstruments(namespace string) instruments {
 		labelKind)
 	i.firstDelay = histogram("first_attempt_delay_seconds",
 		"How much time passed from the emit to the first attempt of a delivery.", delayBuckets)
-	i.lag = histogram("attempt_lag_seconds",
-		"How much later than they were due attempts were made.", delayBuckets)
+	i.lag = histograms("attempt_lag_seconds",
+		"How much later than they were due attempts were made, by whether the endpoint has a rate limit.",
+		delayBuckets, labelRateLimited)
 	i.finished = counters("deliveries_finished_total",
 		"Deliveries that came to an end, by whether they succeeded or are dead.",
 		labelEventType, labelStatus)
@@ -130,6 +135,9 @@ func newInstruments(namespace string) instruments {
 	}
 	for _, status := range []string{statusSucceeded, statusDead} {
 		i.deliveryDuration.WithLabelValues(status)
+	}
+	for _, limited := range []string{rateLimited, notRateLimited} {
+		i.lag.WithLabelValues(limited)
 	}
 	for _, kind := range []string{kindOpened, kindReused} {
 		i.connections.WithLabelValues(kind)

@@ -153,7 +153,8 @@ func TestMetrics(t *testing.T) {
 		"webhooks_attempts_total{channel=webhook,result=_other,status_class=none}":       2,
 		"webhooks_attempt_duration_seconds{channel=webhook}":                             8,
 		"webhooks_first_attempt_delay_seconds{}":                                         5,
-		"webhooks_attempt_lag_seconds{}":                                                 8,
+		"webhooks_attempt_lag_seconds{rate_limited=false}":                               8,
+		"webhooks_attempt_lag_seconds{rate_limited=true}":                                0,
 		"webhooks_deliveries_finished_total{event_type=object.updated,status=succeeded}": 3,
 		"webhooks_deliveries_finished_total{event_type=object.deleted,status=dead}":      1,
 		"webhooks_deliveries_finished_total{event_type=object.created,status=dead}":      1,
@@ -281,6 +282,24 @@ func TestNamesAndHelp(t *testing.T) {
 	output, err := check.CombinedOutput()
 	require.NoError(t, err, string(output))
 	assert.Empty(t, string(output))
+}
+
+// An attempt that waited for the rate limit of its endpoint is told apart from one that waited for a
+// process.
+func TestLagOfRateLimitedEndpoints(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New(), promhook.Config{}, nil, map[string]channel.Func{"webhook": accept})
+	b.subscribe(t, "", "webhook")
+	require.NoError(t, b.CreateSubscription(t.Context(), &webhook.Subscription{
+		Name: "limited", EventTypes: []event.Pattern{"object.created"},
+		Channels:  []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{}`)}},
+		RateLimit: &webhook.RateLimit{PerSecond: 1000}}))
+	b.emit(t, "", "object.created")
+	b.emit(t, "", "object.updated")
+	require.NoError(t, b.Drain(t.Context()))
+	got := b.series(t)
+	assert.InDelta(t, 1, got["webhooks_attempt_lag_seconds{rate_limited=true}"], 0)
+	assert.InDelta(t, 2, got["webhooks_attempt_lag_seconds{rate_limited=false}"], 0)
 }
 
 func TestExemplars(t *testing.T) {
