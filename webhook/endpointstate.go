@@ -30,8 +30,11 @@ type EndpointState struct {
 	Health Health `json:"health"`
 	// Since is when the endpoint got its Health; zero if it has always been healthy.
 	Since time.Time `json:"since,omitzero"`
-	// FailingSince is when the first failure happened after the endpoint's last answer. Zero if the
-	// endpoint is healthy, or was disabled while it was healthy.
+	// FailingSince is when the first failure happened after the endpoint's last answer, or after a person
+	// enabled it or changed its configuration, if that is later. The time until it is disabled counts
+	// from then, so that one that was repaired has all of it again. Whether it has answered since it was
+	// enabled is stored nowhere: a healthy endpoint that answers costs no write. LastFailure says since
+	// when it failed before that. Zero if the endpoint is healthy, or was disabled while it was healthy.
 	FailingSince time.Time `json:"failing_since,omitzero"`
 	// FailedProbes is how many probes of a degraded endpoint have failed.
 	FailedProbes int `json:"failed_probes,omitempty"`
@@ -43,9 +46,9 @@ type EndpointState struct {
 	ChangedBy string `json:"changed_by,omitempty"`
 	// Cause is why the endpoint is not healthy: the last failure. Nil if a person disabled it.
 	Cause *EndpointCause `json:"cause,omitempty"`
-	// LastFailure is the run of failures before this state, which ended when the endpoint answered or
-	// a person enabled it. An endpoint that fails again soon after it was enabled has been failing
-	// since then, as far as its owner is concerned. Nil if there was none.
+	// LastFailure is the run of failures before this state, which ended when the endpoint answered, or
+	// a person enabled it or changed its configuration. An endpoint that fails again soon after it was
+	// enabled has been failing since then, as far as its owner is concerned. Nil if there was none.
 	LastFailure *EndpointFailure `json:"last_failure,omitempty"`
 	// InconclusiveProbes is how many probes in a row have said nothing about the endpoint, such as
 	// those of events that cannot be rendered.

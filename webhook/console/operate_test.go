@@ -630,6 +630,13 @@ func TestEndpointsInTroubleSayHowLongTheyHaveFailed(t *testing.T) {
 	f.identity = console.Identity{Name: "ops", Operator: true, Role: console.Administer}
 	operator := shown("/")
 	assert.Contains(t, operator, "2 h failing for 5 h "+cause)
+
+	// It had failed until a person enabled it.
+	state.LastFailure = &webhook.EndpointFailure{Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Until: time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC)}
+	require.NoError(t, webhook.SetEndpointState(t.Context(), f.store, &state, 0))
+	assert.Contains(t, shown("/"), "failing for 5 h , and before, from 2 Jan 2026, 03:04:05 UTC to "+
+		"3 Jan 2026, 03:04:05 UTC "+cause)
 }
 
 // A test suggests the type of a delivery that failed: another one may well be accepted.

@@ -496,6 +496,18 @@ func TestEndpointsThatFail(t *testing.T) {
 	_, found := checks(t, s.env)
 	assert.Equal(t, webhookID+" (shop) webhook has been degraded since "+since+": "+cause+
 		"; failing since "+failing, found["endpoint"].Detail)
+
+	// It had failed until a person enabled it, who is not to be told that it was well until then.
+	state.LastFailure = &webhook.EndpointFailure{Since: now.Add(-48 * time.Hour),
+		Until: now.Add(-2 * time.Hour)}
+	require.NoError(t, webhook.SetEndpointState(t.Context(), store, &state, 0))
+	before, until := stamp(state.LastFailure.Since), stamp(state.LastFailure.Until)
+	assert.Contains(t, s.run("endpoints", "show", webhookID).stdout,
+		"\n  failed before "+before+" to "+until+", 2h0m ago\n")
+	_, found = checks(t, s.env)
+	assert.Equal(t, webhookID+" (shop) webhook has been degraded since "+since+": "+cause+
+		"; failing since "+failing+"; before that it failed from "+before+" until it answered or was "+
+		"enabled, at "+until, found["endpoint"].Detail)
 }
 
 // An endpoint that fails, but not for long enough to be degraded, is shown with its last failure.

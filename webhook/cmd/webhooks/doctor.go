@@ -276,6 +276,10 @@ func (d *doctor) endpoints(ctx context.Context) error {
 		if !state.FailingSince.IsZero() {
 			c.Detail += "; failing since " + stamp(state.FailingSince)
 		}
+		if last := state.LastFailure; last != nil {
+			c.Detail += "; before that it failed from " + stamp(last.Since) + " until it answered or was " +
+				"enabled, at " + stamp(last.Until)
+		}
 		if state.Health == webhook.Disabled {
 			c.Result, c.Remedy = checkFail, "Nothing is delivered to it until a person enables it. Repair the "+
 				"endpoint, then: webhooks endpoints enable "+state.SubscriptionID+" "+state.Channel+"."

@@ -280,6 +280,9 @@ func (a *app) printEndpoint(v *endpointView) error {
 	}
 	line("since", withAgo(stamp(v.Since), ago(v.Since)))
 	line("failing since", withAgo(stamp(v.FailingSince), ago(v.FailingSince)))
+	if last := v.LastFailure; last != nil { // also until a person enabled it: see EndpointState
+		line("failed before", stamp(last.Since)+" to "+withAgo(stamp(last.Until), ago(last.Until)))
+	}
 	line("by", v.ChangedBy)
 	if v.Cause != nil {
 		line("cause", causeOf(v.Cause)+", at "+v.Cause.DeliveryID.String())
