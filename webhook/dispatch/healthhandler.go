@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -15,14 +16,18 @@ import (
 // HealthConfig configures [NewHealthHandler]. In every field zero means the default, and a negative
 // duration is an error.
 type HealthConfig struct {
-	// Timeout bounds how long the store may take to answer. Defaults to 2 s.
+	// Timeout bounds how long the handler takes to answer. A store that has said nothing by then does
+	// not answer, also if it goes on with what it was asked: SQLite waits for a lock for as long as its
+	// busy timeout says. Defaults to 2 s; let probes wait for longer than that.
 	Timeout time.Duration
 	// MaxDueAge is how long a delivery may have been due before the handler says degraded. [Forever]
 	// means that it never does. Deliveries that wait for a degraded or disabled endpoint do not count.
 	// Defaults to 15 minutes.
 	MaxDueAge time.Duration
 	// MaxClaimAge is how long a process that runs Run may have got no answer to a claim before the
-	// handler says degraded. [Forever] means that it never does. Defaults to 1 minute, or three times
+	// handler says degraded. [Forever] means that it never does. It is by this that the handler notices
+	// a store that can be read but not written, such as a SQLite file that another program has locked:
+	// so long after the last claim, and not before. Defaults to 1 minute, or three times
 	// Config.PollInterval if that is more.
 	MaxClaimAge time.Duration
 	// CacheFor is how long an answer is reused, so that frequent probes do not burden the store.
@@ -79,8 +84,12 @@ type HealthReport struct {
 // restarting processes does not repair a database, and stops those that would continue as soon as
 // it works. Use [NewLivenessHandler] for those.
 //
+// It answers within HealthConfig.Timeout, whatever the store does. However many probes come, it asks
+// the store once at a time: while the store hangs, probes are answered 503 at once.
+//
 // The handler only reads from the store. While a full disk or a locked file lets the store be read
-// but not written, every emit fails, and the handler may still answer 200. Watch for emits that
+// but not written, every emit fails, and the handler still answers 200: degraded after MaxClaimAge,
+// in a process that delivers, and ready in one that does not. Watch for emits that
 // fail: they return an error, Hooks.EmitEnd has it, and module webhook/promhook counts them as
 // store_errors_total of op emit.
 //
@@ -146,38 +155,85 @@ type healthHandler struct {
 	d   *Dispatcher
 	cfg HealthConfig
 
-	mu     sync.Mutex
-	last   HealthReport
-	lastAt time.Time
+	mu       sync.Mutex // held for no call of the store
+	last     HealthReport
+	lastAt   time.Time
+	checking *healthCheck // nil if none is in progress
+}
+
+// healthCheck asks the store, for all probes that come until it has answered. A store may ignore the
+// end of its context, as SQLite does while it waits for a lock, and the probes do not wait for that.
+type healthCheck struct {
+	deadline time.Time
+	answers  atomic.Bool // the store has answered, and may still be counting
+	done     chan struct{}
+	report   HealthReport // once it is done
 }
 
 func (h *healthHandler) report(ctx context.Context) HealthReport {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if !h.lastAt.IsZero() && time.Since(h.lastAt) < h.cfg.CacheFor {
+		defer h.mu.Unlock()
 		return h.last
 	}
-	// The report is for all who ask, even if the first of them goes away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.Timeout)
-	defer cancel()
-	answers := h.d.store.Ping(ctx) == nil
-	s, err := Stats{}, error(nil)
-	if answers {
-		s, err = h.d.stats(ctx, maxHealthCount)
+	if h.checking == nil {
+		h.checking = &healthCheck{deadline: time.Now().Add(h.cfg.Timeout), done: make(chan struct{})}
+		// The report is for all who ask, even if the first of them goes away.
+		go h.check(context.WithoutCancel(ctx), h.checking)
 	}
-	if !answers || err != nil {
-		s = Stats{At: h.d.now(), Process: h.d.processStats()}
+	c := h.checking
+	h.mu.Unlock()
+
+	late := time.NewTimer(time.Until(c.deadline))
+	defer late.Stop()
+	select {
+	case <-c.done:
+		return c.report
+	case <-late.C:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.assess(nil, c.answers.Load())
 	}
-	h.last, h.lastAt = h.assess(&s, answers), time.Now()
-	if err != nil && h.last.Status == HealthReady {
-		h.last.Status = HealthDegraded
-		h.last.Reasons = append(h.last.Reasons, "the store does not count deliveries in time")
-	}
-	return h.last
 }
 
-// assess makes the report of what is known.
-func (h *healthHandler) assess(s *Stats, store bool) HealthReport {
+// check asks the store, and keeps the report.
+func (h *healthHandler) check(ctx context.Context, c *healthCheck) {
+	ctx, cancel := context.WithDeadline(ctx, c.deadline)
+	defer cancel()
+	s := h.ask(ctx, c)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = h.assess(s, c.answers.Load())
+	h.lastAt, h.checking = time.Now(), nil
+	c.report = h.last
+	close(c.done)
+}
+
+// ask returns what the store counts, nil if it does not answer in time, or panics: this is not the
+// goroutine of a request, which net/http would protect.
+func (h *healthHandler) ask(ctx context.Context, c *healthCheck) (counted *Stats) {
+	defer func() {
+		if recover() != nil {
+			counted = nil
+		}
+	}()
+	if h.d.store.Ping(ctx) != nil || ctx.Err() != nil {
+		return nil
+	}
+	c.answers.Store(true)
+	s, err := h.d.stats(ctx, maxHealthCount)
+	if err != nil || ctx.Err() != nil {
+		return nil
+	}
+	return &s
+}
+
+// assess makes the report of what is known. counted is nil if the store does not count in time.
+func (h *healthHandler) assess(counted *Stats, store bool) HealthReport {
+	s := counted
+	if s == nil {
+		s = &Stats{At: h.d.now(), Process: h.d.processStats()}
+	}
 	report := HealthReport{
 		Status: HealthReady, Store: store, Running: s.Process.Running,
 		OldestDueSeconds: s.OldestDueAge().Seconds(),
@@ -199,9 +255,12 @@ func (h *healthHandler) assess(s *Stats, store bool) HealthReport {
 	for _, reason := range h.furtherReasons() {
 		degraded("%s", reason)
 	}
-	if !store {
+	switch {
+	case !store:
 		report.Status = HealthUnavailable
 		report.Reasons = append(report.Reasons, "the store does not answer")
+	case counted == nil:
+		degraded("the store does not count deliveries in time")
 	}
 	return report
 }

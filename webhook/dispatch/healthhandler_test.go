@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,6 +143,108 @@ func TestHealthHandlerTellsOfClaims(t *testing.T) {
 		assert.Equal(t, dispatch.HealthReady, report.Status, "who does not claim is not waited for")
 	})
 }
+
+// hangingReads is a store that ignores the end of a context: calls of Ping, or of Totals, return when
+// something is sent to release.
+type hangingReads struct {
+	webhook.Store
+	ping, totals bool
+	release      chan struct{}
+	asked        atomic.Int64
+}
+
+func (s *hangingReads) Ping(ctx context.Context) error {
+	s.asked.Add(1)
+	if s.ping {
+		<-s.release
+	}
+	return s.Store.Ping(context.WithoutCancel(ctx))
+}
+
+func (s *hangingReads) Totals(
+	ctx context.Context, now time.Time, q webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	if s.totals {
+		<-s.release
+	}
+	return s.Store.Totals(context.WithoutCancel(ctx), now, q)
+}
+
+// A probe is answered in its own time, however long the store takes, and asks it nothing while it
+// still has not answered another one.
+func TestHealthHandlerDoesNotWaitForAStoreThatHangs(t *testing.T) {
+	t.Parallel()
+	for name, hangs := range map[string]struct {
+		ping   bool // or else Totals
+		code   int
+		report dispatch.HealthReport
+	}{
+		"Ping": {true, 503, dispatch.HealthReport{
+			Status: dispatch.HealthUnavailable, Reasons: []string{"the store does not answer"}}},
+		"Totals": {false, 200, dispatch.HealthReport{Store: true,
+			Status:  dispatch.HealthDegraded,
+			Reasons: []string{"the store does not count deliveries in time"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := &hangingReads{Store: memstore.New(), ping: hangs.ping,
+					totals: !hangs.ping, release: make(chan struct{})}
+				b := benchOn(t, store, dispatch.Config{}, accept)
+				handler, err := dispatch.NewHealthHandler(b.Dispatcher, dispatch.HealthConfig{})
+				require.NoError(t, err)
+				answers := func(after time.Duration) {
+					t.Helper()
+					start := time.Now()
+					code, report := ask(t, handler)
+					assert.Equal(t, after, time.Since(start))
+					assert.Equal(t, hangs.code, code)
+					assert.Equal(t, hangs.report, report)
+				}
+				var probes sync.WaitGroup
+				for range 3 {
+					probes.Go(func() { answers(2 * time.Second) })
+				}
+				probes.Wait()
+				answers(0)
+				time.Sleep(time.Minute)
+				answers(0)
+				assert.EqualValues(t, 1, store.asked.Load(), "one question at a time")
+
+				store.release <- struct{}{}
+				synctest.Wait()
+				answers(0) // an answer that came too late is none
+				time.Sleep(time.Second)
+				go func() {
+					time.Sleep(time.Second)
+					store.release <- struct{}{}
+				}()
+				start := time.Now()
+				code, report := ask(t, handler)
+				assert.Equal(t, time.Second, time.Since(start), "it answers as soon as the store does")
+				assert.Equal(t, 200, code)
+				assert.Equal(t, dispatch.HealthReport{Status: dispatch.HealthReady, Store: true}, report)
+				assert.EqualValues(t, 2, store.asked.Load())
+			})
+		})
+	}
+}
+
+// A store that panics does not end the process.
+func TestHealthHandlerOutlivesAStoreThatPanics(t *testing.T) {
+	t.Parallel()
+	d, err := dispatch.New(panickingPing{memstore.New()}, dispatch.Config{})
+	require.NoError(t, err)
+	handler, err := dispatch.NewHealthHandler(d, dispatch.HealthConfig{})
+	require.NoError(t, err)
+	code, report := ask(t, handler)
+	assert.Equal(t, 503, code)
+	assert.Equal(t, []string{"the store does not answer"}, report.Reasons)
+}
+
+type panickingPing struct{ webhook.Store }
+
+func (panickingPing) Ping(context.Context) error { panic("s3cr3t") }
 
 // hangingClaims is a store whose claims never return.
 type hangingClaims struct {
