@@ -71,6 +71,7 @@ func TestBackgroundReplay(t *testing.T) {
 
 		f.run()
 		time.Sleep(time.Minute)
+		synctest.Wait() // for the step of this moment, which would count after the replay is stopped
 		found, err = c.FindReplay(ctx, begun.ID)
 		require.NoError(t, err)
 		assert.False(t, found.Stalled)
@@ -89,6 +90,7 @@ func TestBackgroundReplay(t *testing.T) {
 		all, err := c.StartReplay(ctx, api.BackgroundReplayRequest{})
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		all, err = c.FindReplay(ctx, all.ID)
 		require.NoError(t, err)
 		assert.Equal(t, api.ReplayEnded, all.State)
