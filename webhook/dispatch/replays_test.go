@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"regexp"
 	"strings"
@@ -41,6 +42,11 @@ func replayBench(t *testing.T, store webhook.Store, n int) (*dispatch.Dispatcher
 	seen.watched.Store(true)
 	seen.accepts.Store(true)
 	return d, seen
+}
+
+// logTo has a process write its log to w.
+func logTo(w io.Writer) func(*dispatch.Config) {
+	return func(cfg *dispatch.Config) { cfg.Logger = slog.New(slog.NewTextHandler(w, nil)) }
 }
 
 // arrivals count the attempts by event id, once they are watched.
@@ -363,9 +369,7 @@ func TestReplayThatMakesNoProgress(t *testing.T) {
 		slow.Store(true)
 		store.calls.Store(0)
 		var log lockedBuffer
-		second := seen.process(t, store, func(cfg *dispatch.Config) {
-			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
-		})
+		second := seen.process(t, store, logTo(&log))
 		defer start(t, second)()
 		time.Sleep(10*time.Minute + 10*time.Second)
 		assert.EqualValues(t, 11, store.calls.Load(), "30 s of work, and as long a rest")
@@ -399,9 +403,7 @@ func TestReplayThatFailsIsLoggedOnce(t *testing.T) {
 		down.Store(true)
 		store.calls.Store(0)
 		var log lockedBuffer
-		second := seen.process(t, store, func(cfg *dispatch.Config) {
-			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
-		})
+		second := seen.process(t, store, logTo(&log))
 		defer start(t, second)()
 		lines := func(text string) int {
 			return strings.Count(log.String(), text+`" op="replay deliveries"`)
