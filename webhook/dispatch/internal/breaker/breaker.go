@@ -5,13 +5,14 @@
 // a living endpoint in between, it opens: it backs off for [FirstBackoff], twice as long after each
 // further failure, and [MaxBackoff] at most. One failure can count for several deliveries: see
 // [Breaker.Record]. When that time has passed the breaker is half-open, which is neither closed nor
-// backing off: the caller makes one attempt at a time, until one is answered, which closes it. A
-// breaker that is open or half-open is tripped. An endpoint that asks for time, with Retry-After,
-// makes the breaker back off for that long even if it is closed.
+// backing off: the caller makes one attempt at a time, and perhaps one of a fresh delivery during
+// one of a retry, until an attempt is answered, which closes it. A breaker that is open or half-open
+// is tripped. An endpoint that asks for time, with Retry-After, makes the breaker back off for that
+// long even if it is closed.
 //
 // Retries, which are attempts of deliveries that have failed before, have a backoff of their own.
-// It never ends before that of fresh deliveries, which were never attempted, and only failures of
-// retries double it. So an event that the endpoint cannot take holds back no fresh one.
+// It never ends before that of fresh deliveries, which were never attempted. Retries that fail
+// double only their own. So an event that the endpoint cannot take holds back no fresh one.
 //
 // # What is where
 //
@@ -126,8 +127,8 @@ func (b *backoff) startNext(now time.Time) {
 	b.until = now.Add(b.delay)
 }
 
-// Tripped reports whether the breaker is open or half-open: the endpoint has to answer an
-// attempt before it gets more than one at a time.
+// Tripped reports whether the breaker is open or half-open: the endpoint has to answer an attempt
+// before it gets as many at a time as others.
 func (b *Breaker) Tripped() bool { return len(b.weightedFailures) >= FailureThreshold }
 
 // FailsAsAWhole reports whether FailureThreshold different deliveries have failed, with no answer

@@ -38,10 +38,10 @@ func (e *endpointQueue[T]) withinEndpointShare(t bufferThresholds, n int) bool {
 // withinOrganizationShare reports whether the endpoint's organization may have n more items in the
 // buffer for it. Of the organization's share, its fast endpoints may have six eighths, which are
 // free again within moments, its neutral ones one, and its slow ones one. An endpoint that has
-// nothing yet may use one eighth more than that, and has to fit with one item only. Neutral
+// nothing yet may use one eighth more than that, and has to fit there with one item only. Neutral
 // endpoints that turn out to be slow keep what they have, so that the slow can exceed their part,
 // again and again as new endpoints come. But neutral and slow ones together leave three eighths of
-// the share to the fast.
+// the share to the fast, for which all n have to fit, and half of the bytes.
 func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bool {
 	o, eighths, bytes := e.organization, 1, t.bytes/2
 	if e.appliedSpeed == speedFast {
@@ -172,11 +172,11 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	if c.claimAwaitsCapacity = !c.enoughFreeToClaim(); c.claimAwaitsCapacity {
 		return ClaimBudget{}
 	}
-	// Half of what is free stays for prefetching, so that a delivery which is stored now need not
-	// wait until claimed ones are done.
-	freeItems := (c.limits.Buffered - c.buffered + 1) / 2
+	// Half of the items that are free stay for prefetching, so that a delivery which is stored now
+	// need not wait until claimed ones are done.
+	claimableItems := (c.limits.Buffered - c.buffered + 1) / 2
 	freeBytes := c.limits.BufferedBytes - c.bufferedBytes
-	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.expectedPayloadBytes), 1),
+	b := ClaimBudget{Limit: min(max(min(claimableItems, freeBytes/c.expectedPayloadBytes), 1),
 		c.limits.PerClaim)}
 	c.reservedForClaim = b.Limit
 	b.BufferEmpty = c.buffered == 0

@@ -70,6 +70,10 @@ func (a *Actions) tickBy(at time.Time) {
 func (c *Core[T]) TakeActions() Actions {
 	a := c.actions
 	c.actions = Actions{}
+	if c.claimAwaitsCapacity && c.enoughFreeToClaim() { // many calls free some
+		c.claimAwaitsCapacity = false
+		a.Claim = true
+	}
 	if first := c.notYetSlow.first; first != nil {
 		a.tickBy(first.stopwatchStart.Add(slowAfter))
 	}
@@ -101,7 +105,8 @@ type Limits struct {
 	// Buffered is how many items may be queued, and BufferedPerEndpoint how many of them for one
 	// endpoint. Items that TryBegin queues again may exceed both.
 	Buffered, BufferedPerEndpoint int
-	// BufferedBytes is how large the payloads of all queued items may be together.
+	// BufferedBytes is how large the payloads of all queued items should be together. Sizes are known
+	// only when items are pushed, so that those of one claim, or of one prefetch, may exceed it.
 	BufferedBytes int
 	// PerClaim is how many items one claim may take.
 	PerClaim int
@@ -263,10 +268,6 @@ func (c *Core[T]) Next(now time.Time) *Item[T] {
 	item := c.take(e, kind)
 	c.ensureWorker()
 	c.signalClaimIfLow(e)
-	if c.claimAwaitsCapacity && c.enoughFreeToClaim() {
-		c.claimAwaitsCapacity = false
-		c.actions.Claim = true
-	}
 	return item
 }
 
@@ -307,7 +308,7 @@ func (c *Core[T]) advanceToRunnable(
 ) (*endpointQueue[T], slotKind) {
 	for blocked := 0; !runQueue.empty() && blocked < maxBlockedSkipped; {
 		e := runQueue.head
-		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.hasPermitOrWaits(e) {
+		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.hasPermitElseWait(e) {
 			e.leaveFIFO()
 			continue
 		}
@@ -524,7 +525,7 @@ func (c *Core[T]) RescheduleAll(now time.Time) {
 // endpoint has something that it may run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
 	if e.memberOf == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate &&
-		c.hasPermitOrWaits(e) {
+		c.hasPermitElseWait(e) {
 		e.joinFIFO(&e.organization.runQueues[e.appliedSpeed])
 		c.scheduleOrganization(e.organization)
 	}

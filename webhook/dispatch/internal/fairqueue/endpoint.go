@@ -31,12 +31,13 @@ type endpointQueue[T any] struct {
 	window           int       // how many attempts in flight it has earned
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
-	// hasBacklog says that the store holds deliveries that were not prefetched.
+	// hasBacklog says that the store holds, or may hold, deliveries that are not in the buffer:
+	// they were not prefetched, or were requeued.
 	hasBacklog          bool
 	backlogMarkedInPlan int64 // Core.planNumber when MarkBacklog was last called
-	// overflowed says that no claim has taken all of the backlog since a delivery did not fit: later
-	// ones must not overtake it by being prefetched. prefetchRefused says that a delivery did not fit
-	// which may not be in the store yet.
+	// overflowed says that no claim has taken all of the backlog since a delivery did not fit, was
+	// requeued, or was left out of a claim: later ones must not overtake it by being prefetched.
+	// prefetchRefused says that a delivery did not fit which may not be in the store yet.
 	overflowed, prefetchRefused bool
 
 	// memberOf is the list that it stands in: a run queue of its organization, or the endpoints of

@@ -24,8 +24,7 @@ const rateBufferSeconds = 10
 type PermitRequest struct {
 	Endpoint Endpoint
 	Limit    RateLimit
-	// Want is how many items could begin now if there were permits, or how many began within a second
-	// lately if those were more.
+	// Want is how many items are queued, or how many began within a second lately if those were more.
 	Want int
 	// Throttled and RetryAfter are those of Throttle.
 	Throttled  bool
@@ -93,10 +92,10 @@ func (p *pacing) hasPermit(now time.Time) bool {
 	return p.permits.Permits > p.preparing && !p.permits.timeOfPermit(p.preparing).After(now)
 }
 
-// hasPermitOrWaits reports whether the endpoint has a permit. If it has none, the endpoint requests
+// hasPermitElseWait reports whether the endpoint has a permit. If it has none, the endpoint requests
 // more permits or waits for those that it has requested, and is scheduled again when it may begin
 // an item.
-func (c *Core[T]) hasPermitOrWaits(e *endpointQueue[T]) bool {
+func (c *Core[T]) hasPermitElseWait(e *endpointQueue[T]) bool {
 	if e.hasPermit(c.now) {
 		return true
 	}

@@ -530,3 +530,66 @@ func TestABacklogSinceThePlanIsClaimed(t *testing.T) {
 	assert.False(t, claimed(), "nothing was stored since the plan")
 	assert.False(t, q.ReservePrefetch(endpointA), "the plan left the endpoint out, because it is full")
 }
+
+// A claim that found no capacity is asked for again by whatever frees some, not just by items that
+// are taken.
+func TestCapacityThatIsFreedIsClaimed(t *testing.T) {
+	t.Parallel()
+	limits := fairqueue.Limits{InFlight: 20, InFlightPerEndpoint: 8, Buffered: 24,
+		BufferedPerEndpoint: 24}
+	claimed := func(q *queue) bool { return len(q.ClaimSignal()) > 0 && <-q.ClaimSignal() == struct{}{} }
+	full := func(t *testing.T) (*queue, []*item) {
+		q, _ := newQueue(limits)
+		known(q, 8, endpointA)
+		q.Push(items(1, 8, endpointA))
+		inFlight := all(q)
+		require.Len(t, inFlight, 8)
+		q.Push(items(9, 24, endpointA))
+		claimed(q)
+		require.Zero(t, q.PlanClaim().Limit)
+		require.False(t, claimed(q))
+		return q, inFlight
+	}
+	t.Run("the breaker opens", func(t *testing.T) {
+		t.Parallel()
+		q, inFlight := full(t)
+		requeued := 0
+		for _, failed := range inFlight {
+			requeued += len(q.Finish(failed, unhealthy).Requeue)
+		}
+		require.Equal(t, 24, requeued)
+		assert.True(t, claimed(q))
+	})
+	t.Run("the endpoint is reset", func(t *testing.T) {
+		t.Parallel()
+		q, _ := full(t)
+		require.Len(t, q.ResetEndpoint(endpointA.Endpoint), 24)
+		assert.True(t, claimed(q))
+	})
+	t.Run("its subscription is reset", func(t *testing.T) {
+		t.Parallel()
+		q, _ := full(t)
+		require.Len(t, q.ResetSubscription(endpointA.Endpoint.SubscriptionID), 24)
+		assert.True(t, claimed(q))
+	})
+	t.Run("a prefetch is cancelled", func(t *testing.T) {
+		t.Parallel()
+		q, _ := newQueue(limits)
+		a := q.BeginAdmission()
+		for i := 0; a.ReservePrefetch(endpoint(strconv.Itoa(i), strconv.Itoa(i))); i++ {
+		}
+		require.Zero(t, q.PlanClaim().Limit)
+		claimed(q)
+		a.Cancel()
+		assert.True(t, claimed(q))
+	})
+	t.Run("once", func(t *testing.T) {
+		t.Parallel()
+		q, _ := full(t)
+		for range 2 {
+			q.ResetEndpoint(endpointA.Endpoint)
+			claimed(q)
+		}
+		assert.False(t, claimed(q))
+	})
+}
