@@ -38,7 +38,8 @@ func (e *endpointQueue[T]) withinEndpointShare(t bufferThresholds, n int) bool {
 // withinOrganizationShare reports whether the endpoint's organization may have n more items in the
 // buffer for it. Of the organization's share, its fast endpoints may have six eighths, which are
 // free again within moments, its neutral ones one, and its slow ones one. An endpoint that has
-// nothing yet may use one eighth more than that, and has to fit there with one item only. Neutral
+// nothing yet may use one eighth more than that, and it and one that has retries only have to fit
+// there with one item only: retries keep out no fresh ones. Neutral
 // endpoints that turn out to be slow keep what they have, so that the slow can exceed their part,
 // again and again as new endpoints come. But neutral and slow ones together leave three eighths of
 // the share to the fast, for which all n have to fit, and half of the bytes.
@@ -49,8 +50,11 @@ func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bo
 	} else if !o.withinNotFastShare(t, n) {
 		return false
 	}
-	if e.len()+e.prefetchReservations == 0 {
-		eighths, n = eighths+1, 1
+	if len(e.fresh)+e.prefetchReservations == 0 {
+		n = 1
+		if len(e.retries) == 0 {
+			eighths++
+		}
 	}
 	return o.buffered < t.organizationItems &&
 		o.bufferedBySpeed[e.appliedSpeed]+n <= max(t.organizationItems*eighths/8, 1) &&
@@ -117,11 +121,29 @@ func (c *Core[T]) MarkBacklogSomewhere() {
 	c.actions.Claim = true
 }
 
-// adjustBuffered adds n to the counts of items and prefetch reservations of the endpoint.
+// adjustBuffered adds n to the counts of items and prefetch reservations of the endpoint. If fewer
+// are left, the shares of those that the last plan left out may have room again.
 func (c *Core[T]) adjustBuffered(e *endpointQueue[T], n int) {
+	o := e.organization
 	c.buffered += n
-	e.organization.buffered += n
-	e.organization.bufferedBySpeed[e.appliedSpeed] += n
+	o.buffered += n
+	o.bufferedBySpeed[e.appliedSpeed] += n
+	if n < 0 && c.planNumber > 0 && (c.replan.due(c.planNumber, c.buffered) ||
+		o.replan.due(c.planNumber, o.buffered)) {
+		c.replan, o.replan = replan{}, replan{}
+		c.actions.Claim = true
+	}
+}
+
+// replan says that a plan left out deliveries because the share of an organization was used up.
+// Another claim is worth its cost when half of what was in the buffer is gone.
+type replan struct {
+	planNumber  int64 // of that plan
+	maxBuffered int
+}
+
+func (r replan) due(planNumber int64, buffered int) bool {
+	return r.planNumber == planNumber && buffered <= r.maxBuffered
 }
 
 // countQueued counts an item that has come to the queue of its endpoint.
@@ -187,7 +209,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.PerOrganization)
 	c.planNumber++
 	backlogSomewhere := c.backlogSomewhere
-	c.backlogSomewhere = false
+	c.backlogSomewhere, c.backlogSomewhereInPlan = false, backlogSomewhere
 	for _, e := range c.activeEndpoints {
 		if e.hasBacklog && e.appliedSpeed == speedFast {
 			e.organization.fastBacklogInPlan = c.planNumber
@@ -205,11 +227,17 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 				o.skippedInPlan = c.planNumber
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.BackingOff(c.now) || !e.withinEndpointShare(thresholds, b.PerEndpoint) ||
+		case e.breaker.BackingOff(c.now):
+			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
+		case !e.withinEndpointShare(thresholds, b.PerEndpoint) ||
 			!e.withinOrganizationShare(thresholds, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
 			continue
+		}
+		if !e.breaker.BackingOff(c.now) {
+			c.replan = replan{c.planNumber, c.buffered / 2}
+			o.replan = replan{c.planNumber, o.buffered / 2}
 		}
 		// The claim leaves the endpoint out: what is in the store for it stays there.
 		e.hasBacklog = e.hasBacklog || backlogSomewhere
@@ -262,7 +290,10 @@ func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 
 // AbandonClaim is called when a planned claim has failed: what was reserved for it may be used for
 // prefetching until the next one is planned.
-func (c *Core[T]) AbandonClaim() { c.reservedForClaim = 0 }
+func (c *Core[T]) AbandonClaim() {
+	c.reservedForClaim = 0
+	c.backlogSomewhere = c.backlogSomewhere || c.backlogSomewhereInPlan
+}
 
 // RecordClaim notes what a claim with that budget says about the store: an endpoint of which it
 // took less than it was allowed to has no backlog that is due. It is called before the items are
@@ -282,6 +313,9 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 		c.expectedPayloadBytes = max(bytes/len(items), c.expectedPayloadBytes/2, 1)
 	}
 	limitReached := len(items) >= b.Limit
+	if limitReached { // there may be more of it
+		c.backlogSomewhere = c.backlogSomewhere || c.backlogSomewhereInPlan
+	}
 	for _, item := range items {
 		if limitReached || byEndpoint[item.Endpoint] >= b.PerEndpoint ||
 			byOrganization[item.OrganizationID] >= b.PerOrganization {

@@ -35,7 +35,10 @@ type Core[T any] struct {
 	planNumber           int64 // how many claims PlanClaim has planned
 	reservedForClaim     int   // items that the planned claim may bring; not in buffered
 	backlogSomewhere     bool  // see MarkBacklogSomewhere
-	claimAwaitsCapacity  bool  // PlanClaim planned none last time: too little was free
+	// backlogSomewhereInPlan is what backlogSomewhere was before the last plan.
+	backlogSomewhereInPlan bool
+	replan                 replan // of whatever organization
+	claimAwaitsCapacity    bool   // PlanClaim planned none last time: too little was free
 
 	permitRequests []*endpointQueue[T] // those whose request TakePermitRequests has not returned yet
 	permitWakeups  permitWakeupHeap[T]
@@ -103,7 +106,7 @@ type Limits struct {
 	// endpoint.
 	InFlight, InFlightPerEndpoint int
 	// Buffered is how many items may be queued, and BufferedPerEndpoint how many of them for one
-	// endpoint. Items that TryBegin queues again may exceed both.
+	// endpoint. Items that TryBegin queues again may exceed both, and what is prefetched during a claim.
 	Buffered, BufferedPerEndpoint int
 	// BufferedBytes is how large the payloads of all queued items should be together. Sizes are known
 	// only when items are pushed, so that those of one claim, or of one prefetch, may exceed it.
@@ -374,16 +377,17 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimi
 	c.now = now
 	e := item.endpointQueue
 	c.setHost(e, to)
+	hadLimit := e.rateLimit.PerSecond > 0
 	c.setRateLimit(e, limit)
 	if item.slotHost != e.host {
 		c.adjustSlots(item, -1)
-		if item.slotHost != nil { // a slot of that host is free again
-			c.wakeWaiters(item.slotHost, maxWakeups)
-			defer c.ensureWorker()
-		}
 		if e.host != nil && c.accepting && !c.hostWithinSlotShare(e.host, item.slot, e.speed()) {
 			c.queueAgain(item)
 			return QueuedAgain
+		}
+		if item.slotHost != nil { // a slot of that host is free again
+			c.wakeWaiters(item.slotHost, maxWakeups)
+			defer c.ensureWorker()
 		}
 		item.slotHost = e.host
 		c.adjustSlots(item, 1)
@@ -394,13 +398,12 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimi
 		}
 		c.adjustSlots(item, -1)
 		c.queueAgain(item)
-		c.wakeForFreedSlot(item)
-		c.ensureWorker()
 		return QueuedAgain
 	}
 	e.endPreparing(item)
-	if e.rateLimit.PerSecond > 0 {
-		c.schedule(e) // it may have a permit for another item
+	if limit.PerSecond > 0 || hadLimit {
+		c.schedule(e) // it may have a permit for another item, or need none any more
+		c.ensureWorker()
 	}
 	item.stopwatchStart = now
 	c.notYetSlow.add(item)
@@ -408,7 +411,7 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimi
 }
 
 // queueAgain puts an item that was taken and has not begun back into the queue, before the others
-// of its kind.
+// of its kind. Others may have the slot that it had.
 func (c *Core[T]) queueAgain(item *Item[T]) {
 	e := item.endpointQueue
 	e.endPreparing(item)
@@ -416,6 +419,8 @@ func (c *Core[T]) queueAgain(item *Item[T]) {
 	e.pushFront(item)
 	c.countQueued(item)
 	c.schedule(e)
+	c.wakeForFreedSlot(item)
+	c.ensureWorker()
 }
 
 // FinishResult is what follows from an attempt that is over.
@@ -457,7 +462,7 @@ func (c *Core[T]) Finish(
 	switch {
 	case e.breaker.BackingOff(now):
 		finished.Requeue = values(c.removeQueued(e))
-		e.hasBacklog, e.overflowed = true, true
+		e.hasBacklog, e.backlogMarkedInPlan, e.overflowed = true, c.planNumber, true
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
 		finished.Requeue, e.retries = values(e.retries), nil
@@ -492,6 +497,7 @@ func (c *Core[T]) reset(e *endpointQueue[T]) []T {
 	removed := values(c.removeQueued(e))
 	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
 	c.setRateLimit(e, RateLimit{})
+	c.setHost(e, Host{}) // it may go to another one now
 	c.clearFailingSince(e)
 	c.applySpeed(e)
 	c.deactivateIfIdle(e)

@@ -31,8 +31,8 @@
 //
 // An endpoint may have a rate limit, which bounds how many attempts begin, over all processes. It
 // runs nothing without a permit: it is in no run queue until the time of the next one. When it has
-// none left, it requests more, and the caller gets them from the store. It keeps no more in the
-// buffer than can begin in ten seconds.
+// none left, it requests more, and the caller gets them from the store. When the buffer has as much
+// for it as can begin in ten seconds, it gets no more.
 //
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints

@@ -31,10 +31,10 @@ type endpointQueue[T any] struct {
 	window           int       // how many attempts in flight it has earned
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
-	// hasBacklog says that the store holds, or may hold, deliveries that are not in the buffer:
-	// they were not prefetched, or were requeued.
+	// hasBacklog says that the store holds, or may hold, deliveries that are not in the buffer: they
+	// were not prefetched, or requeued when the breaker opened.
 	hasBacklog          bool
-	backlogMarkedInPlan int64 // Core.planNumber when MarkBacklog was last called
+	backlogMarkedInPlan int64 // Core.planNumber when something was last added to that
 	// overflowed says that no claim has taken all of the backlog since a delivery did not fit, was
 	// requeued, or was left out of a claim: later ones must not overtake it by being prefetched.
 	// prefetchRefused says that a delivery did not fit which may not be in the store yet.
@@ -255,6 +255,7 @@ type organization[T any] struct {
 	waitsForSlot bool // in Core.waitingForSlot
 
 	skippedInPlan int64 // the last Core.planNumber whose claim left it out
+	replan        replan
 	// fastBacklogInPlan is the last Core.planNumber at which a fast endpoint of it had a backlog.
 	fastBacklogInPlan int64
 }

@@ -64,3 +64,8 @@ func (q *Queue[T]) ReleasePrefetch(reserved []Destination) {
 func (q *Queue[T]) MarkBacklog(list []Destination) {
 	q.core.MarkBacklog(time.Now(), list)
 }
+
+// RemoveQueued takes out what the endpoint has queued, as a breaker that opens does.
+func (q *Queue[T]) RemoveQueued(d Destination) []*Item[T] {
+	return q.core.removeQueued(q.core.activate(d))
+}

@@ -51,11 +51,12 @@ type pacing struct {
 	// preparing counts the items that Next has returned and that have neither begun nor finished. Of
 	// an endpoint with a rate limit, each is about to need a permit.
 	preparing int
-	// requested says that a request waits for its answer, and askAgain from when on there may be
-	// another one.
-	requested bool
-	askAgain  time.Time
-	wakeAt    time.Time // in Core.permitWakeups; zero if it is not
+	// requested says that a request waits for its answer, requestedFor which limit it was made for,
+	// and askAgain from when on there may be another one.
+	requested    bool
+	requestedFor RateLimit
+	askAgain     time.Time
+	wakeAt       time.Time // in Core.permitWakeups; zero if it is not
 	// What the next request says: see Throttle.
 	throttled  bool
 	retryAfter time.Duration
@@ -137,7 +138,7 @@ func (c *Core[T]) usePermit(e *endpointQueue[T]) bool {
 // begin. Permits of another limit are dropped.
 func (c *Core[T]) setRateLimit(e *endpointQueue[T], limit RateLimit) {
 	if e.rateLimit != limit {
-		e.rateLimit, e.permits = limit, PermitGrant{}
+		e.rateLimit, e.permits, e.askAgain = limit, PermitGrant{}, time.Time{}
 	}
 }
 
@@ -159,13 +160,15 @@ func (c *Core[T]) TakePermitRequests(now time.Time, maxRequests int) (requests [
 		}
 		if e.rateLimit.PerSecond == 0 || r.Want == 0 && !r.Throttled {
 			e.requested = false // since it asked, its rate limit or its queue has gone
+			c.schedule(e)
 			continue
 		}
-		e.throttled, e.retryAfter = false, 0
+		e.requestedFor, e.throttled, e.retryAfter = e.rateLimit, false, 0
 		requests = append(requests, r)
 	}
 	c.permitRequests = append(c.permitRequests[:0], c.permitRequests[n:]...)
 	c.actions.RequestPermits = len(c.permitRequests) > 0
+	c.ensureWorker()
 	return requests
 }
 
@@ -178,6 +181,9 @@ func (c *Core[T]) GrantPermits(now time.Time, grants []PermitGrant) {
 			continue
 		}
 		e.requested = false
+		if e.requestedFor != e.rateLimit { // it was changed since: schedule makes another request
+			g = PermitGrant{}
+		}
 		e.permits, e.askAgain = g, g.AskAgain
 		if e.throttled { // since the request
 			e.permits.Permits = 0

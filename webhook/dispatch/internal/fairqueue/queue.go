@@ -236,14 +236,16 @@ func (a *Admission[T]) Push(items []*Item[T]) (rejected []T) {
 	now := time.Now()
 	a.q.core.ReleasePrefetch(now, a.reserved)
 	a.q.core.MarkBacklog(now, a.backlog)
+	a.reserved, a.backlog = nil, nil
 	return a.q.core.Push(now, items)
 }
 
-// Cancel ends an Admission whose call has stored nothing.
+// Cancel ends an Admission whose call has stored nothing. It does nothing to one that has ended.
 func (a *Admission[T]) Cancel() {
 	a.q.mu.Lock()
 	defer a.q.actAndUnlock()
 	a.q.core.ReleasePrefetch(time.Now(), a.reserved)
+	a.reserved, a.backlog = nil, nil
 }
 
 // MarkBacklogSomewhere is [Core.MarkBacklogSomewhere].

@@ -187,19 +187,32 @@ func (c *Core[T]) adjustSlots(item *Item[T], n int) {
 	}
 }
 
+// exchangeSlot gives the item a slot of that kind for the one that it has.
+func (c *Core[T]) exchangeSlot(item *Item[T], kind slotKind) {
+	users := []*slotUsage{&c.slotsUsed, &item.endpointQueue.organization.slotUsage}
+	if item.slotHost != nil {
+		users = append(users, &item.slotHost.slotUsage)
+	}
+	for _, u := range users {
+		u.add(item.slot, -1)
+		u.add(kind, 1)
+	}
+	item.slot = kind
+}
+
 // wakeForFreedSlot lets those look for a slot again that may have the one that the item had: first
-// endpoints that wait for its host, then its own organization, which has just had a turn there, and
-// then organizations that wait for any slot, as far as maxWakeups goes. The others look again with
+// endpoints that wait for its host, then organizations that wait for any slot, as far as maxWakeups
+// goes, and its own organization last, because it has just had a turn. The others look again with
 // the next RescheduleAll.
 func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 	if item.slotHost != nil {
 		c.wakeWaiters(item.slotHost, maxWakeups)
 	}
-	if o := item.endpointQueue.organization; o.hasScheduledEndpoint() {
-		c.scheduleOrganization(o)
-	}
 	for n := 0; n < maxWakeups && !c.waitingForSlot.empty(); n++ {
 		c.scheduleOrganization(c.waitingForSlot.head)
+	}
+	if o := item.endpointQueue.organization; o.hasScheduledEndpoint() {
+		c.scheduleOrganization(o)
 	}
 }
 
@@ -228,7 +241,7 @@ func (i *Item[T]) stopwatchPaused() bool {
 // things at once: the stopwatch goes on when ResumeStopwatch was called as often. Both do nothing
 // once the attempt is finished.
 func (c *Core[T]) PauseStopwatch(now time.Time, item *Item[T]) {
-	if item.finished { // a channel has left something running
+	if item.finished || item.stopwatchStart.IsZero() { // a channel has left something running
 		return
 	}
 	if item.stopwatchPauses == nil {
@@ -318,9 +331,7 @@ func (c *Core[T]) markSlow() {
 			item.slotHost.recordSlow()
 		}
 		if item.slot == fastSlot {
-			c.adjustSlots(item, -1)
-			item.slot = generalSlot
-			c.adjustSlots(item, 1)
+			c.exchangeSlot(item, generalSlot)
 			c.wakeForFreedSlot(item)
 		}
 	}
@@ -342,7 +353,8 @@ type hostState[T any] struct {
 	Host
 	endpointCount int // endpoints that go there
 	// waitingOrganizations has an *organizationWaiters for each organization with endpoints that could
-	// run something if the host had a slot for them, and waitersByOrganization finds its element.
+	// run something when they came, if the host had a slot for them, and waitersByOrganization finds
+	// its element.
 	// Organizations take turns: one with many endpoints gets no more of the host than one with a
 	// single endpoint.
 	waitingOrganizations  list.List
@@ -385,7 +397,7 @@ func (h *hostState[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
 			case !w.endpoints.empty():
 				popped, again = append(popped, w.endpoints.head), true
 				w.endpoints.head.leaveFIFO()
-			case len(popped) == 0: // its endpoints looked for a slot and did not come back
+			case len(popped) == 0: // its endpoints look for a slot, or did so and did not come back
 				h.waitingOrganizations.Remove(this)
 				delete(h.waitersByOrganization, w.organization)
 			}
@@ -413,7 +425,8 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
 	if e.host != nil {
 		// The endpoint may wait for a slot of the host that it leaves, where it would not be found
 		// again. All of its organization that wait there look for a slot again.
-		defer c.reschedule(e.host.popWaitersOf(e.organization))
+		waiters := e.host.popWaitersOf(e.organization)
+		defer func() { c.reschedule(waiters) }()
 		e.host.endpointCount--
 		c.forgetHostIfUnused(e.host)
 		e.host = nil
@@ -438,14 +451,26 @@ func (c *Core[T]) forgetHostIfUnused(h *hostState[T]) {
 	}
 }
 
-// wakeWaiters lets up to n endpoints that wait for the host look for a slot again.
+// wakeWaiters lets up to n endpoints that wait for the host look for a slot again. Those that have
+// nothing to run any more do not count.
 func (c *Core[T]) wakeWaiters(h *hostState[T], n int) {
-	c.reschedule(h.popWaiters(n))
+	for n > 0 {
+		popped := h.popWaiters(n)
+		if len(popped) == 0 {
+			return
+		}
+		n -= c.reschedule(popped)
+	}
 }
 
-// reschedule schedules endpoints that have waited for a host.
-func (c *Core[T]) reschedule(endpoints []*endpointQueue[T]) {
+// reschedule schedules endpoints that have waited for a host, and returns how many of them have
+// something to run.
+func (c *Core[T]) reschedule(endpoints []*endpointQueue[T]) (scheduled int) {
 	for _, e := range endpoints {
 		c.schedule(e)
+		if e.memberOf != nil {
+			scheduled++
+		}
 	}
+	return scheduled
 }
