@@ -415,7 +415,7 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 	if err != nil {
 		return err
 	}
-	kept, keptIDs, taken := c.tasks[:0], c.endpointIDs[:0], ids[:0]
+	kept, keptIDs, keptLines, taken := c.tasks[:0], c.endpointIDs[:0], c.lines[:0], ids[:0]
 	for i := range c.tasks {
 		id := c.endpointIDs[i]
 		if c.endpoints[id].degraded {
@@ -426,8 +426,9 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 			taken = append(taken, id)
 		}
 		kept, keptIDs = append(kept, c.tasks[i]), append(keptIDs, id)
+		keptLines = append(keptLines, c.lines[i])
 	}
-	c.tasks, c.endpointIDs = kept, keptIDs
+	c.tasks, c.endpointIDs, c.lines = kept, keptIDs, keptLines
 	if len(taken) == 0 {
 		return nil
 	}

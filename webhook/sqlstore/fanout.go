@@ -214,7 +214,14 @@ func (s *Store) nextPiece(
 	ctx context.Context, q Querier, events []webhook.NewEvent,
 ) (rows []fanOutRow, finished int, err error) {
 	n := 0
+	type key struct{ organizationID, id string }
+	seen := make(map[key]bool, len(events))
 	for i := range events {
+		k := key{events[i].OrganizationID, events[i].ID}
+		if seen[k] {
+			continue // its rows are among those of the first one
+		}
+		seen[k] = true
 		for after := int64(0); ; {
 			if n >= pieceSize {
 				return rows, i, nil

@@ -16,6 +16,9 @@ type housekeepingStatements struct {
 	figures, oldFigures string
 }
 
+// Statements that change what an inner query finds lock it there. Without that, PostgreSQL would
+// change rows that another transaction has settled or replayed meanwhile: after it has waited for a
+// row it asks again for the id alone.
 func newHousekeepingStatements(x expander) housekeepingStatements {
 	const figures = `DELETE FROM {p}statistics WHERE (endpoint_id, hour, shard) IN (
 		SELECT endpoint_id, hour, shard FROM (
@@ -28,13 +31,13 @@ func newHousekeepingStatements(x expander) housekeepingStatements {
 		checked: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at < ? ORDER BY pruned_at
 			LIMIT ?`),
 		cancel: x.sql(cancel + `FROM {p}deliveries d WHERE d.endpoint_id {in} AND d.due_at IS NOT NULL
-			LIMIT ?) found)`),
+			LIMIT ? {forupdate}) found)`),
 		cancelWaiting: x.sql(cancel + `FROM {p}deliveries d WHERE d.endpoint_id {in} AND ` + inLine + `
-			LIMIT ?) found)`),
+			LIMIT ? {forupdate}) found)`),
 		dissolve: x.sql(`UPDATE {p}deliveries SET turn = 0, skip_at = NULL
 			WHERE id IN (SELECT id FROM (SELECT d.id FROM {p}deliveries d
-				WHERE d.endpoint_id {in} AND d.turn > 0 LIMIT ?) found)`),
-		cancelPrefetched: x.sql(cancel + prefetched + ` AND p.id {in} LIMIT ?) found)`),
+				WHERE d.endpoint_id {in} AND d.turn > 0 LIMIT ? {forupdate}) found)`),
+		cancelPrefetched: x.sql(cancel + prefetched + ` AND p.id {in} LIMIT ? {forupdate}) found)`),
 		oldest:           x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), {nextid})`),
 		blocks:           x.sql(`DELETE FROM {p}blocks WHERE {blocksbelow}`),
 		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE id {in} AND state = 2 AND pruned_at < ?

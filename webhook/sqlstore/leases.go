@@ -203,7 +203,7 @@ func (l *leases) expect(until int64) {
 	l.looked = min(l.looked, until-1)
 }
 
-// forget removes leases that have ended.
+// forget removes leases whose deliveries were settled.
 func (l *leases) forget(settlements []webhook.Settlement) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,7 +213,17 @@ func (l *leases) forget(settlements []webhook.Settlement) {
 	}
 }
 
-// detach notes that deliveries have leases of their own, or none.
+// drop removes leases that this process has lost. Their rows stay until they end, because what is
+// still in flight under one, as that of a deleted endpoint is, has nothing else to end it.
+func (l *leases) drop(lost []webhook.Lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, lease := range lost {
+		delete(l.held, lease)
+	}
+}
+
+// detach notes that deliveries have leases of their own.
 func (l *leases) detach(leases []webhook.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

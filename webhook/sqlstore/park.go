@@ -252,6 +252,10 @@ func (s *Store) unparkProbe(ctx context.Context, q Querier, id, now int64) error
 			next = dueAt
 		}
 	}
+	if next == nil { // or it lies before the starts
+		_, err := q.Exec(ctx, s.parks.emptied, now, s.x.dialect.ints([]int64{id}))
+		return err
+	}
 	_, err := q.Exec(ctx, s.parks.next, next, id)
 	return err
 }

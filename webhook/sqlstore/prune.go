@@ -56,7 +56,8 @@ func newPruneStatements(x expander) pruneStatements {
 			ORDER BY id LIMIT ?`),
 		remove: x.sql(`DELETE FROM {p}deliveries WHERE ` + inRange + ` AND ` + old),
 		removeSome: x.sql(`DELETE FROM {p}deliveries WHERE id IN (SELECT id FROM (
-			SELECT id FROM {p}deliveries WHERE ` + inRange + ` AND ` + old + ` ORDER BY id LIMIT ?) found)`),
+			SELECT id FROM {p}deliveries d WHERE ` + inRange + ` AND ` + old + ` ORDER BY id LIMIT ?
+				{forupdate}) found)`),
 		keep: x.sql(`UPDATE {p}deliveries SET kept = CASE WHEN state < 2 THEN 1 ELSE 2 END,
 			kept_at = settled_at WHERE ` + inRange + ` AND kept IS NULL`),
 		left:         x.sql(`SELECT id FROM {p}deliveries WHERE ` + inRange + ` LIMIT 1`),

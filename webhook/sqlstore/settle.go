@@ -82,12 +82,13 @@ func (s *Store) Settle(
 			return nil, fmt.Errorf("sqlstore: a delivery cannot be settled as %q", settlements[i].Status)
 		}
 	}
-	ended := s.leases.takeEnded()
+	ended, accepted := s.leases.takeEnded(), settlements
 	defer func() {
 		if err != nil {
 			s.leases.restoreEnded(ended)
 		} else {
-			s.leases.forget(settlements)
+			s.leases.forget(accepted)
+			s.leases.drop(refused)
 		}
 	}()
 	// Nearly always all results are accepted, and then as many rows are changed.
@@ -101,6 +102,14 @@ func (s *Store) Settle(
 		return nil, err
 	}
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
+		// Lines are locked before rows: see lockLines.
+		ends, err := s.turnEnds(ctx, q, now, settlements)
+		if err != nil {
+			return err
+		}
+		if err := s.lockLines(ctx, q, linesOf(ends)...); err != nil {
+			return err
+		}
 		leases := make([]webhook.Lease, len(settlements))
 		for i := range settlements {
 			leases[i] = settlements[i].Lease
@@ -109,8 +118,7 @@ func (s *Store) Settle(
 		if err != nil {
 			return err
 		}
-		var accepted []webhook.Settlement
-		refused = nil
+		accepted, refused = nil, nil
 		for i := range settlements {
 			lease := settlements[i].Lease
 			if held[lease] {
@@ -215,7 +223,8 @@ func (s *Store) Extend(
 	}
 	lost, err = s.updateHeld(ctx, s.settle.extend, leases, micros(until), micros(until))
 	if err == nil {
-		s.leases.detach(leases) // they have leases of their own now, or none
+		s.leases.drop(lost)
+		s.leases.detach(leases) // the others have leases of their own now
 	}
 	return lost, err
 }

@@ -26,6 +26,7 @@ func fanOutCases() []testCase {
 		{"LeasesBetween", fanOutLeasesBetween},
 		{"ChangedMeanwhile", fanOutChangedMeanwhile},
 		{"Duplicate", fanOutDuplicate},
+		{"TwiceInOneCall", fanOutTwiceInOneCall},
 		{"Prune", fanOutAndPrune},
 		{"PruneGoesOn", fanOutGoesOnInPrune},
 		{"Repair", fanOutRepaired},
@@ -73,6 +74,15 @@ func (f *fixture) finish(
 		tasks, events = append(tasks, more...), events[finished:]
 	}
 	return tasks
+}
+
+// An event that stands twice in one call is stored once.
+func fanOutTwiceInOneCall(f *fixture) {
+	f.wide()
+	e := newEvent("evt_1")
+	f.begin(start(), nil, e)
+	f.finish(start(), nil, e, e)
+	f.requireWide("evt_1")
 }
 
 // requireWide checks that each of the endpoints has one delivery of the event.

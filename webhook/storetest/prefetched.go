@@ -18,6 +18,7 @@ func prefetchedCases() []testCase {
 		{"Lost", prefetchedAreLost},
 		{"Cancelled", prefetchedAreCancelled},
 		{"OfDeletedWebhook", prefetchedOfDeleted},
+		{"OfDeletedWebhookRefused", prefetchedOfDeletedAreRefused},
 		{"Repair", prefetchedAreRepaired},
 		{"RepairLimit", prefetchedAreRepairedWithinLimit},
 		{"NotPruned", prefetchedAreNotPruned},
@@ -146,6 +147,26 @@ func prefetchedOfDeleted(f *fixture) {
 	}
 	f.refuse(first, succeeded(tasks[1], first), "a delivery that Prune settled takes no result")
 	require.Equal(f.t, 6, f.prune(first, first.Add(tick), time.Time{}))
+}
+
+// Results that come between the removal and Prune are refused, and so are extensions. Prune settles
+// these deliveries too, whatever else has been settled meanwhile.
+func prefetchedOfDeletedAreRefused(f *fixture) {
+	sub := f.create(hook())
+	tasks := f.hold(start(), "evt", 2)
+	f.remove(sub)
+	f.create(hook())
+	first := start().Add(time.Second)
+	f.refuse(first, succeeded(tasks[0], first), "a delivery of a removed webhook takes no result")
+	require.Len(f.t, f.extend(first.Add(lease), tasks[1].Lease), 1)
+	for _, id := range []string{"next", "last"} {
+		f.settle(first, succeeded(f.hold(first, id, 1)[0], first))
+	}
+	f.prune(first, time.Time{}, time.Time{})
+	for _, task := range tasks {
+		f.requireTime(first, f.get(task.DeliveryID).SettledAt,
+			"SettledAt of a delivery that Prune settled")
+	}
 }
 
 func prefetchedAreRepaired(f *fixture) {
