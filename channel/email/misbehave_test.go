@@ -91,6 +91,9 @@ func (discardConn) Write(p []byte) (int, error) { return len(p), nil }
 
 // Whatever a mail server does is one attempt that ends in time.
 func TestEmailMisbehavingServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	tests := []struct {
 		name   string

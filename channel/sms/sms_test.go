@@ -356,6 +356,9 @@ func TestTwilioAnswers(t *testing.T) {
 // A 201 is a text that was accepted and is paid for. Whatever becomes of its
 // body, it is not sent again.
 func TestTwilioAcceptedIsAccepted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
 		"broken off": func(w http.ResponseWriter, _ *http.Request) {

@@ -54,6 +54,9 @@ func TestTheStoryIsTold(t *testing.T) {
 }
 
 func TestTheStoryCanBeToldAgainOnTheSameDatabase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "webhooks.db")
 	require.NoError(t, run(t.Context(), io.Discard, db, 0))

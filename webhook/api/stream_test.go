@@ -454,6 +454,9 @@ func TestStreamEndsWithItsServer(t *testing.T) {
 
 // TestClientTailGoesOn tails over connections that break after a few bytes, while events are emitted.
 func TestClientTailGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	f := newFixture(t, options{})
 	sub, err := f.client(orgA).Create(t.Context(), sinkSubscription("w", `{}`, `{}`))

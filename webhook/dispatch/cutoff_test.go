@@ -34,7 +34,7 @@ func TestAProcessThatIsCutOffDegradesNothing(t *testing.T) {
 		store := memstore.New()
 		var changes healthChanges
 		var log lockedBuffer
-		cfg := dispatch.Config{PollInterval: 5 * time.Second,
+		cfg := dispatch.Config{PollInterval: 30 * time.Second,
 			Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		cfg.Hooks.HealthChanged = changes.hook
 		noRoute := &channel.Error{Action: channel.Retry, Class: channel.ClassConnect,

@@ -296,7 +296,7 @@ func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 		var changes healthChanges
 		endpoint := &target{err: status(500)}
 		cfg := dispatch.Config{
-			PollInterval: 10 * time.Second,
+			PollInterval: 30 * time.Second,
 			Logger:       slog.New(slog.NewTextHandler(&log, nil)),
 			Retry: dispatch.ExponentialRetry{InitialInterval: time.Minute, MaxAttempts: 40,
 				MaxElapsed: time.Hour},

@@ -18,6 +18,9 @@ import (
 // Two APIs with stores, and so connections, of their own share API keys: one that the first creates
 // opens the second, and is refused there by the request after its revocation.
 func TestAPIKeysOfTwoProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	ctx, dsn := t.Context(), schemaDSN(t)
 	var apis [2]*api.API

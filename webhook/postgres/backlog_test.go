@@ -21,6 +21,9 @@ func TestBacklogRounds(t *testing.T) {
 }
 
 func TestOldestDueOfManyEndpoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	db, s, _ := explainedStore(t)
 	sqltest.CheckOldestDue(t, s, func(statement string) {

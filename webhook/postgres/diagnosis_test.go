@@ -40,6 +40,9 @@ func diagnose(t testing.TB, s webhook.Store, after time.Duration) webhook.Diagno
 
 // A transaction that another program holds open is named, with its age, and without what it does.
 func TestDiagnoseTellsLongTransactions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	dsn := databaseDSN(t)
 	s := open(t, dsn)
@@ -79,6 +82,9 @@ func TestDiagnoseTellsLongTransactions(t *testing.T) {
 
 // A role that may not see the sessions of others says how many those are.
 func TestDiagnoseSaysWhatItMayNotSee(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	dsn := databaseDSN(t)
 	role := "webhooks_" + strings.ToLower(rand.Text())

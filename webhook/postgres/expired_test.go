@@ -85,6 +85,9 @@ func TestClaimExpiredIsBounded(t *testing.T) {
 // Of an event with many deliveries, no statement reads more than a page, however many have been taken
 // before.
 func TestWideEventsExpireInPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	db, s, seen := explainedStore(t)
 	sub := sqltest.NewSubscription()

@@ -17,6 +17,9 @@ import (
 // sort the line by what the other transaction is about to change, and what it takes out of the queue
 // would never have its turn.
 func TestLinesAreLockedBeforeRows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	for name, change := range map[string]func(webhook.Store, webhook.Task, webhook.DeliveryID) error{
 		"Settle": func(s webhook.Store, task webhook.Task, _ webhook.DeliveryID) error {

@@ -81,6 +81,9 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 
 // TestUpgrade opens tables of the first version of the schema.
 func TestUpgrade(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := schemaDSN(t)

@@ -11,6 +11,9 @@ import (
 )
 
 func TestParking(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	s := open(t, schemaDSN(t))
 	config, err := pgx.ParseConfig(s.dsn)

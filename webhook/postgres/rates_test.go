@@ -19,6 +19,9 @@ import (
 
 // Two processes on one database keep to the limit of an endpoint together.
 func TestProcessesShareARateLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -116,6 +116,9 @@ func TestTailWaitsForAnOpenTransaction(t *testing.T) {
 
 // TestTailOfSavepoints emits before and after a transaction goes back to a savepoint.
 func TestTailOfSavepoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, tablesDSN(t))
@@ -162,6 +165,9 @@ func TestTailOfSavepoints(t *testing.T) {
 // TestTailWithAnotherSearchPath emits from a connection that finds the tables in another place of
 // its search_path.
 func TestTailWithAnotherSearchPath(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
@@ -183,6 +189,9 @@ func TestTailWithAnotherSearchPath(t *testing.T) {
 // TestTailWhileTransactionsCommitInAnyOrder reads in two processes while transactions of several
 // callers, and of two processes, commit out of the order of their ids.
 func TestTailWhileTransactionsCommitInAnyOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := tablesDSN(t)

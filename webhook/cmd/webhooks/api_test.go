@@ -396,6 +396,9 @@ func TestDoctorComparesClocks(t *testing.T) {
 
 // A replay of many can be begun, left, found again, watched and stopped.
 func TestReplays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	s := newService(t)
 	assert.Contains(t, s.run("replays", "list").stderr, "There are no replays.")
