@@ -18,12 +18,17 @@ import (
 )
 
 // TestPgBouncerWithSQLStore runs what depends on the connections on a service's own [database/sql]
-// handle, which uses no named prepared statements, behind a PgBouncer in transaction mode.
+// handle, which uses no named prepared statements, behind a PgBouncer in transaction mode. With -whole
+// it runs all that may.
 func TestPgBouncerWithSQLStore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
+	groups := []string{"Transactions", "Cancellation"}
+	if *whole {
+		groups = append(groups, "Enqueue", "Claim", "Settle", "Concurrency")
+	}
 	dsn := schemaDSN(t)
 	pooled := bouncer(t, dsn, "transaction")
 	db, err := sql.Open("pgx", withParameter(t, pooled, "default_query_exec_mode", "exec"))
@@ -78,9 +83,7 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 				mu.Unlock()
 				return openPrefix(t, prefix)
 			},
-			Groups: []string{
-				"Enqueue", "Claim", "Settle", "Transactions", "Cancellation", "Concurrency",
-			},
+			Groups: groups,
 		})
 	})
 }

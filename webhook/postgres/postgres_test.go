@@ -55,8 +55,7 @@ func connectionGroups() []string {
 		return nil // all
 	}
 	return []string{
-		"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
-		"Wrapped", "Cancellation", "Concurrency", "Durability", "Peers",
+		"Transactions", "Notifications", "Wrapped", "Cancellation", "Durability", "Peers",
 	}
 }
 
