@@ -231,8 +231,9 @@ func (s *Store) orphan(e *endpoint) {
 // cancelAll settles the endpoint's unfinished deliveries as cancelled.
 func (s *Store) cancelAll(e *endpoint, at time.Time) {
 	for _, l := range e.lines {
-		if l.front != nil && l.front.status == webhook.StatusDead {
-			s.leaveDead(l.front)
+		// Since it was replayed, it may hold a line of an endpoint that has the same key.
+		if d := l.front; d != nil && d.line == l && d.holds() {
+			s.leaveDead(d)
 		}
 		for l.waiting.len() > 0 {
 			d := l.waiting.head()

@@ -47,6 +47,7 @@ func orderingCases(h Harness) []testCase {
 		{"Repair", with(repairOrdered)},
 		{"ManyInOneLine", with(manyInOneLine)},
 		{"ReplayAfterReadding", with(replayAfterReadding)},
+		{"PruneAfterRecreating", with(pruneAfterRecreating)},
 		{"SecondDeath", with(secondDeath)},
 		{"ParkedLine", with(parkedLine)},
 		{"CancelTheNext", with(cancelTheNext)},

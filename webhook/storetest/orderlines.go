@@ -38,6 +38,26 @@ func replayAfterReadding(f *fixture) {
 	}
 }
 
+// pruneAfterRecreating replays what held a line of a subscription that was deleted and created
+// again, and has Prune settle the old lines only when it holds a new one.
+func pruneAfterRecreating(f *fixture) {
+	sub := f.create(ordered())
+	f.emitAbout(start(), "a", "evt_1")
+	f.settle(start(), died(f.claimOne(start()), start()))
+	f.remove(sub)
+	f.create(sub)
+	dead := f.of("evt_1").ID
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, dead))
+	f.emitAbout(start(), "a", "evt_2")
+	f.settle(start(), died(f.claimEvents(start(), "the replay has its turn", "evt_1")[0], start()))
+
+	f.prune(start(), time.Time{}, time.Time{})
+	require.True(f.t, f.of("evt_1").Holds, "Prune leaves the new line as it is")
+	require.Equal(f.t, dead, f.of("evt_2").WaitsFor)
+	require.NoError(f.t, f.Capabilities().Ordering.Skip(f.ctx, start(), org, dead))
+	f.claimEvents(start(), "and the line goes on when it is skipped", "evt_2")
+}
+
 // secondDeath has a delivery die twice, the second time for ever.
 func secondDeath(f *fixture) {
 	f.create(ordered())
