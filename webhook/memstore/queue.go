@@ -11,6 +11,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
 // Now implements [webhook.Queue] with the time of this machine.
@@ -431,7 +432,10 @@ func (t *Tx) preview(events []webhook.NewEvent) []webhook.Emitted {
 		key := eventKey{e.OrganizationID, e.ID}
 		out[i] = webhook.Emitted{EventID: e.ID, Duplicate: seen[key] || t.store.events[key] != nil}
 		if !out[i].Duplicate {
-			out[i].Deliveries = len(t.store.organization(e.OrganizationID).routes.Targets(e.Type))
+			targets := t.store.organization(e.OrganizationID).routes.Targets(e.Type)
+			out[i].Deliveries = len(targets)
+			out[i].Ordered = slices.ContainsFunc(targets,
+				func(target match.Target) bool { return target.Ordered })
 		}
 		seen[key] = true
 	}

@@ -868,9 +868,13 @@ func orderedTransactions(f *fixture, begin func() CallerTx) {
 	emitted, err := q.EnqueueTx(f.ctx, tx.Tx, start(),
 		[]webhook.NewEvent{about("a", "evt_1"), about("a", "evt_2")})
 	require.NoError(f.t, err)
-	require.Len(f.t, emitted, 2)
-	require.NoError(f.t, errorOf(q.EnqueueTx(f.ctx, tx.Tx, start(),
-		[]webhook.NewEvent{about("a", "evt_3")})))
+	require.Equal(f.t, []webhook.Emitted{{EventID: "evt_1", Deliveries: 1, Ordered: true},
+		{EventID: "evt_2", Deliveries: 1, Ordered: true}}, emitted)
+	emitted, err = q.EnqueueTx(f.ctx, tx.Tx, start(),
+		[]webhook.NewEvent{about("a", "evt_3"), about("a", "evt_1")})
+	require.NoError(f.t, err)
+	require.Equal(f.t, []webhook.Emitted{{EventID: "evt_3", Deliveries: 1, Ordered: true},
+		{EventID: "evt_1", Duplicate: true}}, emitted)
 	require.NoError(f.t, tx.Commit())
 	f.emitAbout(start(), "a", "evt_4")
 	for i := range 4 {
