@@ -50,19 +50,19 @@ func newEndpointConn(c net.Conn) *endpointConn {
 func (c *endpointConn) expect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.requests == 0 {
-		c.answer = answerFraming{}
-		// What is here already came before the request: it is no answer to it.
-		c.broken = c.broken || c.held > 0
-	}
 	c.requests++
 }
 
-// settled notes that an answer has been read to its end.
+// settled notes that an answer has been read to its end. It comes before the
+// next Read, but the next request may be expected already: net/http offers the
+// connection for it first.
 func (c *endpointConn) settled() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests--
+	c.answer = answerFraming{}
+	// What is here already came before the next request was written: it is no answer to it.
+	c.broken = c.broken || c.held > 0
 }
 
 // Write writes, and leaves it to Read to say that it failed.

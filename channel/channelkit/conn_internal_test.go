@@ -3,11 +3,18 @@ package channelkit
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // A scriptedConn reads what it is given, in pieces of one size.
@@ -73,4 +80,83 @@ func FuzzAnswerFraming(f *testing.F) {
 				gotErr)
 		}
 	})
+}
+
+// net/http lets another request take a kept connection before it reports that the answer to the
+// first has been read. What is behind an answer is still neither logged nor taken for the next one.
+func TestConnIsTakenBeforeItIsReportedIdle(t *testing.T) { // not parallel: it listens to the log
+	const (
+		first  = "HTTP/1.1 204 No Content\r\n\r\n"
+		second = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokgot a secret\r\n"
+	)
+	for name, answers := range map[string][]string{
+		"behind the first":  {first + "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", second},
+		"behind the second": {first, second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			defer log.SetOutput(log.Writer())
+			log.SetOutput(&out)
+
+			var conns sync.WaitGroup
+			dials := 0
+			dial := func(context.Context, string, string) (net.Conn, error) {
+				client, endpoint := net.Pipe()
+				// A new connection is there for the second request, if the first one is given up.
+				own := answers[min(dials, 1):]
+				dials++
+				conns.Go(func() {
+					defer func() { _ = endpoint.Close() }()
+					br := bufio.NewReader(endpoint)
+					for _, answer := range own {
+						if _, err := http.ReadRequest(br); err != nil {
+							return
+						}
+						_, _ = io.WriteString(endpoint, answer)
+					}
+					_, _ = br.Peek(1) // until the client hangs up
+				})
+				return newEndpointConn(client), nil
+			}
+			transport := &http.Transport{DialContext: dial}
+			get := func(ctx context.Context) (*http.Response, error) {
+				r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://example.com", nil)
+				if err != nil {
+					return nil, err
+				}
+				return transport.RoundTrip(r)
+			}
+
+			idle, taken := make(chan struct{}), make(chan struct{})
+			// Of two traces, the one that was added last is told first.
+			ctx := httptrace.WithClientTrace(withConnTrace(t.Context(), nil), &httptrace.ClientTrace{
+				PutIdleConn: func(error) {
+					close(idle)
+					<-taken
+				},
+			})
+			var firstErr error
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				var resp *http.Response
+				if resp, firstErr = get(ctx); firstErr == nil {
+					firstErr = resp.Body.Close()
+				}
+			})
+			<-idle
+			take := sync.OnceFunc(func() { close(taken) })
+			resp, err := get(withConnTrace(httptrace.WithClientTrace(t.Context(),
+				&httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { take() }}), nil))
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			sender.Wait()
+			require.NoError(t, firstErr)
+			assert.Equal(t, "ok", string(body), "the answer to the second request: %s", resp.Status)
+
+			conns.Wait() // the client hangs up because of what is behind the second answer
+			assert.Empty(t, out.String())
+		})
+	}
 }
