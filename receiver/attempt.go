@@ -69,12 +69,15 @@ func (a *attempt) process(
 	// was not awaited, would block the event for a lease.
 	a.held.w = w
 	a.detached = detached{request: ctx, delivery: &a.delivery}
-	a.begin(started)
-	defer a.end()
 	cfg := &a.rc.cfg
+	a.begin(started, claiming, cfg.ClaimTimeout)
+	defer a.end()
 	claim := a.delivery.Claim
 	claim.Token = NewToken()
 	standing, err := cfg.Dedupe.Claim(a.ctx, claim, cfg.Lease)
+	if err == nil && standing.State == Claimed && !a.hold(claim) {
+		err = errStoreTimeout // the handler would get a context that has ended
+	}
 	if err != nil {
 		a.abandon(claim)
 		if !cfg.FailOpen {
@@ -86,12 +89,11 @@ func (a *attempt) process(
 			slog.String("op", "claim"), slog.String("event_id", a.delivery.Event.ID),
 			slog.String("claim_key", claim.Key), slog.Any("error", err))
 		a.end() // the wait for the store may have ended its context
-		a.begin(time.Now())
+		a.begin(time.Now(), handling, cfg.Lease/3)
 		return a.handle(r)
 	}
 	switch standing.State {
 	case Claimed:
-		a.delivery.Claim = claim
 		return a.handle(r)
 	case InFlight:
 		return Result{Outcome: Busy},
@@ -106,6 +108,10 @@ func (a *attempt) process(
 // or the Invalidator may have failed.
 func (a *attempt) duplicate() (Result, answer) {
 	a.settle()
+	if a.ctx.Err() != nil { // the store has answered too late
+		a.end()
+		a.begin(time.Now(), settling, storeTimeout)
+	}
 	err := a.invalidate()
 	switch {
 	case err == nil:
@@ -118,7 +124,6 @@ func (a *attempt) duplicate() (Result, answer) {
 
 // handle calls next and settles the claim, if there is one.
 func (a *attempt) handle(r *http.Request) (Result, answer) {
-	a.hold()
 	returned := false
 	defer func() {
 		if !returned {
@@ -251,14 +256,14 @@ func (a *attempt) abandon(c Claim) {
 	_ = a.rc.cfg.Dedupe.Release(ctx, c) // if it fails, the lease ends
 }
 
-// begin makes the context and bounds the time for claiming. It may be called again after
-// end.
-func (a *attempt) begin(now time.Time) {
+// begin makes the context and begins a phase, which takes too long after the timeout. It may
+// be called again after end.
+func (a *attempt) begin(now time.Time, p phase, timeout time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ctx, a.cancel = context.WithCancelCause(&a.detached)
-	a.began, a.phase, a.until = now, claiming, now.Add(a.rc.cfg.ClaimTimeout)
-	a.timer = time.AfterFunc(min(a.rc.cfg.ClaimTimeout, a.step()), a.tick)
+	a.began, a.phase, a.until = now, p, now.Add(timeout)
+	a.timer = time.AfterFunc(min(timeout, a.step()), a.tick)
 }
 
 // step is the longest time between two ticks. All phases except the first last at least
@@ -266,11 +271,17 @@ func (a *attempt) begin(now time.Time) {
 func (a *attempt) step() time.Duration { return min(storeTimeout, a.rc.cfg.Lease/3) }
 
 // hold is called when the event is claimed. From then on the lease is extended. It began
-// no earlier than the attempt.
-func (a *attempt) hold() {
+// no earlier than the attempt. hold returns false, and does nothing, if the store has answered
+// too late: its context has ended, and the handler's would be the same.
+func (a *attempt) hold(c Claim) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.ctx.Err() != nil {
+		return false
+	}
+	a.delivery.Claim = c
 	a.phase, a.until = handling, a.began.Add(a.rc.cfg.Lease/3)
+	return true
 }
 
 // claimed reports whether there is a claim. With FailOpen there may be none.

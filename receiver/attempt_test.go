@@ -312,6 +312,79 @@ func (m mute) Claim(
 	return receiver.Standing{}, ctx.Err()
 }
 
+// A store that answers after ClaimTimeout has ended the context of what would follow. A claim
+// that it has made by then is released; with FailOpen, and for a duplicate, what follows gets
+// a context that has not ended.
+func TestStoreAnswersTooLate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		failOpen bool
+		known    receiver.State // what the store knows of the event, if anything
+		status   int
+		outcome  receiver.Outcome
+		calls    []string
+	}{
+		{"that the event is claimed", false, 0, 503, receiver.Unavailable,
+			[]string{"Claim", "Release"}},
+		{"that the event is claimed, with FailOpen", true, 0, 200, receiver.Handled,
+			[]string{"Claim", "Release", "handle", "Invalidate"}},
+		{"that the event is done", false, receiver.Done, 200, receiver.Duplicate,
+			[]string{"Claim", "Invalidate"}},
+		{"that the event is done, with FailOpen", true, receiver.Done, 200, receiver.Duplicate,
+			[]string{"Claim", "Invalidate"}},
+		{"that the event is being handled", true, receiver.Claimed, 409, receiver.Busy,
+			[]string{"Claim"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				memory := newMemory(t, receiver.MemoryConfig{})
+				if tt.known != 0 {
+					c, err := fill(t, memory, "evt_1")
+					require.NoError(t, err)
+					if tt.known == receiver.Done {
+						require.NoError(t, memory.Done(t.Context(), c, time.Hour))
+					}
+				}
+				store := newSpy(t)
+				store.Deduper = dawdling{memory}
+				b := setup(t, func(c *receiver.Config) {
+					c.Dedupe, c.FailOpen = store, tt.failOpen
+					c.Invalidator = receiver.InvalidatorFunc(func(ctx context.Context,
+						_ *event.Event) error {
+						_ = store.call("Invalidate")
+						return ctx.Err()
+					})
+				})
+				h := b.Handler(receiver.HandlerFunc(func(ctx context.Context,
+					_ *event.Event) error {
+					_ = store.call("handle")
+					time.Sleep(time.Minute)
+					return ctx.Err()
+				}))
+				assert.Equal(t, tt.status, serve(h, post(scoped)).Code)
+				assert.Equal(t, []receiver.Outcome{tt.outcome}, b.outcomes())
+				assert.Equal(t, tt.calls, store.Calls())
+				if tt.known == 0 {
+					_, err := fill(t, memory, "evt_1")
+					require.NoError(t, err, "it was released")
+				}
+			})
+		})
+	}
+}
+
+// dawdling is a store whose claims take longer than ClaimTimeout, whatever their context says.
+type dawdling struct{ receiver.Deduper }
+
+func (d dawdling) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
+	time.Sleep(receiver.DefaultClaimTimeout + time.Second)
+	return d.Deduper.Claim(ctx, c, lease)
+}
+
 // If the store makes a claim after the request was answered, the event is not handled under
 // that claim, and can be claimed again when the lease has ended.
 func TestClaimThatIsMadeTooLate(t *testing.T) {
