@@ -12,10 +12,13 @@ import (
 	"time"
 )
 
-// storeTimeout bounds invalidating and settling together. It is longer than
-// DefaultClaimTimeout, because an event that was handled and not recorded is handled
-// again.
+// storeTimeout bounds invalidating and settling together, except that settling has
+// settleTimeout in any case. It is longer than DefaultClaimTimeout, because an event that
+// was handled and not recorded is handled again.
 const storeTimeout = 10 * time.Second
+
+// settleTimeout is what an Invalidator that takes long leaves of storeTimeout.
+const settleTimeout = time.Second
 
 // abandonTimeout bounds releasing a claim of which the store has not said whether it
 // was made.
@@ -227,11 +230,13 @@ func (a *attempt) record(o Outcome, err error) error {
 		return nil
 	case a.lost():
 		return ErrStaleToken
-	case o == GivenUp:
-		return cfg.Dedupe.Dead(a.ctx, a.delivery.Claim, reason(err), cfg.Keep)
-	default:
-		return cfg.Dedupe.Done(a.ctx, a.delivery.Claim, cfg.Keep)
 	}
+	ctx, cancel := a.toSettle()
+	defer cancel()
+	if o == GivenUp {
+		return cfg.Dedupe.Dead(ctx, a.delivery.Claim, reason(err), cfg.Keep)
+	}
+	return cfg.Dedupe.Done(ctx, a.delivery.Claim, cfg.Keep)
 }
 
 // release releases the claim, unless the handler has settled it or another process has
@@ -240,7 +245,9 @@ func (a *attempt) release() {
 	if !a.claimed() || a.lost() {
 		return
 	}
-	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil &&
+	ctx, cancel := a.toSettle()
+	defer cancel()
+	if err := a.rc.cfg.Dedupe.Release(ctx, a.delivery.Claim); err != nil &&
 		!errors.Is(err, ErrStaleToken) {
 		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: claim not released",
 			slog.String("op", "release"), slog.String("event_id", a.delivery.Event.ID),
@@ -270,8 +277,8 @@ func (a *attempt) begin(now time.Time, p phase, timeout time.Duration) {
 // that long, so that the timer is not reset when a phase begins.
 func (a *attempt) step() time.Duration { return min(storeTimeout, a.rc.cfg.Lease/3) }
 
-// hold is called when the event is claimed. From then on the lease is extended. It began
-// no earlier than the attempt. hold returns false, and does nothing, if the store has answered
+// hold is called when the event is claimed. From then on the lease is extended, which began
+// no earlier than the attempt. It returns false, and does nothing, if the store has answered
 // too late: its context has ended, and the handler's would be the same.
 func (a *attempt) hold(c Claim) bool {
 	a.mu.Lock()
@@ -339,6 +346,20 @@ func (a *attempt) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase, a.until = settling, time.Now().Add(storeTimeout)
+}
+
+// toSettle returns the context for settling the claim. The Invalidator may have taken all the
+// time, or nearly all.
+func (a *attempt) toSettle() (context.Context, context.CancelFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ctx.Err() != nil {
+		return context.WithTimeout(context.WithoutCancel(a.ctx), settleTimeout)
+	}
+	if least := time.Now().Add(settleTimeout); a.until.Before(least) {
+		a.until = least
+	}
+	return a.ctx, func() {}
 }
 
 // end is called last.

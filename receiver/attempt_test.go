@@ -493,6 +493,22 @@ func (s strict) Done(ctx context.Context, c receiver.Claim, keep time.Duration) 
 	return s.Deduper.Done(ctx, c, keep)
 }
 
+func (s strict) Dead(
+	ctx context.Context, c receiver.Claim, reason string, keep time.Duration,
+) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Deduper.Dead(ctx, c, reason, keep)
+}
+
+func (s strict) Release(ctx context.Context, c receiver.Claim) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Deduper.Release(ctx, c)
+}
+
 // sluggish is a store whose calls take a given time, or until their context ends.
 type sluggish struct {
 	receiver.Deduper

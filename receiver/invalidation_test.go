@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -143,4 +144,88 @@ func TestInvalidatorDoesNotReturn(t *testing.T) {
 			assert.Equal(t, receiver.Claimed, standing.State, "it was released")
 		})
 	}
+}
+
+// An Invalidator that takes all the time for settling, or nearly all, leaves a second to
+// settle the claim.
+func TestSettlingAfterASlowInvalidator(t *testing.T) {
+	t.Parallel()
+	hung := func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	slow := func(d time.Duration) func(context.Context) error {
+		return func(context.Context) error {
+			time.Sleep(d)
+			return nil
+		}
+	}
+	for _, tt := range []struct {
+		name       string
+		handler    error
+		invalidate func(context.Context) error
+		status     int
+		again      receiver.Outcome // when the event is sent again
+	}{
+		{"it hangs", nil, hung, 503, receiver.Handled},
+		{"it ends the goroutine", nil, func(ctx context.Context) error {
+			_ = hung(ctx)
+			panic(http.ErrAbortHandler)
+		}, 0, receiver.Handled},
+		{"it panics", nil, func(ctx context.Context) error {
+			panic(hung(ctx))
+		}, 500, receiver.Handled},
+		{"it succeeds late", nil, slow(11 * time.Second), 200, receiver.Duplicate},
+		{"it succeeds late, and the event is dead", receiver.Permanent(errors.New("x")),
+			slow(11 * time.Second), 200, receiver.Duplicate},
+		{"it succeeds just in time", nil, slow(9900 * time.Millisecond), 200, receiver.Duplicate},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := sluggish{strict{newMemory(t, receiver.MemoryConfig{})}, 0,
+					500 * time.Millisecond}
+				invalidate, result := tt.invalidate, tt.handler
+				b := setup(t, func(c *receiver.Config) {
+					c.Dedupe = store
+					c.Invalidator = receiver.InvalidatorFunc(func(ctx context.Context,
+						_ *event.Event) error {
+						return invalidate(ctx)
+					})
+				})
+				h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+					return result
+				}))
+				status := 0
+				func() {
+					defer func() { _ = recover() }() // as net/http does
+					status = serve(h, post(scoped)).Code
+				}()
+				assert.Equal(t, tt.status, status)
+				assert.NotContains(t, b.log.String(), "not recorded")
+				assert.NotContains(t, b.log.String(), "claim not released")
+
+				invalidate, result = slow(0), nil
+				assert.Equal(t, 200, serve(h, post(scoped)).Code)
+				outcomes := b.outcomes()
+				assert.Equal(t, tt.again, outcomes[len(outcomes)-1])
+			})
+		})
+	}
+	t.Run("it hangs, and so does the store", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, func(c *receiver.Config) {
+				c.Dedupe = deaf{newMemory(t, receiver.MemoryConfig{})}
+				c.Invalidator = receiver.InvalidatorFunc(func(ctx context.Context,
+					_ *event.Event) error {
+					return hung(ctx)
+				})
+			})
+			start := time.Now()
+			assert.Equal(t, 503, serve(b.Handler(receiver.HandlerFunc(ok)), post(scoped)).Code)
+			assert.Equal(t, 11*time.Second, time.Since(start))
+			assert.Contains(t, b.log.String(), "claim not released")
+		})
+	})
 }
