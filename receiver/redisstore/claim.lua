@@ -1,10 +1,12 @@
--- Claims a key unless it is claimed or settled.
+-- Claims a key unless it is settled, or claimed with another token. If it is claimed with the
+-- same token, the client repeats a call whose reply it has not got.
 -- KEYS: the key. ARGV: token, lease in ms, grace in ms.
 -- Returns {"", 0} if it was claimed, else {state, ms until that ends}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local held = redis.call('HMGET', KEYS[1], 'state', 'until')
-if held[1] and tonumber(held[2]) > now then
+local held = redis.call('HMGET', KEYS[1], 'state', 'until', 'token')
+local again = held[1] == 'claimed' and held[3] == ARGV[1]
+if held[1] and tonumber(held[2]) > now and not again then
   return {held[1], tonumber(held[2]) - now}
 end
 redis.call('DEL', KEYS[1])

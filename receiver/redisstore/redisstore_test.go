@@ -1,12 +1,14 @@
 package redisstore_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -230,6 +232,110 @@ func TestServerHangs(t *testing.T) {
 			t.Fatalf("%s does not return when its context is done", name)
 		}
 	}
+}
+
+// cutting is a proxy in front of the server of client that loses the reply to the next script
+// after cut is set: it closes the connection instead.
+type cutting struct {
+	addr string
+	cut  atomic.Bool
+}
+
+func newCutting(t *testing.T, client *redis.Client) *cutting {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	p := &cutting{addr: listener.Addr().String()}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(conn, client.Options().Addr)
+		}
+	}()
+	return p
+}
+
+// serve forwards requests and replies in turn, which is how a client sends single commands.
+func (p *cutting) serve(conn net.Conn, addr string) {
+	defer func() { _ = conn.Close() }()
+	server, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	var lose atomic.Bool
+	go func() {
+		defer func() { _ = conn.Close() }()
+		reply := make([]byte, 1<<16)
+		for {
+			n, err := server.Read(reply)
+			if err != nil || lose.Load() {
+				return
+			}
+			if _, err := conn.Write(reply[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	request := make([]byte, 1<<16)
+	for {
+		n, err := conn.Read(request)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(request[:n], []byte("evalsha")) && p.cut.CompareAndSwap(true, false) {
+			lose.Store(true)
+		}
+		if _, err := server.Write(request[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// go-redis repeats a call whose reply it has not got. The server may have carried it out, and
+// what the caller gets is as if it had not.
+func TestRepliesThatAreLost(t *testing.T) {
+	t.Parallel()
+	direct, prefix := connect(t)
+	proxy := newCutting(t, direct)
+	client := redis.NewClient(&redis.Options{Addr: proxy.addr, PoolSize: 1})
+	t.Cleanup(func() { _ = client.Close() })
+	store, ctx := newDedupe(t, client, prefix), t.Context()
+	newClaim := func() receiver.Claim {
+		return receiver.Claim{Key: "evt_" + receiver.NewToken().String(), Token: receiver.NewToken()}
+	}
+	claim := func(c receiver.Claim, lease time.Duration, want receiver.State) receiver.Standing {
+		t.Helper()
+		standing, err := store.Claim(ctx, c, lease)
+		require.NoError(t, err)
+		require.Equal(t, want, standing.State)
+		return standing
+	}
+	lost := func(call func()) {
+		t.Helper()
+		proxy.cut.Store(true)
+		call()
+		require.False(t, proxy.cut.Load(), "no reply was lost")
+	}
+	first := newClaim() // so that the server knows the scripts
+	claim(first, time.Hour, receiver.Claimed)
+	require.NoError(t, store.Extend(ctx, first, time.Hour))
+	require.NoError(t, store.Done(ctx, first, time.Hour))
+
+	c, rival := newClaim(), newClaim()
+	rival.Key = c.Key
+	lost(func() { claim(c, time.Hour, receiver.Claimed) })
+	standing := claim(rival, time.Hour, receiver.InFlight)
+	assert.InDelta(t, time.Hour, standing.Remaining, float64(time.Minute))
+	lost(func() { require.NoError(t, store.Extend(ctx, c, 2*time.Hour)) })
+	lost(func() { claim(rival, time.Hour, receiver.InFlight) })
+	lost(func() { require.NoError(t, store.Done(ctx, c, time.Hour)) })
+	claim(c, time.Hour, receiver.Done)
+	lost(func() { claim(rival, time.Hour, receiver.Done) })
 }
 
 // If Redis hangs, the sender gets 503.
