@@ -323,18 +323,29 @@ func (a *attempt) extend() {
 		if errors.Is(err, ErrStaleToken) {
 			a.cancel(ErrStaleToken)
 		} else if err != nil {
-			a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: lease not extended",
-				slog.String("op", "extend"), slog.String("event_id", a.delivery.Event.ID),
-				slog.String("claim_key", a.delivery.Claim.Key), slog.Any("error", err))
+			attrs := []slog.Attr{slog.String("op", "extend"),
+				slog.String("event_id", a.delivery.Event.ID),
+				slog.String("claim_key", a.delivery.Claim.Key), slog.Any("error", err)}
+			var panicked *PanicError
+			if errors.As(err, &panicked) {
+				attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
+			}
+			a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: lease not extended", attrs...)
 		}
 	}
 	a.until = time.Now().Add(lease / 3)
 }
 
-// askToExtend calls the store without holding the lock.
-func (a *attempt) askToExtend(lease time.Duration) error {
+// askToExtend calls the store without holding the lock. It returns every panic as an error:
+// the timer's goroutine has no server that would recover it, and the process would end.
+func (a *attempt) askToExtend(lease time.Duration) (err error) {
 	a.mu.Unlock()
 	defer a.mu.Lock()
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
 	ctx, cancel := context.WithTimeout(a.ctx, a.step())
 	defer cancel()
 	return a.rc.cfg.Dedupe.Extend(ctx, a.delivery.Claim, lease)

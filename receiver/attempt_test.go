@@ -90,6 +90,46 @@ func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
 	})
 }
 
+// A store that panics while the lease is extended ends neither the process nor the handler.
+func TestPanicWhileTheLeaseIsExtended(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]any{
+		"any": "boom", "http.ErrAbortHandler": http.ErrAbortHandler,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := panicking{newMemory(t, receiver.MemoryConfig{}), new(sync.Once), value}
+				b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+				h := b.Handler(receiver.HandlerFunc(func(ctx context.Context,
+					_ *event.Event) error {
+					time.Sleep(2 * receiver.DefaultLease)
+					return ctx.Err()
+				}))
+				body, done := envelope(t, "evt_1"), make(chan int)
+				go func() { done <- serve(h, post(body)).Code }()
+				time.Sleep(receiver.DefaultLease + time.Second)
+				assert.Equal(t, 409, serve(h, post(body)).Code, "the lease was extended later")
+				assert.Equal(t, 200, <-done)
+				assert.Contains(t, b.log.String(), "lease not extended")
+				assert.Contains(t, b.log.String(), "attempt_test.go", "the stack is logged")
+			})
+		})
+	}
+}
+
+// panicking is a store whose first extension panics with value.
+type panicking struct {
+	receiver.Deduper
+	once  *sync.Once
+	value any
+}
+
+func (p panicking) Extend(ctx context.Context, c receiver.Claim, lease time.Duration) error {
+	p.once.Do(func() { panic(p.value) })
+	return p.Deduper.Extend(ctx, c, lease)
+}
+
 // A process that has lost its claim does not acknowledge the event, even if its handler
 // succeeds: the event is the other process's now.
 func TestLostClaim(t *testing.T) {
