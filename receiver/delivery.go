@@ -40,7 +40,7 @@ type Delivery struct {
 	// reader is the request's body after it was read.
 	reader bodyReader
 
-	// failure is the error of a [HandlerFunc]. It is atomic because the handler may still
+	// failure is the latest error of a [HandlerFunc]. It is atomic because the handler may still
 	// run when the request is answered, as behind http.TimeoutHandler.
 	failure atomic.Pointer[error]
 }

@@ -324,3 +324,41 @@ func TestNilHandler(t *testing.T) {
 	assert.PanicsWithValue(t, "receiver: nil handler",
 		func() { rcv.Handler(receiver.HandlerFunc(nil)) })
 }
+
+// A middleware may call a handler again. What counts is how it ended the last time.
+func TestMiddlewareThatTriesAgain(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		name    string
+		results []error
+		status  int
+		outcome receiver.Outcome
+	}{
+		{"success after a failure", []error{broken, nil}, 200, receiver.Handled},
+		{"success after a permanent failure", []error{receiver.Permanent(broken), nil}, 200,
+			receiver.Handled},
+		{"a failure after success", []error{nil, broken}, 503, receiver.Failed},
+		{"a permanent failure after another", []error{broken, receiver.Permanent(broken)}, 200,
+			receiver.GivenUp},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			calls := 0
+			handler := receiver.HandlerFunc(func(context.Context, *event.Event) error {
+				calls++
+				return tt.results[calls-1]
+			})
+			h := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var last *httptest.ResponseRecorder
+				for range tt.results {
+					last = serve(handler, r)
+				}
+				w.WriteHeader(last.Code)
+			}))
+			assert.Equal(t, tt.status, serve(h, post(envelope(t, "evt_1"))).Code)
+			assert.Equal(t, []receiver.Outcome{tt.outcome}, b.outcomes())
+		})
+	}
+}

@@ -22,7 +22,8 @@ import (
 type HandlerFunc func(ctx context.Context, e *event.Event) error
 
 // ServeHTTP calls f with the event in the request's context, and answers with the status
-// for its error.
+// for its error. If middleware calls it more than once for an event, the last error counts,
+// or that there was none.
 func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := DeliveryFrom(r.Context())
 	if d == nil {
@@ -31,7 +32,9 @@ func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err := f(r.Context(), d.Event)
-	if err != nil {
+	if err == nil {
+		d.failure.Store(nil) // a middleware may have called f again, after a failure
+	} else {
 		failure := err // only an error that is not nil moves to the heap
 		d.failure.Store(&failure)
 	}
