@@ -136,6 +136,8 @@ func TestError(t *testing.T) {
 	var nilError *channel.Error
 	assert.ErrorContains(t, channel.AsError(nilError), "nil *channel.Error",
 		"a mistake that must not end in a panic")
+	assert.Equal(t, channel.AsError(nilError).Error(), nilError.Error())
+	assert.NotErrorIs(t, nilError, cause)
 	plain := channel.AsError(cause)
 	assert.True(t, plain.Retryable(), "an error that is none of ours is retried")
 	assert.Equal(t, channel.ClassUnknown, plain.Class)

@@ -127,8 +127,14 @@ type Error struct {
 	Err error
 }
 
-// Error returns the class, the status and the details.
+// errNil stands for a nil *Error that was returned as an error.
+var errNil = errors.New("a nil *channel.Error was returned as an error")
+
+// Error returns the class, the status and the details. It may be called on nil.
 func (e *Error) Error() string {
+	if e == nil {
+		e = AsError(e)
+	}
 	var b strings.Builder
 	b.WriteString("channel: ")
 	if e.Class == "" {
@@ -149,8 +155,13 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns Err.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns Err. It may be called on nil.
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // Retryable reports whether another attempt may succeed.
 func (e *Error) Retryable() bool { return e.Action == Retry || e.Action == Wait }
@@ -180,8 +191,7 @@ func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		if e == nil {
-			return &Error{Class: ClassUnknown,
-				Err: errors.New("a nil *channel.Error was returned as an error")}
+			return &Error{Class: ClassUnknown, Err: errNil}
 		}
 		return e
 	}

@@ -298,6 +298,73 @@ func TestGivingUp(t *testing.T) {
 	}
 }
 
+// panickingError is an error whose methods panic, as those of a nil pointer do.
+type panickingError struct{ in string }
+
+func (e panickingError) Error() string {
+	if e.in == "Error" {
+		panic("s3cr3t")
+	}
+	return "an error"
+}
+
+func (e panickingError) Unwrap() error {
+	if e.in == "Unwrap" {
+		panic("s3cr3t")
+	}
+	return nil
+}
+
+func (e panickingError) Is(target error) bool {
+	if e.in == "Is" && target == context.Canceled {
+		panic("s3cr3t")
+	}
+	return false
+}
+
+// An error that a channel returns is code of the channel's too: whatever its methods do, the attempt
+// has failed, and the process goes on.
+func TestAnErrorThatPanicsIsAFailedAttempt(t *testing.T) {
+	t.Parallel()
+	var none *channel.Error
+	const nilText = "a nil *channel.Error was returned as an error"
+	for name, c := range map[string]struct {
+		err         error
+		class, text string
+	}{
+		"nil":              {none, "unknown", nilText},
+		"nil, wrapped":     {fmt.Errorf("x: %w", none), "unknown", "x: channel: unknown: " + nilText},
+		"nil, within":      {&channel.Error{Class: "tls", Err: none}, "tls", "channel: unknown: " + nilText},
+		"Error panics":     {panickingError{"Error"}, "panic", "the channel panicked"},
+		"Unwrap panics":    {panickingError{"Unwrap"}, "panic", "the channel panicked"},
+		"Is panics":        {panickingError{"Is"}, "panic", "the channel panicked"},
+		"within one of us": {&channel.Error{Err: panickingError{"Error"}}, "panic", "the channel panicked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}},
+					func(context.Context, *channel.Message) (channel.Result, error) {
+						return channel.Result{StatusCode: 299}, c.err
+					})
+				sub := b.subscribe(t, "object.*")
+				b.run(t)
+				b.emit(t, event.ObjectCreated)
+				synctest.Wait()
+				d := b.only(t)
+				require.Len(t, d.Attempts, 1)
+				tested, err := b.SendTest(t.Context(), sub, newEvent(event.ObjectCreated))
+				require.NoError(t, err)
+				for _, a := range []webhook.Attempt{d.Attempts[0], tested[0].Attempt} {
+					assert.Equal(t, c.class, a.Class)
+					assert.Equal(t, c.text, a.Error)
+					assert.Equal(t, 299, a.StatusCode)
+				}
+			})
+		})
+	}
+}
+
 func TestAPanicIsAFailedAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -53,7 +53,7 @@ func recordFailure(a *webhook.Attempt, err error) {
 	a.Error = excerpt(reason(err, failure))
 }
 
-// send calls the channel.
+// send calls the channel. A panic of the channel, or of the error that it returns, is an error.
 func (d *Dispatcher) send(
 	ctx context.Context, channelKey string, ch openedChannel, m *channel.Message,
 ) (result channel.Result, err error) {
@@ -86,7 +86,18 @@ func (d *Dispatcher) send(
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	return ch.Send(ctx, m)
+	result, err = ch.Send(ctx, m)
+	examine(err)
+	return result, err
+}
+
+// examine asks an error all that is asked of it later. It is code of the channel's too, and what
+// panics in it, such as a method that is called on nil, must do so where that is recovered.
+func examine(err error) {
+	if err != nil {
+		recordFailure(&webhook.Attempt{}, err)
+		_ = errors.Is(err, context.Canceled)
+	}
 }
 
 // reason returns what an error says beyond its class and status, for which an Attempt has
