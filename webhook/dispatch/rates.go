@@ -69,11 +69,12 @@ func (r *run) permitLoop(ctx context.Context) {
 	}
 }
 
-// noPermits answers requests while the store fails.
+// noPermits answers requests while the store fails. What they say is to be said again.
 func noPermits(asked []fairqueue.PermitRequest, askAgain time.Time) []fairqueue.PermitGrant {
 	answers := make([]fairqueue.PermitGrant, len(asked))
 	for i := range asked {
-		answers[i] = fairqueue.PermitGrant{Endpoint: asked[i].Endpoint, AskAgain: askAgain}
+		answers[i] = fairqueue.PermitGrant{Endpoint: asked[i].Endpoint, AskAgain: askAgain,
+			Throttled: asked[i].Throttled, RetryAfter: asked[i].RetryAfter}
 	}
 	return answers
 }

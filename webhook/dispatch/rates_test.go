@@ -285,6 +285,33 @@ func (s *permitStore) TakePermits(
 	return s.Store.TakePermits(ctx, now, requests)
 }
 
+// That an endpoint has refused an attempt, because there are too many, reaches the store also if it
+// fails at first.
+func TestARefusalIsToldToAStoreThatFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &permitStore{Store: memstore.New()}
+		var made timed
+		made.refuse = func() error {
+			store.fails.Store(true)
+			return &channel.Error{Action: channel.Wait, StatusCode: 429, RetryAfter: 10 * time.Second}
+		}
+		var told []dispatch.Throttled
+		b := limitedOn(t, store, dispatch.Config{Hooks: dispatch.Hooks{
+			Throttled: func(_ context.Context, about dispatch.Throttled) { told = append(told, about) },
+		}}, webhook.RateLimit{PerSecond: 10}, made.send)
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Millisecond)
+		require.Len(t, made.begun(), 1)
+		require.Empty(t, told)
+		store.fails.Store(false)
+		elapse(5 * time.Second)
+		require.Len(t, told, 1)
+		assert.Equal(t, 10*time.Second, told[0].RetryAfter)
+	})
+}
+
 // While the store fails nothing goes beyond the limit, and afterwards all goes on.
 func TestWithoutPermitsNothingIsAttempted(t *testing.T) {
 	t.Parallel()

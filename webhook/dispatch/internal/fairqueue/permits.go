@@ -41,6 +41,10 @@ type PermitGrant struct {
 	Interval, Life time.Duration
 	// AskAgain is when the endpoint may request permits again, if there are none.
 	AskAgain time.Time
+	// Throttled and RetryAfter are those of the request if it has come to nothing: then the next one
+	// says so too.
+	Throttled  bool
+	RetryAfter time.Duration
 }
 
 // pacing is what an endpoint with a rate limit may begin. For an endpoint without one, only
@@ -181,13 +185,19 @@ func (c *Core[T]) GrantPermits(now time.Time, grants []PermitGrant) {
 			continue
 		}
 		e.requested = false
+		unsaid, retryAfter := g.Throttled, g.RetryAfter
 		if e.requestedFor != e.rateLimit { // it was changed since: schedule makes another request
 			g = PermitGrant{}
 		}
 		e.permits, e.askAgain = g, g.AskAgain
-		if e.throttled { // since the request
+		throttledSince := e.throttled // since the request
+		e.throttled, e.retryAfter = e.throttled || unsaid, max(e.retryAfter, retryAfter)
+		switch {
+		case throttledSince, unsaid && !e.askAgain.After(now):
 			e.permits.Permits = 0
 			c.requestPermits(e)
+		case unsaid: // also if there is nothing to run: other processes are to know
+			c.addPermitWakeup(e, e.askAgain)
 		}
 		c.schedule(e)
 	}
@@ -257,6 +267,9 @@ func (c *Core[T]) runPermitWakeups() {
 		woken := heap.Pop(&c.permitWakeups).(permitWakeup[T])
 		if woken.e.wakeAt.Equal(woken.at) { // else an earlier wakeup has superseded it
 			woken.e.wakeAt = time.Time{}
+		}
+		if e := woken.e; e.throttled && !e.requested && !e.askAgain.After(c.now) {
+			c.requestPermits(e)
 		}
 		c.schedule(woken.e)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
@@ -99,6 +100,34 @@ func TestAThrottledEndpointLosesItsPermits(t *testing.T) {
 		First: time.Now(), Life: time.Minute}})
 	assert.Nil(t, q.Next(), "that was granted before it was throttled again")
 	assert.True(t, q.TakePermitRequests(10)[0].Throttled)
+}
+
+// An endpoint that was throttled says so until the answer is one: also if it has nothing to run.
+func TestAThrottledEndpointSaysSoUntilItIsHeard(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(slotLimits)
+		known(q, 8, endpointA)
+		q.Push(items(1, 1, endpointA))
+		learn(t, q)
+		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 1,
+			First: time.Now(), Life: time.Minute}})
+		one := q.Next()
+		require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.Host{}, rateLimit))
+		q.Throttle(one, time.Minute)
+		q.Finish(one, breaker.Observation{Health: breaker.Healthy})
+		for range 3 {
+			r := q.TakePermitRequests(10)
+			require.Len(t, r, 1)
+			assert.True(t, r[0].Throttled)
+			assert.Equal(t, time.Minute, r[0].RetryAfter)
+			q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Throttled: true,
+				RetryAfter: time.Minute, AskAgain: time.Now().Add(time.Second)}})
+			assert.Empty(t, q.TakePermitRequests(10), "it waits until it may ask again")
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+	})
 }
 
 func TestStopRejectsWhatHasNoPermit(t *testing.T) {

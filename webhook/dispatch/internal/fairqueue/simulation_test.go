@@ -155,6 +155,7 @@ func (s *simulation) grant() {
 		g := fairqueue.PermitGrant{Endpoint: r.Endpoint, Life: permitLife}
 		if s.random.IntN(4) == 0 {
 			g.AskAgain = s.now.Add(time.Duration(s.random.IntN(2000)) * time.Millisecond)
+			g.Throttled, g.RetryAfter = r.Throttled, r.RetryAfter
 		} else {
 			g.Permits = 1 + s.random.IntN(5)
 			g.First = s.now.Add(time.Duration(s.random.IntN(1000)) * time.Millisecond)
