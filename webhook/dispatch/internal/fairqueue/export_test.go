@@ -52,11 +52,15 @@ var DynamicThreshold = dynamicThreshold
 
 // ReservePrefetch is [Core.ReservePrefetch].
 func (q *Queue[T]) ReservePrefetch(d Destination) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	return q.core.ReservePrefetch(time.Now(), d)
 }
 
 // ReleasePrefetch is [Core.ReleasePrefetch].
 func (q *Queue[T]) ReleasePrefetch(reserved []Destination) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.core.ReleasePrefetch(time.Now(), reserved)
 }
 
