@@ -126,15 +126,21 @@ func (c *clock) unknown() error {
 }
 
 // refresh asks the store if that was long ago. If it fails, the last answer stays.
-func (c *clock) refresh(ctx context.Context) {
+func (c *clock) refresh(ctx context.Context) { c.refreshWithin(ctx, clockTimeout) }
+
+func (c *clock) refreshWithin(ctx context.Context, timeout time.Duration) {
 	before := time.Now()
 	if !c.stale(before) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	said, err := c.store.Now(ctx)
 	if err != nil {
+		if caller.Err() != nil {
+			return // it has gone, which says nothing of the store
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.known.failedAt, c.failure = time.Now(), err
@@ -165,9 +171,7 @@ func (c *clock) refresh(ctx context.Context) {
 // refreshBriefly is refresh for a caller that may hold connections which others wait for: it does
 // not wait for one of the store's.
 func (c *clock) refreshBriefly(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, briefClockTimeout)
-	defer cancel()
-	c.refresh(ctx)
+	c.refreshWithin(ctx, briefClockTimeout)
 }
 
 // now is the time by the store's clock, as stores keep it.

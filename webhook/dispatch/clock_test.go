@@ -147,6 +147,38 @@ func TestNothingIsClaimedBeforeTheTimeIsKnown(t *testing.T) {
 	})
 }
 
+// patientClock is a store that tells the time unless its caller has gone.
+type patientClock struct{ webhook.Store }
+
+func (s patientClock) Now(ctx context.Context) (time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, err
+	}
+	return s.Store.Now(ctx)
+}
+
+// That a caller has gone says nothing of the store: others ask it for the time at once.
+func TestACallerThatHasGoneLeavesTheClockAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		b := benchOn(t, patientClock{memstore.New()},
+			dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, accept)
+		b.subscribe(t, "*")
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, _ = b.Totals(gone, webhook.TotalsQuery{})
+		late, cancelLate := context.WithDeadline(t.Context(), time.Now())
+		defer cancelLate()
+		_, _ = b.Totals(late, webhook.TotalsQuery{})
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Millisecond)
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+		assert.NotContains(t, log.String(), "level=ERROR")
+	})
+}
+
 // What was accepted while the store's clock was ahead does not wait for it.
 func TestAfterAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
