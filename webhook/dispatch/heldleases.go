@@ -14,7 +14,8 @@ type heldLeases struct {
 	tasks map[webhook.DeliveryID]*task
 }
 
-// hold adds the leases of claimed deliveries.
+// hold adds the leases of claimed deliveries. One that a later lease of this process has followed is
+// lost: its task is dropped when its turn comes.
 func (h *heldLeases) hold(items []*fairqueue.Item[*task]) {
 	if len(items) == 0 {
 		return
@@ -25,7 +26,12 @@ func (h *heldLeases) hold(items []*fairqueue.Item[*task]) {
 		h.tasks = make(map[webhook.DeliveryID]*task)
 	}
 	for _, item := range items {
-		h.tasks[item.Value.DeliveryID] = item.Value
+		t := item.Value
+		if latest := h.tasks[t.DeliveryID]; latest != nil && latest.Token > t.Token {
+			t.leaseLost = true
+			continue
+		}
+		h.tasks[t.DeliveryID] = t
 	}
 }
 

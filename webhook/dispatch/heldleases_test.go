@@ -50,6 +50,25 @@ func TestALostLeaseIsNotTheLatest(t *testing.T) {
 	assert.False(t, h.owns(again[0].Value, end.Add(-time.Second)))
 }
 
+// What a process has claimed again is held by the latest lease, also if the task of the earlier one is
+// queued once more, to be given back. That one is dropped.
+func TestAnEarlierLeaseDoesNotReplaceTheLatest(t *testing.T) {
+	t.Parallel()
+	end := time.Now().Add(time.Minute)
+	var h heldLeases
+	claimed := newItems(time.Time{}, []webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 1}, Until: end}})
+	again := newItems(time.Time{}, []webhook.Task{{Lease: webhook.Lease{DeliveryID: 1, Token: 2}, Until: end}})
+	h.hold(claimed)
+	h.hold(again)
+	h.hold(claimed)
+	earlier, latest := claimed[0].Value, again[0].Value
+	assert.Equal(t, []webhook.Lease{latest.Lease}, h.expiring(end.Add(time.Second)))
+	assert.True(t, h.owns(latest, end.Add(-time.Second)))
+	assert.False(t, h.owns(earlier, end.Add(-time.Second)))
+	h.release([]webhook.Lease{earlier.Lease})
+	assert.True(t, h.any())
+}
+
 // Deliveries of one event share its payload, which is kept in memory once.
 func TestItemsSharePayloads(t *testing.T) {
 	t.Parallel()
