@@ -82,6 +82,12 @@ type memoryEntry struct {
 	state   uint8 // Claimed, Done or Dead
 }
 
+// forgotten reports whether the keep of a settled key has passed, so that the key is absent
+// although it was not removed yet.
+func (e memoryEntry) forgotten(now time.Time) bool {
+	return State(e.state) != Claimed && e.until <= now.UnixNano()
+}
+
 // sweepEvery bounds how often a full Memory scans all its entries.
 const sweepEvery = time.Second
 
@@ -162,15 +168,15 @@ func (m *Memory) claim(c Claim, lease time.Duration) (Standing, notice, error) {
 
 // Extend implements [Deduper].
 func (m *Memory) Extend(_ context.Context, c Claim, lease time.Duration) error {
-	key, until := hashKey(c.Key), time.Now().Add(lease).UnixNano()
+	key, now := hashKey(c.Key), time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, found := m.entries[key]
-	if !found || entry.token != c.Token {
+	if !found || entry.token != c.Token || entry.forgotten(now) {
 		return ErrStaleToken
 	}
 	if State(entry.state) == Claimed {
-		entry.until = until
+		entry.until = now.Add(lease).UnixNano()
 		m.entries[key] = entry
 	}
 	return nil
@@ -192,7 +198,7 @@ func (m *Memory) settle(c Claim, to State, keep time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, found := m.entries[key]
-	if !found || entry.token != c.Token ||
+	if !found || entry.token != c.Token || entry.forgotten(now) ||
 		State(entry.state) != Claimed && State(entry.state) != to {
 		return ErrStaleToken
 	}

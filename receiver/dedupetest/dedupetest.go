@@ -57,6 +57,7 @@ var rules = []struct {
 	{"settling may be repeated", (*suite).repeat},
 	{"extending a settled claim changes nothing and succeeds", (*suite).extendSettled},
 	{"a settled key is absent when keep has passed", (*suite).forget},
+	{"a key that is absent because keep has passed cannot be settled", (*suite).forgotten},
 	{"of concurrent claims one wins", (*suite).race},
 	{"of concurrent take-overs one wins", (*suite).raceTakeOver},
 	{"of an extension and a take-over one wins", (*suite).raceExtend},
@@ -207,7 +208,8 @@ func (s *suite) extend() {
 	s.takeEventually(rival(c), long)
 }
 
-// passed waits until all leases of length short that have begun are over.
+// passed waits until all leases, and all times to remember, of length short that have begun
+// are over.
 func (s *suite) passed() {
 	s.Helper()
 	probe := newClaim()
@@ -344,6 +346,21 @@ func (s *suite) forget() {
 	s.take(dead, long)
 	require.NoError(s, s.store.Dead(s.Context(), dead, "reason", short))
 	s.takeEventually(rival(dead), long)
+}
+
+func (s *suite) forgotten() {
+	for _, settle := range s.settlements() {
+		done, dead := newClaim(), newClaim()
+		s.take(done, long)
+		s.take(dead, long)
+		require.NoError(s, s.store.Done(s.Context(), done, short))
+		require.NoError(s, s.store.Dead(s.Context(), dead, "reason", short))
+		s.passed()
+		for _, c := range []receiver.Claim{done, dead} {
+			assert.ErrorIs(s, settle.call(c), receiver.ErrStaleToken, settle.name)
+			assert.Equal(s, receiver.Claimed, s.state(c.Key), "after %s", settle.name)
+		}
+	}
 }
 
 func (s *suite) cancelled() {

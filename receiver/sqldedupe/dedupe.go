@@ -82,9 +82,9 @@ func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
 			WHERE held.until_ms <= {now}`),
 		look: x.sql(`SELECT state, until_ms - {now} FROM {table} WHERE claim_key = ?`),
 		extend: x.sql(`UPDATE {table} SET until_ms = CASE state WHEN 1 THEN {now} + ? ELSE until_ms END
-			WHERE claim_key = ? AND token = ?`),
+			WHERE claim_key = ? AND token = ? AND (state = 1 OR until_ms > {now})`),
 		settle: x.sql(`UPDATE {table} SET state = ?, until_ms = {now} + ?, reason = ?
-			WHERE claim_key = ? AND token = ? AND state IN (1, ?)`),
+			WHERE claim_key = ? AND token = ? AND (state = 1 OR state = ? AND until_ms > {now})`),
 		doneTx:  x.sql(doneTx),
 		release: x.sql(`DELETE FROM {table} WHERE claim_key = ? AND token = ? AND state = 1`),
 		prune: x.sql(`DELETE FROM {table} WHERE ` + prunable + ` AND claim_key IN (
