@@ -20,7 +20,8 @@ const MaxReplayed = 250
 // Replay delivers a settled delivery again. Its retries count from the beginning. For its place in
 // line see [webhook.Ordering]. It returns ErrWrongStatus if the delivery is not settled or has
 // [MaxReplayed] attempts, and ErrNotFound if the organization has no such delivery, or no longer
-// has its subscription or channel.
+// has its subscription or channel. It returns an error, too, if the store has not told this process
+// the time yet.
 func (d *Dispatcher) Replay(
 	ctx context.Context, organizationID string, id webhook.DeliveryID,
 ) error {
@@ -35,6 +36,9 @@ func (d *Dispatcher) Replay(
 			len(delivery.Attempts), MaxReplayed)
 	}
 	d.clock.refresh(ctx)
+	if err := d.clock.unknown(); err != nil {
+		return err
+	}
 	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
@@ -210,6 +214,9 @@ func (r *replaying) replayLater(
 func (r *replaying) replay(ctx context.Context, id webhook.DeliveryID) error {
 	if r.start.IsZero() {
 		r.d.clock.refresh(ctx)
+		if err := r.d.clock.unknown(); err != nil {
+			return err
+		}
 		r.start = r.d.now()
 	}
 	due := r.start.Add(time.Duration(

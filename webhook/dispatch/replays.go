@@ -47,7 +47,8 @@ const (
 //
 // StartReplay returns an [*event.ValidationError] if q.Status is not a settled one or empty, or the
 // rate is below one an hour; a [*webhook.LimitError] if the organization has [webhook.MaxReplays]
-// under way; and [ErrNoReplays] if the store does not keep them.
+// under way; [ErrNoReplays] if the store does not keep them; and an error if it has not told this
+// process the time yet.
 func (d *Dispatcher) StartReplay(
 	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions, by string,
 ) (*webhook.Replay, error) {
@@ -69,6 +70,9 @@ func (d *Dispatcher) StartReplay(
 		return nil, err
 	}
 	d.clock.refresh(ctx)
+	if err := d.clock.unknown(); err != nil {
+		return nil, err
+	}
 	now := d.now()
 	q.AttemptsBelow, q.WithoutAttempts, q.OldestFirst = 0, false, true
 	r := &webhook.Replay{ID: webhook.NewReplayID(), OrganizationID: q.OrganizationID, Query: q,
@@ -214,9 +218,7 @@ func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 	var stuck outage.Throttle
 	stepFailed := false
 	for {
-		d.clock.refresh(ctx)
-		now := d.now()
-		claimed, err := store.ClaimReplay(ctx, now, now.Add(replayLease))
+		claimed, err := d.claimReplay(ctx, store)
 		if err == nil && claimed != nil {
 			err = d.replayStep(ctx, store, claimed, &stuck)
 			stepFailed = err != nil
@@ -247,6 +249,20 @@ func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 		case <-timer.C:
 		}
 	}
+}
+
+// claimReplay returns a replay for a step of it, nil if there is none to go on with.
+func (d *Dispatcher) claimReplay(
+	ctx context.Context, store webhook.ReplayStore,
+) (*webhook.Replay, error) {
+	d.clock.refresh(ctx)
+	if err := d.clock.unknown(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	now := d.now()
+	return store.ClaimReplay(ctx, now, now.Add(replayLease))
 }
 
 // replayStep replays the next deliveries, and stores how far the replay is. stuck bounds the lines of

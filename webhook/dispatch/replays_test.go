@@ -459,3 +459,78 @@ func TestReplayStalled(t *testing.T) {
 	ended.EndedAt = now
 	assert.False(t, often.ReplayStalled(ended, now))
 }
+
+// unsteadyReplays is a store that is an hour behind the clock of the processes. It does not tell the
+// time at first, and leaves claims of replays without an answer.
+type unsteadyReplays struct {
+	*memstore.Store
+	silent, hangs atomic.Int64 // how often
+	ahead         atomic.Int64 // how far the latest time is that it was given
+}
+
+func (s *unsteadyReplays) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Replays = s
+	return c
+}
+
+func (s *unsteadyReplays) Now(context.Context) (time.Time, error) {
+	if s.silent.Add(-1) >= 0 {
+		return time.Time{}, webhook.ErrUnavailable
+	}
+	return time.Now().Add(-time.Hour), nil
+}
+
+func (s *unsteadyReplays) ClaimReplay(
+	ctx context.Context, now, until time.Time,
+) (*webhook.Replay, error) {
+	if s.hangs.Add(-1) >= 0 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	s.ahead.Store(max(s.ahead.Load(), int64(now.Sub(time.Now().Add(-time.Hour)))))
+	return s.Store.ClaimReplay(ctx, now, until)
+}
+
+// A store that does not answer once does not end the replays of a process.
+func TestReplaysGoOnAfterAClaimThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &unsteadyReplays{Store: memstore.New()}
+		d, seen := replayBench(t, store, 5)
+		_, err := d.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 100}, "")
+		require.NoError(t, err)
+		store.hangs.Store(1)
+		stop := start(t, d)
+		time.Sleep(time.Minute)
+		assert.Equal(t, 5, seen.count(t))
+		stop()
+	})
+}
+
+// Before a process knows the time of the store, it claims no replay, which could still be another's,
+// and replays nothing.
+func TestNothingIsReplayedBeforeTheTimeIsKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &unsteadyReplays{Store: memstore.New()}
+		first, seen := replayBench(t, store, 5)
+		_, err := first.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 100}, "")
+		require.NoError(t, err)
+		dead, err := first.Deliveries(t.Context(), deadOnes)
+		require.NoError(t, err)
+
+		store.silent.Store(1)
+		second := seen.process(t, store)
+		require.ErrorIs(t, second.Replay(t.Context(), "", dead[0].ID), webhook.ErrUnavailable)
+		_, err = second.ReplayAll(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 100})
+		require.ErrorIs(t, err, webhook.ErrUnavailable)
+		_, err = second.StartReplay(t.Context(), deadOnes, dispatch.ReplayOptions{PerSecond: 100}, "")
+		require.ErrorIs(t, err, webhook.ErrUnavailable)
+		stop := start(t, second)
+		time.Sleep(time.Minute)
+		stop()
+		assert.Equal(t, 5, seen.count(t))
+		assert.Less(t, time.Duration(store.ahead.Load()), time.Second)
+	})
+}
