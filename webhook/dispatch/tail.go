@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -45,7 +46,8 @@ func (l TailLimits) validate(p *event.Problems) {
 //
 // After any other error Tail yields that error and ends: an [*event.ValidationError] if the query is
 // invalid, [ErrNoTail], a [*webhook.LimitError] if there are too many readers, one that matches
-// [webhook.ErrPosition] if q.After is not a position of the store, or the store's error.
+// [webhook.ErrPosition] if q.After is not a position of the store, or the store's error. A query that
+// the store does not answer for half a minute is made again.
 func (d *Dispatcher) Tail(
 	ctx context.Context, q webhook.TailQuery,
 ) iter.Seq2[webhook.TailRecord, error] {
@@ -58,6 +60,9 @@ func (d *Dispatcher) Tail(
 		defer r.Close()
 		for ctx.Err() == nil {
 			page, err := r.Next(ctx, Forever)
+			if errors.Is(err, errTailTimeout) {
+				continue
+			}
 			if err != nil && ctx.Err() == nil {
 				yield(webhook.TailRecord{}, err)
 				return
@@ -113,6 +118,9 @@ type TailReader struct {
 	closed bool
 }
 
+// errTailTimeout is the error of a query that the store has not answered within storeTimeout.
+var errTailTimeout = webhook.Unavailable("webhook: the store has not answered a query for a tail")
+
 // maxEmptyReads is how many pages without records a call of Next reads that does not wait.
 const maxEmptyReads = 8
 
@@ -123,7 +131,8 @@ func (r *TailReader) Position() webhook.Position { return r.query.After }
 // Next returns the next records. If there are none, it waits for up to that time, or without end if
 // it is Forever, and may then return a page without records. So may a page whose More is set: there
 // is much that the filter does not select, and the next call goes on from the page's Next. An error
-// after the end of ctx is that of ctx. After an error, Next can be called again.
+// after the end of ctx is that of ctx. One that matches [webhook.ErrUnavailable] may mean that the
+// store has not answered for half a minute. After an error, Next can be called again.
 func (r *TailReader) Next(ctx context.Context, wait time.Duration) (webhook.TailPage, error) {
 	var timeout <-chan time.Time
 	if wait > 0 && wait != Forever {
@@ -175,8 +184,13 @@ func (r *TailReader) read(ctx context.Context) (page webhook.TailPage, err error
 		return page, err
 	}
 	defer leave()
-	page, err = r.store.Tail(ctx, r.query)
-	if err != nil {
+	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	page, err = r.store.Tail(bounded, r.query)
+	switch {
+	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
+		return page, errTailTimeout // others have their turn now
+	case err != nil:
 		return page, err
 	}
 	r.query.After, r.caughtUp = page.Next, !page.More

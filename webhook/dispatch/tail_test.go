@@ -25,6 +25,7 @@ type tailStore struct {
 	webhook.TailStore
 	tails, news atomic.Int64
 	failing     atomic.Bool
+	hangs       atomic.Int64  // how many calls of Tail end with their context only
 	held        atomic.Int64  // since when, in microseconds
 	emptyTakes  time.Duration // of a page without records, of which there is no end; 0 is none such
 	endTakes    time.Duration
@@ -44,6 +45,10 @@ func (s *tailStore) Capabilities() webhook.Capabilities {
 
 func (s *tailStore) Tail(ctx context.Context, q webhook.TailQuery) (webhook.TailPage, error) {
 	s.tails.Add(1)
+	if s.hangs.Add(-1) >= 0 {
+		<-ctx.Done()
+		return webhook.TailPage{}, ctx.Err()
+	}
 	if s.emptyTakes > 0 {
 		time.Sleep(s.emptyTakes)
 		return webhook.TailPage{Next: q.After + 1, More: true}, nil
@@ -180,6 +185,45 @@ func TestTailGoesOnLive(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		require.Equal(t, []string{third}, taken(ids), "what another emits comes within PollInterval")
 		require.Empty(t, taken(others))
+	})
+}
+
+// Queries that the store never answers do not keep all other readers out for good, and end no tail.
+func TestTailOutlivesAStoreThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newTailFixture(t, dispatch.Config{})
+		f.store.hangs.Store(8) // as many as may read at once
+		var tails []chan string
+		for i := range 10 {
+			organization := fmt.Sprint("org_", i)
+			f.subscribe(organization, 1)
+			f.emit(f.d, organization)
+			tails = append(tails, f.follow(webhook.TailQuery{OrganizationID: organization}))
+		}
+		time.Sleep(31 * time.Second)
+		for i, ids := range tails {
+			require.Equal(t, []string{fmt.Sprint("evt_", i+1)}, taken(ids))
+		}
+	})
+}
+
+// A reader is told that the store does not answer, and can go on.
+func TestTailReaderGoesOnAfterAStoreThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newTailFixture(t, dispatch.Config{})
+		sub := f.subscribe("org_a", 1)
+		f.emit(f.d, "org_a")
+		f.store.hangs.Store(1)
+		r, err := f.d.OpenTail(webhook.TailQuery{OrganizationID: "org_a", SubscriptionID: sub})
+		require.NoError(t, err)
+		defer r.Close()
+		_, err = r.Next(t.Context(), 0)
+		require.ErrorIs(t, err, webhook.ErrUnavailable)
+		page, err := r.Next(t.Context(), 0)
+		require.NoError(t, err)
+		require.Len(t, page.Records, 1)
 	})
 }
 
