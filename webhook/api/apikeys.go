@@ -47,6 +47,9 @@ func (a *API) identify(r *request) error {
 	err := ErrUnauthenticated
 	if a.authenticate != nil {
 		if r.organizationID, err = a.authenticate(r.Request); err == nil {
+			if err := checkOrigin(r.Request); err != nil {
+				return err
+			}
 			r.holder = apikey.Holder{Name: a.actor(r), OrganizationID: r.organizationID,
 				Rights: webhook.Rights{Role: webhook.RoleAdminister, Reveal: true}}
 			return r.checkNamed(r.organizationID)
@@ -75,6 +78,19 @@ func (a *API) identify(r *request) error {
 	r.holder = apikey.Holder{Name: key.ID + " " + key.Name, Rights: key.Rights,
 		OrganizationID: key.OrganizationID, ExpiresAt: key.ExpiresAt}
 	return nil
+}
+
+// checkOrigin returns an error if a page of another origin has its visitor's browser make the request.
+// Without an Authorization header, what the browser sends on its own has opened the API, such as a
+// cookie.
+func checkOrigin(r *http.Request) error {
+	if r.Header.Get("Authorization") != "" ||
+		http.NewCrossOriginProtection().Check(r) == nil {
+		return nil
+	}
+	return &statusError{status: http.StatusForbidden, cause: ErrForbidden,
+		message: "A request that changes something must not come from a page of another origin, " +
+			"unless it has the header Authorization"}
 }
 
 // checkNamed returns an error if the request names another organization than the one that its API

@@ -16,6 +16,8 @@
 //
 // A service that has keys or sessions of its own writes an [Authenticator]: a function that says
 // which organization a request comes from. Such a request may do everything in that organization.
+// If it has no Authorization header, because it is a cookie that says so, and changes something, it
+// must come from the same origin: see [http.CrossOriginProtection].
 // With both, the Authenticator is asked first: an API key from the environment opens the API
 // before there is any in the store. [Keys] is an Authenticator with API keys in the memory of one
 // process.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,4 +240,66 @@ func TestReplayKeysNeedAStoreThatRemembers(t *testing.T) {
 	f.do("POST", path, "").want(http.StatusAccepted)
 	assert.Equal(t, []string{"header.Idempotency-Key: value_error"},
 		f.do("POST", path, "", "Idempotency-Key", "k").problems())
+}
+
+// A webhook that was there before the first try was not created by it.
+func TestIdempotentCreateOfWhatIsThere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store {
+			return &failsCreating{Store: s.(*memstore.Store)}
+		}})
+		named := strings.Replace(plainSubscription, "{", `{"webhook_id": "wh_0123456789abcdef", `, 1)
+		f.do("POST", prefix, named).want(http.StatusCreated)
+		time.Sleep(time.Hour)
+		f.do("POST", prefix, named, "Idempotency-Key", "k").errorType(http.StatusServiceUnavailable)
+		time.Sleep(time.Minute)
+		f.do("POST", prefix, named, "Idempotency-Key", "k").errorType(http.StatusConflict)
+	})
+}
+
+// failsCreating is a store whose second create fails, and stores nothing.
+type failsCreating struct {
+	*memstore.Store
+	n int
+}
+
+func (s *failsCreating) CreateSubscription(
+	ctx context.Context, sub *webhook.Subscription, q webhook.Quota,
+) error {
+	if s.n++; s.n == 2 {
+		return webhook.ErrUnavailable
+	}
+	return s.Store.CreateSubscription(ctx, sub, q)
+}
+
+func (s *failsCreating) Capabilities() webhook.Capabilities {
+	return webhook.Capabilities{Idempotency: s.Store}
+}
+
+// The document is the same bytes for all requests.
+func TestDocumentIsReadByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			w := httptest.NewRecorder()
+			f.api.ServeHTTP(w, httptest.NewRequest("GET", prefix+"/openapi.json", nil))
+			assert.Equal(t, http.StatusOK, w.Code)
+		})
+	}
+	all.Wait()
+}
+
+// JSON has no year of five digits, which an offset can make of one with four.
+func TestYearsAreOfFourDigits(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	assert.Equal(t, []string{"body.until: datetime_parsing"}, f.do("POST",
+		"/v1/organizations/webhooks/deliveries/replays",
+		`{"until": "9999-12-31T23:59:59-01:00"}`).problems())
+	assert.Equal(t, []string{"query.since: datetime_parsing"},
+		f.do("GET", prefix+"/totals/hourly?since=0000-01-01T00:00:00%2B01:00", "").problems())
+	f.do("GET", prefix+"/totals/hourly?since=9999-12-31T22:59:59-01:00", "").want(http.StatusOK)
 }

@@ -204,7 +204,11 @@ func parseTime(s string) (time.Time, error) {
 	if err != nil {
 		t, err = time.Parse("2006-01-02T15:04:05", s)
 	}
-	return t.UTC(), err
+	t = t.UTC()
+	if err == nil && (t.Year() < 0 || t.Year() > 9999) { // an offset can do that, and JSON has no such year
+		err = errors.New("the year is not one of four digits in UTC")
+	}
+	return t, err
 }
 
 // list returns the elements of a list, or nil if it is absent.

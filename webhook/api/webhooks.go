@@ -8,11 +8,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
+
+// clockSkew is how far the clock of a process, by which webhooks are created, may be behind that of
+// the store, by which tries begin.
+const clockSkew = time.Minute
 
 func (a *API) createSubscription(r *request) (*response, error) {
 	p := &problems{}
@@ -33,8 +38,11 @@ func (a *API) createSubscription(r *request) (*response, error) {
 		}
 		err := a.dispatcher.CreateSubscription(ctx, sub)
 		if errors.Is(err, webhook.ErrExists) && t.Again {
-			// The earlier try has created it.
-			_, err = a.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID)
+			// The earlier try has created it, unless it was there before.
+			stored, findErr := a.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID)
+			if findErr != nil || !stored.CreatedAt.Before(t.Began.Add(-clockSkew)) {
+				err = findErr
+			}
 		}
 		if err == nil {
 			a.logChange(r, sub.ID, &change{action: "create"})

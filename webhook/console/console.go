@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -251,9 +252,14 @@ func (q *request) place() string {
 	return "organization " + q.organizationID
 }
 
-// name is who makes the request, in 1 to 200 bytes.
+// name is who makes the request, in 1 to 200 bytes, as a change of an endpoint takes it.
 func (q *request) name() string {
-	name := q.identity.Name
+	name := strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(q.identity.Name, ""))
 	if len(name) > 200 {
 		name = strings.ToValidUTF8(name[:200], "")
 	}

@@ -40,6 +40,9 @@ func TestPauseAndHealth(t *testing.T) {
 	f.post(base+"/enable", "channel", "webhook")
 	assert.NotContains(t, f.page(base), "Disabled")
 	assert.Equal(t, http.StatusNotFound, f.post(base+"/disable", "channel", "slack").Status)
+	f.identity.Name = "Ada\tLovelace\xff" // as some directories have it
+	require.Equal(t, http.StatusSeeOther, f.post(base+"/disable", "channel", "webhook").Status)
+	assert.Contains(t, f.page(base), "by AdaLovelace")
 	require.Equal(t, http.StatusSeeOther, f.post(base+"/delete").Status)
 	assert.Equal(t, http.StatusNotFound, f.get(base).Status)
 }

@@ -227,7 +227,13 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 		return err
 	}
 	d.subscriptionChanged(ctx, sub.OrganizationID, sub.ID)
-	return d.probeRepaired(ctx, unhealthy, sub)
+	if err := d.probeRepaired(ctx, unhealthy, sub); err != nil {
+		// The update is made, and a caller that was told otherwise would make it again.
+		d.cfg.Logger.ErrorContext(ctx, "webhook: an endpoint that failed has a new configuration, and "+
+			"could not be given a probe at once: it waits for its next one, or to be enabled",
+			"organization_id", sub.OrganizationID, "webhook_id", sub.ID, "error", err)
+	}
+	return nil
 }
 
 // PutSubscription creates the subscription, or makes the stored one of its id equal to

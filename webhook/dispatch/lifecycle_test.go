@@ -665,6 +665,29 @@ func (s *failingStates) SetEndpointStates(
 	return s.Store.SetEndpointStates(ctx, changes)
 }
 
+// An update that is stored is no error, whatever becomes of the state of its endpoints: who is told
+// otherwise makes it again, and rotates a secret twice.
+func TestAnUpdateThatIsStoredIsNoError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		store := &failingStates{Store: memstore.New()}
+		endpoint := &target{err: status(500)}
+		b := benchOn(t, store, dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))},
+			endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emitFor(t, time.Second, 2*time.Minute)
+		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
+		store.failing.Store(true)
+		sub.Channels = []webhook.ChannelConfig{webhook.Via(
+			httpendpoint.Config{URL: "https://new.example.com/"})}
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
+		assert.Contains(t, log.String(), "could not be given a probe at once")
+		store.failing.Store(false)
+	})
+}
+
 func TestAStateThatCannotBeStoredIsStoredLater(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
