@@ -164,6 +164,7 @@ func (d *Dispatcher) probeRepaired(
 		if err != nil && !errors.Is(err, webhook.ErrNotFound) && !errors.Is(err, webhook.ErrConflict) {
 			return err
 		}
+		d.queue.SignalClaim() // the claim that the update asked for may have been too early
 		d.cfg.Logger.InfoContext(ctx, "webhook: an endpoint that failed has a new configuration, "+
 			"it is probed at once", "organization_id", updated.OrganizationID,
 			"webhook_id", updated.ID, "channel", r.state.Channel)

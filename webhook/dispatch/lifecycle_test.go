@@ -585,6 +585,43 @@ func TestAnotherURLIsProbedAtOnce(t *testing.T) {
 	})
 }
 
+// slowToSetStates is a store that takes a while to set the states of endpoints.
+type slowToSetStates struct {
+	webhook.Store
+	takes atomic.Int64
+}
+
+func (s *slowToSetStates) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
+	time.Sleep(time.Duration(s.takes.Load()))
+	return s.Store.SetEndpointStates(ctx, changes)
+}
+
+// A repaired endpoint is probed once that is stored, however long it takes.
+func TestAnotherURLIsProbedOnceThatIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{err: status(500)}
+		store := &slowToSetStates{Store: memstore.New()}
+		b := benchOn(t, store, dispatch.Config{PollInterval: time.Minute,
+			Lifecycle: dispatch.Lifecycle{FirstProbe: 10 * time.Hour}}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emitFor(t, time.Second, 5*time.Minute)
+		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
+		elapse(80 * time.Second)
+		endpoint.set(nil)
+		store.takes.Store(int64(time.Second))
+		sub.Channels = []webhook.ChannelConfig{webhook.Via(
+			httpendpoint.Config{URL: "https://new.example.com/"})}
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
+		elapse(10 * time.Millisecond)
+		attempts, _ := endpoint.seen()
+		assert.Len(t, attempts, 1)
+	})
+}
+
 // What a process has queued already is not attempted once another one has disabled the endpoint.
 func TestWhatIsQueuedElsewhereWaitsToo(t *testing.T) {
 	t.Parallel()
