@@ -285,7 +285,7 @@ func TestDocumentIsReadByManyAtOnce(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			w := httptest.NewRecorder()
-			f.api.ServeHTTP(w, httptest.NewRequest("GET", prefix+"/openapi.json", nil))
+			f.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/openapi.json", nil))
 			assert.Equal(t, http.StatusOK, w.Code)
 		})
 	}
