@@ -3,17 +3,14 @@ package api
 import (
 	"bytes"
 	"cmp"
-	"context"
 	_ "embed" // the document
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // EventTypes is the list of the types in [Config.Catalogue].
@@ -49,23 +46,6 @@ func (a *API) listEventTypes(*request) (*response, error) {
 		}
 	}
 	return &response{status: http.StatusOK, body: types}, nil
-}
-
-// Health says that the API can work.
-type Health struct {
-	Status string `json:"status"` // always "ok"
-}
-
-// health asks the store for one webhook, for load balancers and probes.
-func (a *API) health(r *request) (*response, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if _, err := a.dispatcher.Subscriptions(ctx, webhook.SubscriptionQuery{Limit: 1}); err != nil {
-		a.cfg.Logger.ErrorContext(r.Context(), "api: health check failed", "error", err)
-		return nil, &statusError{status: http.StatusServiceUnavailable,
-			message: "The store does not answer", retryAfter: unavailableTime}
-	}
-	return &response{status: http.StatusOK, body: Health{Status: "ok"}}, nil
 }
 
 func (a *API) getOpenAPI(*request) (*response, error) {

@@ -108,7 +108,8 @@ type API struct {
 	drain    drain
 	// work bounds the requests that compile or render templates, which costs time and memory:
 	// there are no more of them than processors.
-	work *slots
+	work   *slots
+	checks healthChecks
 }
 
 // New returns an API. The API calls authenticate for every request, except those for the OpenAPI

@@ -268,7 +268,8 @@
 //	system.go       what an API key may do; how the service is, for operators
 //	preview.go      previews of templates and tests of webhooks
 //	idempotency.go  Idempotency-Key
-//	about.go        event types, health and the OpenAPI document
+//	about.go        event types and the OpenAPI document
+//	health.go       the health check, which needs no key
 //	openapi.json    the OpenAPI document
 //
 // Bodies and configs are walked with package event/jsontext, as envelopes are. This package adds
