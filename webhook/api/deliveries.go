@@ -292,8 +292,8 @@ type ReplayResponse struct {
 	// Replayed is how many deliveries were replayed. Deliveries that already have 250 attempts
 	// ([dispatch.MaxReplayed]), or whose channel is gone, are skipped and not counted.
 	Replayed int `json:"replayed"`
-	// NextCursor asks to continue where this request ended. Null if all deliveries were looked
-	// at.
+	// NextCursor asks to continue where this request ended: at its limit, when its time was over, or
+	// because the store failed. Null if all deliveries were looked at.
 	NextCursor *string `json:"next_cursor"`
 }
 
@@ -361,7 +361,7 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 	return &response{status: http.StatusAccepted, body: json.RawMessage(answer)}, nil
 }
 
-// replayAll replays until it is done, its time is over, or it has lost its place.
+// replayAll replays until it is done, its time is over, it has lost its place, or the store fails.
 func (a *API) replayAll(
 	ctx context.Context, p *place, filter webhook.DeliveryQuery, options dispatch.ReplayOptions,
 ) (*ReplayResponse, error) {
@@ -376,11 +376,15 @@ func (a *API) replayAll(
 		return nil, errBusy
 	case outOfTime && progress.Before == 0:
 		return nil, bounded.Err() // there is nothing to continue from
-	case err != nil && !outOfTime:
+	case err != nil && !outOfTime && (progress.Replayed == 0 || progress.Before == 0):
 		return nil, err
+	case err != nil && !outOfTime:
+		// An error would have the client begin again, with the whole limit.
+		a.cfg.Logger.WarnContext(ctx, "api: a replay has ended early",
+			"organization_id", filter.OrganizationID, "replayed", progress.Replayed, "error", err)
 	}
 	res := &ReplayResponse{Replayed: progress.Replayed}
-	if outOfTime || progress.Replayed == filter.Limit && progress.Before != 0 {
+	if err != nil || progress.Replayed == filter.Limit && progress.Before != 0 {
 		cursor := progress.Before.String()
 		res.NextCursor = &cursor
 	}

@@ -335,6 +335,46 @@ func TestReplayByFilterReadsNoHistories(t *testing.T) {
 	})
 }
 
+// failsLater is a store of which the second list of deliveries fails.
+type failsLater struct {
+	webhook.Store
+	lists int
+}
+
+func (s *failsLater) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
+	if s.lists++; s.lists == 2 {
+		return nil, webhook.ErrUnavailable
+	}
+	return s.Store.Deliveries(ctx, q)
+}
+
+// A replay that the store has cut off says what it has done, and where to continue.
+func TestAReplayThatTheStoreCutsOffGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store {
+			return &failsLater{Store: s}
+		}})
+		sub, err := f.client(orgA).Create(t.Context(), sinkSubscription("one", `{}`))
+		require.NoError(t, err)
+		f.emit(orgA, 150)
+		for id := range webhook.DeliveryID(1000) {
+			_ = f.store.Cancel(t.Context(), time.Now(), orgA, id)
+		}
+		time.Sleep(time.Minute)
+		path, body := prefix+"/"+sub.ID+"/replay", `{"status": "cancelled", "limit": 150%s}`
+		first := f.do("POST", path, fmt.Sprintf(body, "")).want(http.StatusAccepted)
+		assert.InDelta(t, 100, first["replayed"], 0)
+		require.NotEmpty(t, first["next_cursor"])
+		rest := f.do("POST", path, fmt.Sprintf(body, fmt.Sprintf(`, "cursor": %q`,
+			first["next_cursor"]))).want(http.StatusAccepted)
+		assert.InDelta(t, 50, rest["replayed"], 0)
+		assert.Nil(t, rest["next_cursor"])
+	})
+}
+
 // stuckStore replays nothing until its context ends, except for one organization.
 type stuckStore struct {
 	webhook.Store
