@@ -37,7 +37,9 @@ type cacheEntry struct {
 	// read, if it was read for a delivery that had been queued for a while. It says nothing of one
 	// that was claimed just now: the store hands out only what may be attempted.
 	unhealthy map[string]webhook.Health
-	loadedAt  time.Time
+	// statesRead says that it was read for one that had been queued, so that unhealthy has all there are.
+	statesRead bool
+	loadedAt   time.Time
 }
 
 // waits reports whether a delivery for the channel waits because of the health of its endpoint. A
@@ -48,9 +50,10 @@ func (e *cacheEntry) waits(channelKey string, probe bool) bool {
 }
 
 // serves reports whether the entry is of the revision or a later one, and read no earlier than the
-// given time.
+// given time, with the states of the endpoints if that is not zero.
 func (e *cacheEntry) serves(revision int64, loadedSince time.Time) bool {
-	return e.revision >= revision && !e.loadedAt.Before(loadedSince)
+	return e.revision >= revision && !e.loadedAt.Before(loadedSince) &&
+		(e.statesRead || loadedSince.IsZero())
 }
 
 func (e *cacheEntry) names(channelKey string) names {
@@ -132,7 +135,8 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 }
 
 // get returns the subscription's channels as of the revision or a later one, read no
-// earlier than the given time. It returns ErrNotFound if the subscription is gone.
+// earlier than the given time. It returns ErrNotFound if the subscription is gone, and an error if
+// ctx ends first. What is being read then is read to its end: others wait for it.
 func (c *channelCache) get(
 	ctx context.Context, organizationID, id string, revision int64, loadedSince time.Time,
 ) (*cacheEntry, error) {
@@ -143,18 +147,20 @@ func (c *channelCache) get(
 			c.mu.Unlock()
 			return e, nil
 		}
-		load := c.loads[key]
+		load, mine := c.loads[key], false
 		if load == nil {
-			load = &cacheLoad{done: make(chan struct{})}
+			load, mine = &cacheLoad{done: make(chan struct{})}, true
 			c.loads[key] = load
-			c.mu.Unlock()
-			c.load(ctx, key, load, !loadedSince.IsZero())
-			return load.entry, load.err
+			go c.load(context.WithoutCancel(ctx), key, load, !loadedSince.IsZero())
 		}
 		c.mu.Unlock()
-		<-load.done // which takes no longer than storeTimeout
-		if load.err != nil {
-			return nil, load.err
+		select {
+		case <-load.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if mine || load.err != nil {
+			return load.entry, load.err
 		}
 	}
 }
@@ -173,7 +179,8 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad, 
 		load.entry = &cacheEntry{
 			name: sub.Name, revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
 			ordering: sub.Ordering,
-			channels: c.cachedChannels(key, sub.Revision), unhealthy: unhealthy, loadedAt: started,
+			channels: c.cachedChannels(key, sub.Revision), unhealthy: unhealthy, statesRead: states,
+			loadedAt: started,
 		}
 		if load.entry.channels == nil {
 			load.entry.channels, _ = c.open(sub) // each channel has its own error

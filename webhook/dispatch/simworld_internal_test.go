@@ -665,6 +665,7 @@ func (w *simWorld) lookup(key webhook.Endpoint, at time.Time, states bool) *cach
 		return nil
 	}
 	entry := &cacheEntry{name: e.name, revision: e.revision, paused: e.paused, loadedAt: at,
+		statesRead: states,
 		channels: map[string]openedChannel{key.Channel: {
 			host: fairqueue.Host{Name: e.name}, rate: fairqueue.RateLimit(e.rate.WithDefaults()),
 		}}}

@@ -1,0 +1,95 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// slowReads is a store that takes ten seconds to read a subscription, and counts how often the states
+// of endpoints are read.
+type slowReads struct {
+	webhook.Store
+	states atomic.Int64
+}
+
+func (s *slowReads) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
+	select {
+	case <-time.After(10 * time.Second):
+		return s.Store.Subscription(ctx, organizationID, id)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *slowReads) EndpointStates(
+	ctx context.Context, q webhook.EndpointQuery,
+) ([]webhook.EndpointState, error) {
+	s.states.Add(1)
+	return s.Store.EndpointStates(ctx, q)
+}
+
+func newSlowReads(t *testing.T) (*slowReads, *channelCache, *webhook.Subscription) {
+	t.Helper()
+	store := &slowReads{Store: memstore.New()}
+	sub := &webhook.Subscription{ID: webhook.NewID(), Name: "One", EventTypes: []event.Pattern{"*"},
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}}
+	require.NoError(t, store.CreateSubscription(t.Context(), sub, webhook.Quota{}))
+	return store, newChannelCache(store, channel.NewRegistry()), sub
+}
+
+// Whoever asks for a subscription first may go: what is read is for all who wait. And nobody waits
+// for longer than they want to.
+func TestASubscriptionIsReadForAllWhoWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, cache, sub := newSlowReads(t)
+		start := time.Now()
+		get := func(timeout time.Duration) <-chan error {
+			answered := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), timeout)
+				defer cancel()
+				_, err := cache.get(ctx, "", sub.ID, sub.Revision, time.Time{})
+				answered <- err
+			}()
+			synctest.Wait()
+			return answered
+		}
+		first, second, third := get(time.Second), get(time.Minute), get(2*time.Second)
+		require.ErrorIs(t, <-first, context.DeadlineExceeded)
+		require.ErrorIs(t, <-third, context.DeadlineExceeded)
+		assert.Equal(t, 2*time.Second, time.Since(start))
+		require.NoError(t, <-second)
+		assert.Equal(t, 10*time.Second, time.Since(start), "it was read once")
+	})
+}
+
+// What was read without the states of the endpoints does not serve who asks for those.
+func TestStatesAreReadForWhoAsksForThem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, cache, sub := newSlowReads(t)
+		for _, c := range []struct {
+			since  time.Time
+			states int64
+		}{{time.Time{}, 0}, {time.Now(), 1}, {time.Now(), 1}, {time.Time{}, 1}} {
+			_, err := cache.get(t.Context(), "", sub.ID, sub.Revision, c.since)
+			require.NoError(t, err)
+			assert.Equal(t, c.states, store.states.Load())
+		}
+	})
+}
