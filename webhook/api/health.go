@@ -46,7 +46,7 @@ func (a *API) askStore() (err error) {
 	return err
 }
 
-// healthChecks asks the store once at a time, however many ask for its health: anybody may. The zero
+// healthChecks asks the store once at a time, because requests for the health need no key. The zero
 // value is ready to use.
 type healthChecks struct {
 	mu      sync.Mutex

@@ -36,8 +36,8 @@ func (s *slowLists) Subscriptions(
 	return s.Store.Subscriptions(ctx, q)
 }
 
-// Anybody may ask for the health: the store is asked once at a time, and nobody waits for longer
-// than the check may take.
+// Health checks need no key. The API asks the store once at a time, and answers each request within
+// the time that a check may take.
 func TestHealthAsksOnceAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

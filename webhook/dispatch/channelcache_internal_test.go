@@ -51,8 +51,8 @@ func newSlowReads(t *testing.T) (*slowReads, *channelCache, *webhook.Subscriptio
 	return store, newChannelCache(store, channel.NewRegistry()), sub
 }
 
-// Whoever asks for a subscription first may go: what is read is for all who wait. And nobody waits
-// for longer than they want to.
+// The context of the first caller does not end the read of a subscription for the other callers, and
+// each caller waits only until its own context ends.
 func TestASubscriptionIsReadForAllWhoWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -38,11 +38,11 @@ func (e *endpointQueue[T]) withinEndpointShare(t bufferThresholds, n int) bool {
 // withinOrganizationShare reports whether the endpoint's organization may have n more items in the
 // buffer for it. Of the organization's share, its fast endpoints may have six eighths, which are
 // free again within moments, its neutral ones one, and its slow ones one. An endpoint that has
-// nothing yet may use one eighth more than that, and it and one that has retries only have to fit
-// there with one item only: retries keep out no fresh ones. Neutral
-// endpoints that turn out to be slow keep what they have, so that the slow can exceed their part,
-// again and again as new endpoints come. But neutral and slow ones together leave three eighths of
-// the share to the fast, for which all n have to fit, and half of the bytes.
+// nothing yet may use one eighth more than that. It has to fit with one item only, as an endpoint
+// has to that has nothing but retries: they keep out no fresh ones. Neutral endpoints that turn out
+// to be slow keep what they have, so that the slow can exceed their part, again and again as new
+// endpoints come. But neutral and slow ones together leave three eighths of the share to the fast,
+// for which all n have to fit, and half of the bytes.
 func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bool {
 	o, eighths, bytes := e.organization, 1, t.bytes/2
 	if e.appliedSpeed == speedFast {
@@ -227,9 +227,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 				o.skippedInPlan = c.planNumber
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.BackingOff(c.now):
-			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
-		case !e.withinEndpointShare(thresholds, b.PerEndpoint) ||
+		case e.breaker.BackingOff(c.now) || !e.withinEndpointShare(thresholds, b.PerEndpoint) ||
 			!e.withinOrganizationShare(thresholds, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:

@@ -59,6 +59,16 @@ func known(q *queue, window int, endpoints ...fairqueue.Destination) {
 	}
 }
 
+// claimSignalled reports whether a claim has been asked for since the last call.
+func claimSignalled(q *queue) bool {
+	select {
+	case <-q.ClaimSignal():
+		return true
+	default:
+		return false
+	}
+}
+
 // sized are items with payloads of that size, which they do not share.
 func sized(first int64, n, size int, to fairqueue.Destination) []*item {
 	items := make([]*item, n)
@@ -511,7 +521,6 @@ func TestABacklogSinceThePlanIsClaimed(t *testing.T) {
 	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 16,
 		BufferedPerEndpoint: 1})
 	a := []fairqueue.Destination{endpointA}
-	claimed := func() bool { return len(q.ClaimSignal()) > 0 && <-q.ClaimSignal() == struct{}{} }
 	require.True(t, q.ReservePrefetch(endpointA))
 	require.False(t, q.ReservePrefetch(endpointA), "the endpoint's queue is full")
 	q.ReleasePrefetch(a)
@@ -519,15 +528,15 @@ func TestABacklogSinceThePlanIsClaimed(t *testing.T) {
 
 	plan := q.PlanClaim()
 	q.MarkBacklog(a)
-	claimed()
+	claimSignalled(q)
 	assert.False(t, q.ReservePrefetch(endpointA), "no claim has taken what is in the store")
 	q.RecordClaim(nil, plan)
-	assert.True(t, claimed(), "the claim may have come before it")
+	assert.True(t, claimSignalled(q), "the claim may have come before it")
 	assert.True(t, q.ReservePrefetch(endpointA), "the claim took all that there was before")
 
 	plan = q.PlanClaim()
 	q.RecordClaim(nil, plan)
-	assert.False(t, claimed(), "nothing was stored since the plan")
+	assert.False(t, claimSignalled(q), "nothing was stored since the plan")
 	assert.False(t, q.ReservePrefetch(endpointA), "the plan left the endpoint out, because it is full")
 }
 
@@ -537,7 +546,6 @@ func TestCapacityThatIsFreedIsClaimed(t *testing.T) {
 	t.Parallel()
 	limits := fairqueue.Limits{InFlight: 20, InFlightPerEndpoint: 8, Buffered: 24,
 		BufferedPerEndpoint: 24}
-	claimed := func(q *queue) bool { return len(q.ClaimSignal()) > 0 && <-q.ClaimSignal() == struct{}{} }
 	full := func(t *testing.T) (*queue, []*item) {
 		q, _ := newQueue(limits)
 		known(q, 8, endpointA)
@@ -545,9 +553,9 @@ func TestCapacityThatIsFreedIsClaimed(t *testing.T) {
 		inFlight := all(q)
 		require.Len(t, inFlight, 8)
 		q.Push(items(9, 24, endpointA))
-		claimed(q)
+		claimSignalled(q)
 		require.Zero(t, q.PlanClaim().Limit)
-		require.False(t, claimed(q))
+		require.False(t, claimSignalled(q))
 		return q, inFlight
 	}
 	t.Run("the breaker opens", func(t *testing.T) {
@@ -558,19 +566,19 @@ func TestCapacityThatIsFreedIsClaimed(t *testing.T) {
 			requeued += len(q.Finish(failed, unhealthy).Requeue)
 		}
 		require.Equal(t, 24, requeued)
-		assert.True(t, claimed(q))
+		assert.True(t, claimSignalled(q))
 	})
 	t.Run("the endpoint is reset", func(t *testing.T) {
 		t.Parallel()
 		q, _ := full(t)
 		require.Len(t, q.ResetEndpoint(endpointA.Endpoint), 24)
-		assert.True(t, claimed(q))
+		assert.True(t, claimSignalled(q))
 	})
 	t.Run("its subscription is reset", func(t *testing.T) {
 		t.Parallel()
 		q, _ := full(t)
 		require.Len(t, q.ResetSubscription(endpointA.Endpoint.SubscriptionID), 24)
-		assert.True(t, claimed(q))
+		assert.True(t, claimSignalled(q))
 	})
 	t.Run("a prefetch is cancelled", func(t *testing.T) {
 		t.Parallel()
@@ -579,17 +587,17 @@ func TestCapacityThatIsFreedIsClaimed(t *testing.T) {
 		for i := 0; a.ReservePrefetch(endpoint(strconv.Itoa(i), strconv.Itoa(i))); i++ {
 		}
 		require.Zero(t, q.PlanClaim().Limit)
-		claimed(q)
+		claimSignalled(q)
 		a.Cancel()
-		assert.True(t, claimed(q))
+		assert.True(t, claimSignalled(q))
 	})
 	t.Run("once", func(t *testing.T) {
 		t.Parallel()
 		q, _ := full(t)
 		for range 2 {
 			q.ResetEndpoint(endpointA.Endpoint)
-			claimed(q)
+			claimSignalled(q)
 		}
-		assert.False(t, claimed(q))
+		assert.False(t, claimSignalled(q))
 	})
 }

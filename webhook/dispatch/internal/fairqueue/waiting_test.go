@@ -29,16 +29,6 @@ func begin(t *testing.T, q *queue, to fairqueue.Host) *item {
 	return next
 }
 
-// claimSignalled reports whether a claim has been asked for since the last call.
-func claimSignalled(q *queue) bool {
-	select {
-	case <-q.ClaimSignal():
-		return true
-	default:
-		return false
-	}
-}
-
 // An organization whose attempts are slow, and end one after the other, does not take the slot of
 // each of them again before others that wait for one.
 func TestAFreedSlotGoesToWhoWaitsLongest(t *testing.T) {
