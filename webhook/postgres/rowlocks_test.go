@@ -10,17 +10,13 @@ import (
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
-	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
 // A claim whose probe another transaction has taken goes on with the deliveries of others, each with
 // its own line.
 func TestAProbeThatIsTakenMovesNoLine(t *testing.T) {
 	t.Parallel()
-	dsn := schemaDSN(t)
-	s, err := postgres.Open(t.Context(), dsn, postgres.Config{MaxConns: 3})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	s := open(t, schemaDSN(t))
 	now := time.Now().Add(-time.Hour)
 	degraded := sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(t.Context(), degraded, webhook.Quota{}))
@@ -32,7 +28,7 @@ func TestAProbeThatIsTakenMovesNoLine(t *testing.T) {
 	l := sqltest.NewLines(t, s, now)
 	require.NoError(t, l.Emit("a", 2)) // also for the degraded one
 
-	conn, err := pgx.Connect(t.Context(), dsn)
+	conn, err := pgx.Connect(t.Context(), s.dsn)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(t.Context()) }()
 	tx, err := conn.Begin(t.Context())
@@ -56,17 +52,14 @@ func TestAProbeThatIsTakenMovesNoLine(t *testing.T) {
 // Prune leaves alone what another transaction settles while Prune waits for it.
 func TestPruneCancelsNothingThatIsSettledMeanwhile(t *testing.T) {
 	t.Parallel()
-	dsn := schemaDSN(t)
-	s, err := postgres.Open(t.Context(), dsn, postgres.Config{MaxConns: 3})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, s.Close()) }()
+	s := open(t, schemaDSN(t))
 	sub := sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(t.Context(), sub, webhook.Quota{}))
 	now := time.Now()
-	_, err = s.Enqueue(t.Context(), now, []webhook.NewEvent{
+	_, err := s.Enqueue(t.Context(), now, []webhook.NewEvent{
 		{ID: "evt_1", Type: "object.created", Payload: []byte(`{}`)}}, nil)
 	require.NoError(t, err)
-	conn, err := pgx.Connect(t.Context(), dsn)
+	conn, err := pgx.Connect(t.Context(), s.dsn)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(t.Context()) }()
 	tx, err := conn.Begin(t.Context())
@@ -83,10 +76,10 @@ func TestPruneCancelsNothingThatIsSettledMeanwhile(t *testing.T) {
 		pruned <- err
 	}()
 	eventually(t, "Prune waits for the row", func() bool {
-		return queryAt[int](t, dsn, `SELECT count(*) FROM pg_locks WHERE NOT granted
+		return queryAt[int](t, s.dsn, `SELECT count(*) FROM pg_locks WHERE NOT granted
 			AND $1::int = ANY (pg_blocking_pids(pid))`, conn.PgConn().PID()) == 1
 	})
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, <-pruned)
-	assert.Equal(t, 2, queryAt[int](t, dsn, `SELECT state FROM webhooks_deliveries`))
+	assert.Equal(t, 2, queryAt[int](t, s.dsn, `SELECT state FROM webhooks_deliveries`))
 }
