@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
@@ -330,4 +331,63 @@ func startNginx(t *testing.T, behind string) string {
 		return err == nil
 	}, time.Minute, 5*time.Millisecond, "nginx does not listen")
 	return folder
+}
+
+// silentStore is a store that answers nothing before the context ends.
+type silentStore struct{ webhook.Store }
+
+func silence[T any](ctx context.Context) (none T, err error) {
+	<-ctx.Done()
+	return none, ctx.Err()
+}
+
+func (silentStore) Subscription(ctx context.Context, _, _ string) (*webhook.Subscription, error) {
+	return silence[*webhook.Subscription](ctx)
+}
+
+func (silentStore) Subscriptions(
+	ctx context.Context, _ webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
+	return silence[[]*webhook.Subscription](ctx)
+}
+
+func (silentStore) Deliveries(
+	ctx context.Context, _ webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
+	return silence[[]webhook.Delivery](ctx)
+}
+
+func (silentStore) Totals(
+	ctx context.Context, _ time.Time, _ webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	return silence[webhook.Totals](ctx)
+}
+
+// A request keeps its place for a minute at most, although the store does not answer.
+func TestRequestsEndAlthoughTheStoreIsSilent(t *testing.T) {
+	t.Parallel()
+	for _, request := range [][3]string{
+		{"GET", "", ""},
+		{"GET", "/wh_1", ""},
+		{"GET", "/wh_1/deliveries", ""},
+		{"PATCH", "/wh_1", `{"is_active": false}`},
+		{"GET", "/deliveries", ""},
+		{"GET", "/totals", ""},
+		{"POST", "/wh_1/replay", "{}"},
+	} {
+		t.Run(request[0]+request[1], func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, options{
+					api:   func(c *api.Config) { c.MaxRequestsPerOrganization = 1 },
+					store: func(s webhook.Store) webhook.Store { return silentStore{s} },
+				})
+				began := time.Now()
+				for range 2 { // the place of the first is free again
+					f.do(request[0], prefix+request[1], request[2]).want(http.StatusServiceUnavailable)
+				}
+				assert.LessOrEqual(t, time.Since(began), 2*time.Minute)
+			})
+		})
+	}
 }

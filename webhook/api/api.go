@@ -233,6 +233,7 @@ type route struct {
 	handle       func(*request) (*response, error)
 	public       bool // needs no organization
 	works        bool // compiles or renders templates
+	waits        bool // may go on for longer than handleTime
 	// need is the role that an API key must have.
 	need webhook.Role
 }
@@ -262,10 +263,10 @@ func (a *API) routes() []route {
 		{method: "POST", path: "/deliveries/replays/count", handle: a.countReplay},
 		{method: "GET", path: "/deliveries/replays/{replay_id}", handle: a.getReplay},
 		{method: "POST", path: "/deliveries/replays/{replay_id}/stop", handle: a.stopReplay, need: webhook.RoleOperate},
-		{method: "GET", path: "/events", handle: a.tailEvents},
-		{method: "GET", path: "/{identifier}/events", handle: a.tailSubscriptionEvents},
-		{method: "GET", path: "/deliveries/tail", handle: a.tailDeliveries},
-		{method: "GET", path: "/deliveries/results", handle: a.tailResults},
+		{method: "GET", path: "/events", handle: a.tailEvents, waits: true},
+		{method: "GET", path: "/{identifier}/events", handle: a.tailSubscriptionEvents, waits: true},
+		{method: "GET", path: "/deliveries/tail", handle: a.tailDeliveries, waits: true},
+		{method: "GET", path: "/deliveries/results", handle: a.tailResults, waits: true},
 		{method: "GET", path: "/{identifier}/positions", handle: a.listPositions},
 		{method: "PUT", path: "/{identifier}/positions/{name}", handle: a.setPosition, need: webhook.RoleOperate},
 		{method: "DELETE", path: "/{identifier}/positions/{name}", handle: a.deletePosition, need: webhook.RoleOperate},
@@ -430,8 +431,21 @@ func (a *API) respond(route route, w http.ResponseWriter, r *request) (*response
 		}
 		defer release()
 	}
+	if !route.waits {
+		whole := r.Request
+		ctx, cancel := context.WithTimeout(r.Context(), handleTime)
+		r.Request = r.WithContext(ctx)
+		defer func() {
+			cancel()
+			r.Request = whole
+		}()
+	}
 	return route.handle(r)
 }
+
+// handleTime is how long a request may take once it is read, so that a store that does not answer
+// does not keep its place. It is longer than the bound of each operation that has one of its own.
+const handleTime = time.Minute
 
 // workWait is how long a request waits for its turn to compile or render templates.
 const workWait = 5 * time.Second

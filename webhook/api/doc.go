@@ -199,6 +199,7 @@
 //	                              20,000 values and 256 levels               422
 //	a body's way to the API       30 s                                       400
 //	an answer's way to the client 30 s                                       the connection ends
+//	what the store takes for it   1 min                                      503
 //	a preview                     2 s                                        422
 //	a test                        30 s                                       its attempts time out
 //	a replay by filter            20 s                                       a cursor

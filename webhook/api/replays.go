@@ -67,7 +67,8 @@ type Replay struct {
 	// Replayed is how many deliveries were replayed.
 	Replayed int64 `json:"replayed"`
 	// Remaining is how many are still to be replayed, counted up to 1000; MoreRemaining says that there
-	// are more. Null if the replay has ended, in the answer that begins it, and in lists.
+	// are more. Null if the replay has ended, if counting takes longer than 10 seconds, in the answer
+	// that begins the replay, and in lists.
 	Remaining     *int `json:"remaining"`
 	MoreRemaining bool `json:"more_remaining"`
 	// LastDue is when the last of those that were replayed became due, or will.
@@ -226,10 +227,12 @@ func (a *API) getReplay(r *request) (*response, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), replayCountTime)
 		defer cancel()
 		n, more, err := a.dispatcher.CountRemaining(ctx, stored, maxRemaining)
-		if err != nil {
+		switch {
+		case err == nil:
+			out.Remaining, out.MoreRemaining = &n, more
+		case ctx.Err() == nil || r.Context().Err() != nil:
 			return nil, err
 		}
-		out.Remaining, out.MoreRemaining = &n, more
 	}
 	return &response{status: http.StatusOK, body: out}, nil
 }

@@ -646,7 +646,7 @@ func powerSeeds(t *testing.T, fn func(seed uint64, over func() bool)) {
 	began, runs := time.Now(), 0
 	over := func() bool { return *powerTime > 0 && time.Since(began) >= *powerTime }
 	for ; runs < *powerRuns && !over(); runs++ {
-		seed := *powerSeed
+		seed := *powerSeed + uint64(runs)
 		if seed == 0 {
 			seed = rand.Uint64()
 		}
