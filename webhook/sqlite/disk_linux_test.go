@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"modernc.org/libc"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
 // disk records what SQLite does to the files of a folder, so that a test can tell what a loss of
@@ -248,7 +251,8 @@ func resized(b []byte, size int) []byte {
 }
 
 // torn returns what is left of a write: all, nothing, or sectors of it, between what was there
-// before, zeros, and what is neither.
+// before, zeros, and what is neither. A sector that is written with what it holds keeps that: SQLite
+// relies on it, too, because the system writes more than SQLite has written.
 func torn(data, before []byte, offset int, random *rand.Rand) []byte {
 	switch random.IntN(4) {
 	case 0:
@@ -264,7 +268,11 @@ func torn(data, before []byte, offset int, random *rand.Rand) []byte {
 	for at := 0; at < len(data); {
 		// Sectors begin where those of the disk do, whatever the offset is.
 		next := min(len(data), at+sector-(offset+at)%sector)
-		switch random.IntN(8) {
+		kind := random.IntN(8)
+		if offset+next <= len(before) && bytes.Equal(before[offset+at:offset+next], data[at:next]) {
+			kind = 1
+		}
+		switch kind {
 		case 0:
 			for i := at; i < next; i++ {
 				left[i] = byte(random.Uint32())
@@ -364,6 +372,7 @@ var (
 		if rc := sqlite3.Xsqlite3_vfs_register(tls, vfs, 1); rc != sqlite3.SQLITE_OK {
 			return fmt.Errorf("registering the VFS: %d", rc)
 		}
+		sqlite.OnRewrite(diskRewrite)
 		return nil
 	})
 )
@@ -498,6 +507,21 @@ func diskSync(tls *libc.TLS, file uintptr, flags int32) int32 {
 	}
 	f.synced = true
 	return function[func(*libc.TLS, uintptr, int32) int32](ofSystem(inner).FxSync)(tls, inner, flags)
+}
+
+// diskRewrite records what the store does to a log without SQLite.
+func diskRewrite(path string, data []byte, offset int64) {
+	d := diskOf(path)
+	if d == nil {
+		return
+	}
+	c := change{kind: kindSync, file: d.created(filepath.Base(path))}
+	if data != nil {
+		c.kind, c.offset, c.data = kindWrite, offset, slices.Clone(data)
+	} else if d.lies {
+		c.kind = kindFailedSync
+	}
+	d.record(c)
 }
 
 func diskFileSizeOf(tls *libc.TLS, file, size uintptr) int32 {

@@ -21,6 +21,7 @@
 // # What is where
 //
 //   - sqlite.go: Open, and Store
+//   - writeback.go: what an earlier process has left in the log
 //   - checkpoint.go: writing the log back into the file, beside the commits
 //   - handle.go: New on a handle of the caller, and Tx
 //   - identity.go: noticing that the file was replaced

@@ -16,3 +16,7 @@ func (s *Store) Checkpoint() error {
 	_, _, err := s.checkpoints.do("PASSIVE")
 	return err
 }
+
+// OnRewrite has fn told of what is written to logs that earlier processes have left, and without
+// data of the sync behind it.
+func OnRewrite(fn func(path string, data []byte, at int64)) { rewrote.Store(&fn) }

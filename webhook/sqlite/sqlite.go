@@ -105,7 +105,10 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 
 // start brings the tables to the newest schema, and keeps the file open.
 func (s *Store) start(ctx context.Context, path string, config Config) error {
-	var err error
+	err := writeBack(ctx, s.writer, path)
+	if err != nil {
+		return err
+	}
 	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
 		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.guard,
 		Sealer: config.Sealer,
