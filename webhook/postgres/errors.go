@@ -27,7 +27,8 @@ var (
 	// target_session_attrs=read-write in the connection string it finds the primary.
 	ErrReadOnly = webhook.Unavailable("postgres: the server is read-only")
 	// ErrPermission means that the role lacks a right: CREATE on the schema to migrate; SELECT,
-	// INSERT, UPDATE and DELETE on the tables and USAGE on their sequences for everything else.
+	// INSERT, UPDATE and DELETE on the tables, and USAGE and SELECT on their sequences, for everything
+	// else.
 	ErrPermission = errors.New("postgres: the role has no right to do this")
 	// ErrTooManyConnections means that the server's connections, or those that
 	// the role or the database may have, are all in use: see Config.MaxConns.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -45,7 +46,8 @@ type Store struct {
 
 // Open connects to the database that the connection string names, and brings
 // its tables to the newest schema. The tables are in the first schema of the
-// connections' search_path, which the connection string can set.
+// connections' search_path, which the connection string can set. If it finds tables of the same
+// names in another schema only, Open returns an error.
 //
 // The error says what is wrong: see ErrUnavailable, ErrLogin, ErrNoDatabase, ErrNoSchema,
 // ErrPermission, ErrPooler and [sqlstore.NewerSchemaError]. No error contains the password. An
@@ -94,6 +96,11 @@ func newStore(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, e
 	db := sql.OpenDB(connector{stdlib.GetPoolConnector(pool)})
 	db.SetMaxIdleConns(0) // the pool has them
 	mapped := storeError(pool)
+	prefix := cmp.Or(config.TablePrefix, sqlstore.DefaultTablePrefix)
+	if err := checkSearchPath(ctx, db, prefix); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("postgres: opening the store: %w", mapped(err))
+	}
 	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{
 		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, Sealer: config.Sealer,
 		MapError: mapped,
@@ -106,6 +113,25 @@ func newStore(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, e
 		Store: store, pool: pool, db: db, channel: channel, mapError: mapped,
 		listenPatience: listenPatience{silence: defaultListenPatience, answer: defaultListenPatience},
 	}, nil
+}
+
+// checkSearchPath returns an error if the search_path finds tables that are not in its first schema.
+// They are those of another service, or new ones would hide them at the next upgrade.
+func checkSearchPath(ctx context.Context, db *sql.DB, prefix string) error {
+	var first, found string
+	err := db.QueryRowContext(ctx, `SELECT current_schema(), n.nspname FROM pg_class c
+		JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid = to_regclass('`+prefix+`migrations') AND n.nspname <> current_schema()`).
+		Scan(&first, &found)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("the first schema of the search_path is %q, but the tables %s… that it finds are in "+
+		"%q: set search_path=%s to use those, or search_path=%s for tables of its own", first, prefix,
+		found, found, first)
 }
 
 // Pool returns the pool of the Store, for example for the caller's own transactions. Its

@@ -18,6 +18,9 @@ const (
 	checkpointPause = 10 * time.Millisecond
 	// commitCheckpointPages is the limit of commits, four times SQLite's: 16 MB.
 	commitCheckpointPages = 4000
+	// logLimit is to how many bytes the log is cut once all of it has been copied. It grows beyond
+	// while somebody reads what it was before, and would stay as long as that.
+	logLimit = 64 << 20
 )
 
 // checkpointer does checkpoints of a database, on a connection that nothing else uses.

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,4 +36,45 @@ func TestCheckpointsBesideCommits(t *testing.T) {
 	log, err := os.Stat(s.path + "-wal")
 	require.NoError(t, err)
 	assert.Less(t, log.Size(), int64(4000*4096), "no commit did it")
+}
+
+// TestTheLogShrinks has a reader that makes the log grow beyond its limit. When it has ended, the log
+// is cut.
+func TestTheLogShrinks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	subscribeChannels(t, s, "org", 1)
+	emitted, payload := 0, fmt.Appendf(nil, "%q", bytes.Repeat([]byte("x"), 1_000_000))
+	emit := func() {
+		emitted++
+		_, err := s.Enqueue(t.Context(), time.Now(), []webhook.NewEvent{{OrganizationID: "org",
+			ID: fmt.Sprint("evt_", emitted), Type: "a.b", Payload: payload}}, nil)
+		require.NoError(t, err)
+	}
+	emit()
+	other, err := sql.Open("sqlite", "file:"+s.path)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, other.Close()) }()
+	reading, err := other.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	var n int
+	require.NoError(t, reading.QueryRowContext(t.Context(),
+		"SELECT count(*) FROM webhooks_events").Scan(&n))
+	size := func() int64 {
+		log, err := os.Stat(s.path + "-wal")
+		require.NoError(t, err)
+		return log.Size()
+	}
+	const limit = 64 << 20
+	for size() <= limit {
+		emit()
+	}
+	require.NoError(t, reading.Rollback())
+	require.Eventually(t, func() bool {
+		emit()
+		return size() <= limit
+	}, time.Minute, time.Millisecond)
 }

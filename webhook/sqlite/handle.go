@@ -77,7 +77,7 @@ func checkConn(ctx context.Context, conn *sql.Conn) (path string, err error) {
 		query string
 		into  any
 	}{
-		{"SELECT file FROM pragma_database_list WHERE name = 'main'", &path},
+		{mainFile, &path},
 		{"PRAGMA journal_mode", &journal},
 		{"PRAGMA synchronous", &synchronous},
 		{"PRAGMA busy_timeout", &timeout},

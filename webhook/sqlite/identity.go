@@ -19,10 +19,11 @@ type openedFile struct {
 	info fs.FileInfo
 }
 
-// remember records the current files, the database and its log, as those that are open.
-func (i *identity) remember(path string) error {
+// remember records the current files, the database by its names and then its log, as those that are
+// open.
+func (i *identity) remember(paths ...string) error {
 	var files []openedFile
-	for _, path := range []string{path, path + "-wal"} {
+	for _, path := range paths {
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) && len(files) > 0 {
 			continue // a file system on which SQLite keeps no log

@@ -53,10 +53,10 @@ func TestTheFileIsReplaced(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, other.Close()) })
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		test := func(t *testing.T, path, opened string) {
 			t.Parallel()
-			ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
-			s, err := sqlite.Open(ctx, path, sqlite.Config{})
+			ctx := t.Context()
+			s, err := sqlite.Open(ctx, opened, sqlite.Config{})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = s.Close() }) // it may fail, because its files are gone
 			sub := sqltest.NewSubscription()
@@ -77,8 +77,34 @@ func TestTheFileIsReplaced(t *testing.T) {
 				_, err = s.Enqueue(ctx, time.Now(), []webhook.NewEvent{e}, nil)
 				require.NoError(t, err, "the file is back")
 			}
+		}
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "webhooks.db")
+			test(t, path, path)
+		})
+		t.Run(name+" behind a link", func(t *testing.T) {
+			folder := t.TempDir()
+			link := filepath.Join(folder, "link.db")
+			require.NoError(t, os.Symlink("webhooks.db", link))
+			test(t, filepath.Join(folder, "webhooks.db"), link)
 		})
 	}
+}
+
+// A link that leads to another file makes a file of another name the database, for all that open it.
+func TestTheLinkIsReplaced(t *testing.T) {
+	t.Parallel()
+	ctx, folder := t.Context(), t.TempDir()
+	link := filepath.Join(folder, "link.db")
+	require.NoError(t, os.Symlink("first.db", link))
+	s, err := sqlite.Open(ctx, link, sqlite.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "second.db"), nil, 0o600))
+	require.NoError(t, os.Remove(link))
+	require.NoError(t, os.Symlink("second.db", link))
+	require.ErrorIs(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}),
+		sqlite.ErrReplaced)
 }
 
 // The write-ahead log stays while a Store is open, even if another handle has written it back to

@@ -78,17 +78,18 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	if err != nil {
 		return nil, err
 	}
-	// First, because the others may have to wait for a lock.
-	wait := fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds())
 	// Absolute, because the working directory may change.
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
 	}
+	// First, because the others may have to wait for a lock.
+	wait := fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds())
 	s := &Store{ownHandles: true}
 	if s.writer, err = openDB(location, "immediate",
 		append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)",
-			fmt.Sprintf("wal_autocheckpoint(%d)", commitCheckpointPages)}, pragmas...)); err != nil {
+			fmt.Sprintf("wal_autocheckpoint(%d)", commitCheckpointPages),
+			fmt.Sprintf("journal_size_limit(%d)", logLimit)}, pragmas...)); err != nil {
 		return nil, err
 	}
 	if s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)"}); err != nil {
@@ -96,12 +97,21 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	}
 	s.reader.SetMaxOpenConns(config.Readers + 1) // and the anchor
 	s.reader.SetMaxIdleConns(config.Readers)
-	if err := s.start(ctx, absolute, config); err != nil {
+	var file string // as SQLite knows it: absolute, and where a symbolic link leads
+	if err = s.writer.QueryRowContext(ctx, mainFile).Scan(&file); err != nil {
+		err = mapError(err)
+	} else if err = s.start(ctx, file, config); err == nil {
+		err = s.identity.remember(absolute, file, file+"-wal")
+	}
+	if err != nil {
 		_, _ = s.reader.Close(), s.writer.Close()
 		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
 	}
 	return s, nil
 }
+
+// mainFile asks for the path of the database file.
+const mainFile = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 
 // start brings the tables to the newest schema, and keeps the file open.
 func (s *Store) start(ctx context.Context, path string, config Config) error {
@@ -142,7 +152,7 @@ func (s *Store) hold(ctx context.Context, path string) error {
 		"SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
-	if err := s.identity.remember(path); err != nil {
+	if err := s.identity.remember(path, path+"-wal"); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
 	return nil
