@@ -55,6 +55,11 @@ func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 // taken effect, as a whole: see [Store].
 var ErrUnavailable = errors.New("webhook: the store is unavailable")
 
+// ErrBlocked means that the call has waited too long for a transaction of another caller, which is
+// open and has stored the same, such as an event with the same id. Nothing is stored. It matches
+// [ErrUnavailable].
+var ErrBlocked = Unavailable("webhook: a transaction that is open has stored the same")
+
 // Unavailable returns a new error with this text that matches [ErrUnavailable]. A store uses it to
 // declare its own error variables, such as sqlite.ErrFull.
 func Unavailable(text string) error { return unavailable{errors.New(text)} }

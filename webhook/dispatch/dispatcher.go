@@ -99,6 +99,8 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		Weight:    func(e webhook.NewEvent) int { return len(e.Payload) },
 		MaxWeight: maxCommitBytes,
 		Timeout:   storeTimeout,
+		Class:     func(e webhook.NewEvent) string { return e.OrganizationID },
+		Splits:    func(err error) bool { return errors.Is(err, webhook.ErrBlocked) },
 	}
 	d.states = newStateCommits(d)
 	d.suspects = newSuspects(d)

@@ -61,6 +61,9 @@ var errNoConnString = errors.New("postgres: the connection string is empty: give
 	"postgres://user:password@host:5432/database " +
 	"(is the environment variable that should hold it set?)")
 
+// errLockTimeout is that of the server, or of the store in Enqueue.
+var errLockTimeout = fmt.Errorf("%w: %w", ErrTimeout, webhook.ErrBlocked)
+
 // What can be done about a pooler.
 var (
 	errPrepared = fmt.Errorf("%w: it keeps no prepared statements; leave default_query_exec_mode "+
@@ -112,8 +115,9 @@ func kindOfCode(code string) error {
 		return ErrNoDatabase
 	case "3F000":
 		return ErrNoSchema
-	case "57014", "55P03", "25P03",
-		"25P04": // of a statement, a lock, an idle transaction, a transaction
+	case "55P03":
+		return errLockTimeout
+	case "57014", "25P03", "25P04": // of a statement, an idle transaction, a transaction
 		return ErrTimeout
 	case "42P05", "26000": // there already, not there
 		return errPrepared

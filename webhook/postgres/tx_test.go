@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
@@ -205,4 +207,38 @@ func TestNewerSchema(t *testing.T) {
 	_, err = postgres.Open(t.Context(), dsn, postgres.Config{})
 	var newer *sqlstore.NewerSchemaError
 	require.ErrorAs(t, err, &newer)
+}
+
+// TestOneOpenTransactionStopsNoEmit emits an event that a transaction of a caller has emitted, too,
+// which stays open. Other emits of the process go on.
+func TestOneOpenTransactionStopsNoEmit(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, tablesDSN(t))
+	d, err := dispatch.New(s, dispatch.Config{})
+	require.NoError(t, err)
+	emit := func(organizationID, id string) (bool, error) {
+		e := event.New("order.created", event.Subject{Type: "order", ID: "1"})
+		e.OrganizationID, e.ID = organizationID, id
+		emitted, err := d.Emit(ctx, e)
+		return len(emitted) == 1 && emitted[0].Duplicate, err
+	}
+	tx, err := connect(t, s.dsn).Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), []webhook.NewEvent{{
+		OrganizationID: "org_a", ID: "evt_1", Type: "order.created", Payload: []byte(`{}`)}})))
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			assert.ErrorIs(t, errorOf(emit("org_a", "evt_1")), webhook.ErrBlocked)
+		})
+		for _, organizationID := range []string{"org_a", "org_b"} {
+			wg.Go(func() { assert.NoError(t, errorOf(emit(organizationID, event.NewID()))) })
+		}
+	}
+	wg.Wait() // with the transaction open
+	require.NoError(t, tx.Commit(ctx))
+	duplicate, err := emit("org_a", "evt_1")
+	require.NoError(t, err)
+	assert.True(t, duplicate)
 }

@@ -255,11 +255,16 @@ func (postgresDialect) returning() bool { return true }
 // of the sequence, so that it is the same whatever the search_path. In a transaction of the caller,
 // a setting that ends with the transaction, or with its savepoint, as the lock does, keeps further
 // calls from taking more locks, of which a server has a few thousand.
+//
+// A transaction of the store's own waits two seconds for another one at most, because it has the
+// events of several callers: if one of them stands in a transaction that is open, the others need not
+// wait. The server looks for deadlocks after one second.
 func (postgresDialect) reserveSQL(callers bool) (take, read string) {
 	const span = `((last_value / 64 + CASE WHEN is_called THEN 1 ELSE 0 END) % 2147483648)::int`
 	const lock = `pg_advisory_xact_lock_shared('{p}ids'::regclass::oid::int, ` + span + `)`
 	const setting = `'{p}tail.o' || '{p}ids'::regclass::oid`
-	held := lock
+	held := lock + `, CASE WHEN current_setting('lock_timeout') = '0'
+			THEN set_config('lock_timeout', '2s', true) END`
 	if callers {
 		held = `CASE WHEN coalesce(current_setting(` + setting + `, true), '') = ''
 			THEN set_config(` + setting + `, ` + lock + `::text || '1', true) END`

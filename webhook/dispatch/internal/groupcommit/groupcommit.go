@@ -24,6 +24,12 @@ type Group[T, R any] struct {
 	MaxWeight int
 	// Timeout bounds one Commit. The end of a caller's context does not end it.
 	Timeout time.Duration
+	// Splits reports whether a Commit that failed with the error may succeed for some of its calls:
+	// one of them has waited for something, and all others with it. They are committed again beside
+	// the calls that follow, first those of each Class together, and then each on its own. Class is
+	// that of a call's first item. Nil for Splits repeats nothing.
+	Splits func(error) bool
+	Class  func(T) string
 
 	mu       sync.Mutex
 	waiting  []*call[T, R]
@@ -82,23 +88,61 @@ func (g *Group[T, R]) commitLoop() {
 		if batch == nil {
 			return
 		}
-		itemsOfCalls := make([][]T, len(batch))
-		for i, c := range batch {
-			itemsOfCalls[i] = c.items
+		if !g.commit(batch) {
+			go g.commitApart(batch)
 		}
-		items := slices.Concat(itemsOfCalls...)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), g.Timeout)
-		results, err := g.Commit(ctx, items)
-		cancel()
-		for _, c := range batch {
-			if err != nil {
-				c.done <- answer[R]{err: err}
-				continue
-			}
-			n := len(c.items) // before the caller has its answer, and may use c for another call
-			c.done <- answer[R]{results: results[:n:n]}
-			results = results[n:]
+	}
+}
+
+// commit commits the items of some calls and answers these, unless the error is one that may be due
+// to some of them. Then it returns false.
+func (g *Group[T, R]) commit(batch []*call[T, R]) (answered bool) {
+	itemsOfCalls := make([][]T, len(batch))
+	for i, c := range batch {
+		itemsOfCalls[i] = c.items
+	}
+	items := slices.Concat(itemsOfCalls...)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), g.Timeout)
+	results, err := g.Commit(ctx, items)
+	cancel()
+	if err != nil && len(batch) > 1 && g.Splits != nil && g.Splits(err) {
+		return false
+	}
+	for _, c := range batch {
+		if err != nil {
+			c.done <- answer[R]{err: err}
+			continue
 		}
+		n := len(c.items) // before the caller has its answer, and may use c for another call
+		c.done <- answer[R]{results: results[:n:n]}
+		results = results[n:]
+	}
+	return true
+}
+
+// commitApart commits calls class by class, and those of a class that cannot be committed together
+// one by one, after all others.
+func (g *Group[T, R]) commitApart(batch []*call[T, R]) {
+	var classes []string
+	calls := make(map[string][]*call[T, R])
+	for _, c := range batch {
+		class := ""
+		if len(c.items) > 0 {
+			class = g.Class(c.items[0])
+		}
+		if calls[class] == nil {
+			classes = append(classes, class)
+		}
+		calls[class] = append(calls[class], c)
+	}
+	var single []*call[T, R]
+	for _, class := range classes {
+		if len(classes) == 1 || !g.commit(calls[class]) {
+			single = append(single, calls[class]...)
+		}
+	}
+	for i := range single {
+		g.commit(single[i : i+1])
 	}
 }
 

@@ -3,6 +3,7 @@ package groupcommit_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -140,5 +141,56 @@ func TestEachCallGetsItsOwnResults(t *testing.T) {
 		}
 		wg.Wait()
 		assert.Len(t, s.batches, 2)
+	})
+}
+
+// TestCallsThatWaitHoldUpNoOthers has calls that cannot be committed before something ends, which
+// takes too long. Those of the other class succeed, those of the same class too, and calls that come
+// later wait for none of them.
+func TestCallsThatWaitHoldUpNoOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		blocked := errors.New("blocked")
+		s := &slowCommit{}
+		g := s.group(100)
+		g.Splits = func(err error) bool { return errors.Is(err, blocked) }
+		g.Class = func(i int) string { return strconv.Itoa(i % 2) }
+		commit := g.Commit
+		g.Commit = func(ctx context.Context, items []int) ([]string, error) {
+			if slices.Contains(items, 1) || slices.Contains(items, 3) {
+				time.Sleep(10 * time.Second)
+				return nil, blocked
+			}
+			return commit(ctx, items)
+		}
+		start := time.Now()
+		took := make(map[int]time.Duration)
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		call := func(i int) {
+			wg.Go(func() {
+				results, err := g.Do(t.Context(), []int{i})
+				if i == 1 || i == 3 {
+					assert.ErrorIs(t, err, blocked)
+				} else if assert.NoError(t, err) {
+					assert.Equal(t, []string{strconv.Itoa(i)}, results)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				took[i] = time.Since(start)
+			})
+			synctest.Wait()
+		}
+		for i := range 7 { // the first alone, and the rest with the two that are blocked
+			call(i)
+		}
+		time.Sleep(5 * time.Second)
+		call(8)
+		wg.Wait()
+		second := func(n int) time.Duration { return time.Duration(n) * time.Second }
+		for i, want := range map[int]time.Duration{0: second(1), 8: second(12), 2: second(22),
+			4: second(22), 6: second(22), 1: second(32), 3: second(42), 5: second(43)} {
+			assert.Equal(t, want, took[i], "%d", i)
+		}
 	})
 }
