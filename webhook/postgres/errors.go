@@ -121,7 +121,8 @@ func kindOfCode(code string) error {
 		return ErrTimeout
 	case "42P05", "26000": // there already, not there
 		return errPrepared
-	case "57P01", "57P02", "57P03": // stopping, crashed, starting
+	case "57P01", "57P02", "57P03", "57P05", // stopping, crashed, starting, an idle session
+		"53000", "53200", "58030": // no resources, no memory, an I/O error
 		return ErrUnavailable
 	}
 	if strings.HasPrefix(code, "08") {

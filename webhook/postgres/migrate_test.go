@@ -116,3 +116,42 @@ func TestNowIsTheServers(t *testing.T) {
 	assert.False(t, at.Before(before) || at.After(after), "%s is not between %s and %s", at, before,
 		after)
 }
+
+// TestMigrationsLetOthersWork migrates while a transaction is open that uses the tables, such as a
+// dump. What needs the tables meanwhile waits behind the migration for a moment only.
+func TestMigrationsLetOthersWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	ctx := t.Context()
+	dsn := schemaDSN(t)
+	all, err := sqlstore.Migrations(sqlstore.PostgreSQL(), "")
+	require.NoError(t, err)
+	execOnServer(t, "BEGIN; SET LOCAL search_path = "+schemaOf(t, dsn)+";"+all[0].SQL+"COMMIT")
+	reader := connect(t, dsn)
+	reading, err := reader.Begin(ctx)
+	require.NoError(t, err)
+	_, err = reading.Exec(ctx, "SELECT count(*) FROM webhooks_deliveries")
+	require.NoError(t, err)
+	migrated := make(chan error, 1)
+	go func() {
+		s, err := postgres.Open(ctx, dsn, postgres.Config{})
+		if err == nil {
+			err = s.Close()
+		}
+		migrated <- err
+	}()
+	eventually(t, "the migration must wait",
+		func() bool { return blockedBy(t, dsn, reader) > 0 })
+	_, err = connect(t, dsn).Exec(ctx,
+		"SET lock_timeout = '30s'; LOCK TABLE webhooks_deliveries IN ROW EXCLUSIVE MODE")
+	require.NoError(t, err, "others go on")
+	select {
+	case err := <-migrated:
+		require.Fail(t, "the migration has ended", "%v", err)
+	default:
+	}
+	require.NoError(t, reading.Rollback(ctx))
+	require.NoError(t, <-migrated)
+}

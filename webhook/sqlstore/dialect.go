@@ -96,6 +96,11 @@ type dialect interface {
 	// statement that changes the schema commits the transaction, so the lock would be that of
 	// a connection, which the writer releases.
 	lockSchema(ctx context.Context, q Querier, prefix string) error
+	// schemaPatienceSQL has the statements that follow in the transaction fail soon if they wait for
+	// others that use the tables, because whatever uses these later waits behind them. It may be empty,
+	// where that cannot happen. tooLate recognises that error.
+	schemaPatienceSQL() string
+	tooLate(err error) bool
 	// returning reports whether INSERT and UPDATE can end with RETURNING. If not, the store reads
 	// the changed row with a second statement.
 	returning() bool

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 )
 
 //go:embed schema/*.sql
@@ -91,9 +92,33 @@ func (s *Store) migrate(ctx context.Context, files fs.FS, apply bool) error {
 			"apply the statements of Migrations that are missing, or open the store once without NoMigrate",
 			stored, known)
 	}
+	for {
+		err := s.migrateOnce(ctx, migrations)
+		if !s.x.dialect.tooLate(err) && !s.x.dialect.collided(err) {
+			return err
+		}
+		select { // others use the tables meanwhile
+		case <-time.After(migrationPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// migrationPause is how long a migration leaves the tables alone after others have kept it from them.
+const migrationPause = 2 * time.Second
+
+// migrateOnce brings the tables to the newest version, or changes nothing.
+func (s *Store) migrateOnce(ctx context.Context, migrations []Migration) error {
+	known := len(migrations)
 	return s.writer.do(ctx, ofBackground, func(ctx context.Context, q Querier) error {
 		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
 			return err
+		}
+		if patience := s.x.dialect.schemaPatienceSQL(); patience != "" {
+			if _, err := q.Exec(ctx, patience); err != nil {
+				return err
+			}
 		}
 		if _, err := q.Exec(ctx, s.schema.table); err != nil {
 			return err

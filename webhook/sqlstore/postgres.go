@@ -200,12 +200,22 @@ func (d postgresDialect) queryBatch(
 // collided recognises deadlocks and failures to serialize, by the codes that
 // the drivers' errors have.
 func (postgresDialect) collided(err error) bool {
+	code := stateOf(err)
+	return code == "40P01" || code == "40001"
+}
+
+// stateOf returns the SQLSTATE of an error, or "".
+func stateOf(err error) string {
 	var coded interface{ SQLState() string }
 	if !errors.As(err, &coded) {
-		return false
+		return ""
 	}
-	return coded.SQLState() == "40P01" || coded.SQLState() == "40001"
+	return coded.SQLState()
 }
+
+func (postgresDialect) schemaPatienceSQL() string { return "SET LOCAL lock_timeout = '1s'" }
+
+func (postgresDialect) tooLate(err error) bool { return stateOf(err) == "55P03" }
 
 func (postgresDialect) newWriter(db *sql.DB) writer { return postgresWriter{db} }
 
@@ -286,7 +296,7 @@ func openSQL(sequence string, span int) string {
 	return fmt.Sprintf(`SELECT n.last_value + %[2]d * ((l.objid::bigint
 				- (n.last_value / %[2]d) %% 2147483648 + 3221225472) %% 2147483648 - 1073741824),
 			coalesce((SELECT extract(epoch FROM a.xact_start) * 1000000
-				FROM pg_stat_get_activity(l.pid) a), 0)::bigint
+				FROM pg_stat_get_activity(l.pid) a WHERE l.pid IS NOT NULL), 0)::bigint
 		FROM %[1]s n, pg_locks l
 		WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted
 			AND l.classid = '%[1]s'::regclass::oid

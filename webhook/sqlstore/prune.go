@@ -221,10 +221,11 @@ func (s *Store) boundOf(
 	}
 	for bound = id; from < bound; {
 		middle := from + (bound-from)/2
-		if _, err := one(ctx, q, s.prune.eventFrom, []any{middle}, into); err != nil {
+		found, err := one(ctx, q, s.prune.eventFrom, []any{middle}, into)
+		if err != nil {
 			return 0, err
 		}
-		if createdAt < before {
+		if found && createdAt < before {
 			from = id + 1
 		} else {
 			bound = middle

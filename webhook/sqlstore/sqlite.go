@@ -107,6 +107,10 @@ func (d sqliteDialect) queryBatch(
 // lockSchema has nothing to do: BEGIN IMMEDIATE keeps all other writers out.
 func (sqliteDialect) lockSchema(context.Context, Querier, string) error { return nil }
 
+func (sqliteDialect) schemaPatienceSQL() string { return "" }
+
+func (sqliteDialect) tooLate(error) bool { return false }
+
 // shards is 1, because the one writer never waits for the rows of another transaction.
 func (sqliteDialect) shards() int64 { return 1 }
 
