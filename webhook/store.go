@@ -217,9 +217,10 @@ type Queue interface {
 	// those of paused subscriptions and of endpoints that are degraded or disabled, whose event has
 	// expired by now (see Task.ExpiresAt), up to the limit. They are pending, due or not, or in flight
 	// with a lease that ended by now, and do not wait in line. Each gets a lease until the given time
-	// and a new token, as though it had been claimed, for the caller to settle it as dead. A delivery
-	// may be taken up to ExpiredWithin after it has expired. A store that bounds the work of one call
-	// may return fewer than limit although there are more, which later calls take.
+	// and a new token, as though it had been claimed, for the caller to settle it as dead. It may lack
+	// its Payload, which that does not need. A delivery may be taken up to ExpiredWithin after it has
+	// expired. A store that bounds the work of one call may return fewer than limit although there are
+	// more, which later calls take.
 	ClaimExpired(ctx context.Context, now, until time.Time, limit int) ([]Task, error)
 
 	// Start records that attempts of the deliveries begin at now, and returns the

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
@@ -77,4 +78,9 @@ func TestStore(t *testing.T) {
 		},
 		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
 	})
+}
+
+func TestClaimsSharePayloads(t *testing.T) {
+	t.Parallel()
+	sqltest.CheckSharedPayloads(t, open(t, tablesDSN(t)))
 }

@@ -187,3 +187,8 @@ func TestBlocksOfWhatIsNotStored(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, all, 72+128, "deliveries that are stored late are listed")
 }
+
+func TestClaimsSharePayloads(t *testing.T) {
+	t.Parallel()
+	sqltest.CheckSharedPayloads(t, open(t, filepath.Join(t.TempDir(), "webhooks.db")))
+}

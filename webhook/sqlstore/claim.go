@@ -18,7 +18,7 @@ import (
 const attempted = `CASE WHEN attempts_since_queued > 0 THEN 1 ELSE 0 END`
 
 type claimStatements struct {
-	due, endpoints, lease                  string
+	due, endpoints, payloads, lease        string
 	skippedEndpoints, skippedOrganizations *batch
 }
 
@@ -31,6 +31,7 @@ func newClaimStatements(x expander) claimStatements {
 			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id
 				AND r.webhook_id = p.webhook_id
 			WHERE p.id {in} AND p.state < 2`),
+		payloads: x.sql(`SELECT e.id, e.payload FROM {p}events e WHERE e.id {in}`),
 		skippedEndpoints: x.batch(`WITH {v}
 			SELECT p.id, p.webhook_id, p.channel FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id
 				AND p.channel = v.channel AND p.state < 2`,
@@ -153,9 +154,35 @@ func (s *Store) claimIn(
 			if err := s.takeProbes(ctx, q, c); err != nil {
 				return nil, err
 			}
+			if err := s.readPayloads(ctx, q, c); err != nil {
+				return nil, err
+			}
 			return c, s.leaseTasks(ctx, q, c)
 		}
 	}
+}
+
+// readPayloads gives the tasks the payloads of their events, one that several share once: the search
+// would read it for each delivery, and again if it searches again.
+func (s *Store) readPayloads(ctx context.Context, q Querier, c *claiming) error {
+	if len(c.tasks) == 0 {
+		return nil
+	}
+	payloads := make(map[int64][]byte)
+	for i := range c.tasks {
+		payloads[c.eventIDs[c.tasks[i].DeliveryID]] = nil
+	}
+	err := collect(ctx, q, func(row scanner) error {
+		var id int64
+		var payload []byte
+		err := row.Scan(&id, &payload)
+		payloads[id] = payload
+		return err
+	}, s.claim.payloads, s.x.dialect.ints(slices.Sorted(maps.Keys(payloads))))
+	for i := range c.tasks {
+		c.tasks[i].Payload = payloads[c.eventIDs[c.tasks[i].DeliveryID]]
+	}
+	return err
 }
 
 // leaseTasks leases the tasks to the caller.
@@ -173,10 +200,10 @@ func (s *Store) leaseTasks(ctx context.Context, q Querier, c *claiming) error {
 
 // due is a delivery that may be claimed.
 type due struct {
-	endpointID, at int64
-	line           int64
-	turn           int
-	task           webhook.Task
+	endpointID, eventID, at int64
+	line                    int64
+	turn                    int
+	task                    webhook.Task
 }
 
 // findDue returns up to limit deliveries that are due for the endpoints after
@@ -216,6 +243,7 @@ func (s *Store) makeTasks(
 	if c.endpoints, err = s.endpointsOfDue(ctx, q, c.found); err != nil {
 		return false, err
 	}
+	c.eventIDs = make(map[webhook.DeliveryID]int64, len(c.found))
 	for _, d := range c.found {
 		to := c.endpoints[d.endpointID]
 		if to == nil {
@@ -229,6 +257,7 @@ func (s *Store) makeTasks(
 		c.tasks = append(c.tasks, c.task(d, to))
 		c.endpointIDs = append(c.endpointIDs, d.endpointID)
 		c.lines = append(c.lines, d.line)
+		c.eventIDs[d.task.DeliveryID] = d.eventID
 	}
 	return unwanted, nil
 }
@@ -281,7 +310,7 @@ func scanDue(row scanner) (due, error) {
 	t := &d.task
 	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts,
 		&queuedAt, (*[]byte)(&t.Progress),
-		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload, &trace,
+		&state, &t.Lost, &startedAt, &d.eventID, &t.EventID, &t.EventType, &trace,
 		&ttl, &d.line, &d.turn)
 	t.Trace = decodeTrace(trace)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
@@ -357,6 +386,8 @@ type claiming struct {
 	tasks            []webhook.Task
 	// endpointIDs are those of the tasks, and lines their lines, as far as they stand in one.
 	endpointIDs, lines []int64
+	// eventIDs are the rows of the tasks' events.
+	eventIDs map[webhook.DeliveryID]int64
 }
 
 func (t *turns) begin(now int64, r webhook.ClaimRequest) *claiming {

@@ -51,8 +51,8 @@ func newExpiredStatements(x expander) expiredStatements {
 		walks: &expiredWalks{of: make(map[int64]expiredWalk)},
 		scan:  new(expiryScan),
 		tasks: x.sql(`SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
-				coalesce(d.queued_at, e.created_at), d.progress, d.state, d.lost, d.started_at, e.event_id,
-				e.type, e.payload, e.trace, coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
+				coalesce(d.queued_at, e.created_at), d.progress, d.state, d.lost, d.started_at, e.id,
+				e.event_id, e.type, e.trace, coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
 			FROM {p}deliveries d {join} {p}events e ON e.id = d.event_id WHERE d.id {in}`),
 		look: x.batch(`{update} {p}events AS d SET expire_at = v.at {fromrows} WHERE d.id = v.id`,
 			column{"id", integer}, column{"at", integer}),

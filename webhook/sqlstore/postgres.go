@@ -389,7 +389,7 @@ func (postgresDialect) claimSQL() string {
 	return postgresWalk + `
 SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 	coalesce(d.queued_at, e.created_at), d.progress,
-       d.state, d.lost, d.started_at, e.event_id, e.type, e.payload, e.trace,
+       d.state, d.lost, d.started_at, e.id, e.event_id, e.type, e.trace,
 	coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
 FROM walk
 CROSS JOIN LATERAL (SELECT p.probe_at FROM {p}endpoints p WHERE p.id = walk.endpoint_id

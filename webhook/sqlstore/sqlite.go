@@ -160,7 +160,7 @@ WITH RECURSIVE walk (endpoint_id) AS (
 )
 SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 	coalesce(d.queued_at, e.created_at), d.progress,
-       d.state, d.lost, d.started_at, e.event_id, e.type, e.payload, e.trace,
+       d.state, d.lost, d.started_at, e.id, e.event_id, e.type, e.trace,
 	coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
 FROM walk
 CROSS JOIN {p}endpoints p ON p.id = walk.endpoint_id AND p.state = 0
