@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
 // childEnv is set in a process that child starts, to what that process is to work on.
@@ -82,4 +85,38 @@ func deliverUntilEmpty(t *testing.T, path string, events int) {
 		require.Empty(t, refused)
 	}
 	require.NoError(t, s.Close())
+}
+
+// TestLeasesOfADeadProcessEndInSteps claims what a process held that has died, which was stored in
+// many calls. No transaction ends the leases of all, because others wait for it, and because a claim
+// that is cut off must have made progress.
+func TestLeasesOfADeadProcessEndInSteps(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	dead := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	require.NoError(t, dead.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
+	const events = 250 // of which each transaction takes 100
+	for i := range events {
+		_, err := dead.Enqueue(ctx, now, []webhook.NewEvent{{ID: fmt.Sprint("evt_", i), Type: "a.b",
+			Payload: []byte(`{}`)}}, &webhook.Prefetch{Until: now.Add(time.Minute),
+			Take: func(string, webhook.Endpoint) bool { return true }})
+		require.NoError(t, err)
+	}
+	db, err := sql.Open("sqlite", "file:"+dead.path+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, db.Close()) }()
+	guarded := 0
+	s, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{Guard: func() error {
+		guarded++ // before each transaction and after it
+		return nil
+	}})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, s.Close()) }()
+	later := now.Add(2 * time.Minute)
+	guarded = 0
+	tasks, err := s.Claim(ctx, later, webhook.ClaimRequest{Until: later.Add(time.Minute),
+		Limit: 2 * events, PerEndpoint: 2 * events})
+	require.NoError(t, err)
+	assert.Len(t, tasks, events)
+	assert.GreaterOrEqual(t, guarded, 2*3, "two pages of 100, and the rest with the claim")
 }

@@ -53,8 +53,9 @@ func newClaimStatements(x expander) claimStatements {
 // are due. Its statements skip that many. If they find deliveries of other endpoints or
 // organizations to skip, Claim skips those too and searches again, up to three times, and then
 // leaves such deliveries out. Before that, Claim stores up to 4,224 deliveries that FanOut should
-// have stored in [webhook.FanOutLease]; if there are more, they are left to the next claim, and so
-// are those of more than 256 paused or disabled endpoints that have become active since the last one.
+// have stored in [webhook.FanOutLease], and ends the leases of up to 3,300 calls of Enqueue; if
+// there are more, they are left to the next claim, and so are those of more than 256 paused or
+// disabled endpoints that have become active since the last one.
 func (s *Store) Claim(
 	ctx context.Context, now time.Time, r webhook.ClaimRequest,
 ) ([]webhook.Task, error) {
@@ -65,20 +66,27 @@ func (s *Store) Claim(
 	from, at := s.leases.begin(micros(now)), micros(now)
 	places, count := s.starts.begin(at)
 	var c *claiming
-	var locked, dead int64
-	left := int64(math.MaxInt64)
+	var dead int64
+	left, locked := int64(math.MaxInt64), int64(math.MaxInt64)
+	last := leaseRow{until: from, firstID: math.MaxInt64}
 	for pieces := 0; c == nil; pieces++ {
 		var st storing
-		// A transaction stores a piece of a fan-out or claims, so that none takes long.
+		var next leaseRow // up to which leases were ended
+		var more bool
+		var lockedNow int64
+		// A transaction stores a piece of a fan-out, ends a page of leases, or claims, so that none
+		// takes long.
 		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
 			c, left = nil, math.MaxInt64
+			next, more, lockedNow = last, false, math.MaxInt64
 			if st, left, err = s.fanOutEnded(ctx, q, from, at); err != nil {
 				return err
 			}
 			if left < math.MaxInt64 && pieces < maxPieces {
 				return nil
 			}
-			if locked, err = s.endLeases(ctx, q, from, at); err != nil {
+			next, more, lockedNow, err = s.endLeases(ctx, q, last, at)
+			if err != nil || more && pieces < maxPieces {
 				return err
 			}
 			if err = s.wake(ctx, q, at); err != nil {
@@ -91,6 +99,10 @@ func (s *Store) Claim(
 			return nil, err
 		}
 		s.remember(st)
+		last, locked = next, min(locked, lockedNow)
+		if more && c != nil { // the next claim goes on
+			locked = min(locked, last.until)
+		}
 	}
 	s.turns.end(c)
 	s.leases.end(at, min(locked, left))

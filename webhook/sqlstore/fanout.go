@@ -22,7 +22,8 @@ const (
 	// narrow is how many deliveries of each event are stored with it in any case. They cost little
 	// more than the event itself.
 	narrow = 4
-	// maxPieces is how many pieces one Claim stores before that which it claims in.
+	// maxPieces is how many pieces one Claim stores, and pages of leases it ends, before that which it
+	// claims in.
 	maxPieces = 32
 )
 

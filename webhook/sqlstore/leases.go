@@ -73,34 +73,46 @@ func (s *Store) removeLeases(ctx context.Context, q Querier, rows []*leaseRow) e
 	return err
 }
 
-// leasesPage is how many rows of the table leases are read at a time.
+// leasesPage is how many rows of the table leases one transaction ends. A process that dies can
+// leave thousands.
 const leasesPage = 100
 
-// endLeases ends the leases that were to end after from, and by now. It passes over rows that
-// another transaction has locked, and returns the earliest end of a lease that it left for that.
+// endLeases ends a page of the leases that were to end after that of the row, and by now. It returns
+// the last of the page, and whether there may be more. It passes over rows that another transaction
+// has locked, and returns the earliest end of a lease that it left for that.
 func (s *Store) endLeases(
-	ctx context.Context, q Querier, from, now int64,
-) (locked int64, err error) {
-	locked = math.MaxInt64
-	at := leaseRow{until: from, firstID: math.MaxInt64}
-	for n := leasesPage; n == leasesPage; {
-		rows, err := s.leaseRows(ctx, q, s.leasing.ended, at.until, at.firstID, now, leasesPage)
+	ctx context.Context, q Querier, after leaseRow, now int64,
+) (last leaseRow, more bool, locked int64, err error) {
+	rows, err := s.leaseRows(ctx, q, s.leasing.ended, after.until, after.firstID, now, leasesPage)
+	last, locked = after, math.MaxInt64
+	for _, row := range rows {
+		last = row
+		_, ended, err := s.endLease(ctx, q, row, row.until, math.MaxInt32)
 		if err != nil {
-			return 0, err
+			return last, false, 0, err
 		}
-		n = len(rows)
-		for _, row := range rows {
-			at = row
-			_, ended, err := s.endLease(ctx, q, row, row.until, math.MaxInt32)
-			if err != nil {
-				return 0, err
-			}
-			if !ended {
-				locked = min(locked, row.until)
-			}
+		if !ended {
+			locked = min(locked, row.until)
 		}
 	}
-	return locked, nil
+	return last, len(rows) == leasesPage, locked, err
+}
+
+// endAllLeases ends all leases that were to end by now.
+func (s *Store) endAllLeases(ctx context.Context, now int64) error {
+	last := leaseRow{until: math.MinInt64}
+	for more := true; more; {
+		var next leaseRow
+		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+			next, more, _, err = s.endLeases(ctx, q, last, now)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		last = next
+	}
+	return nil
 }
 
 func (s *Store) leaseRows(

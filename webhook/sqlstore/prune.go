@@ -88,24 +88,20 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.finishFanOuts(ctx, micros(now)); err != nil {
 		return 0, err
 	}
-	err := s.write(ctx, func(ctx context.Context, q Querier) error {
-		_, err := s.endLeases(ctx, q, math.MinInt64, micros(now))
-		return err
-	})
-	if err != nil {
+	if err := s.endAllLeases(ctx, micros(now)); err != nil {
 		return 0, err
 	}
 	if err := s.pruneDeleted(ctx, now, r.Limit); err != nil {
 		return 0, err
 	}
 	oldest := hourOf(now.Add(-webhook.StatisticsKept))
-	if err = s.inSteps(ctx, r.Limit, s.housekeeping.oldFigures, oldest, r.Limit); err != nil {
+	if err := s.inSteps(ctx, r.Limit, s.housekeeping.oldFigures, oldest, r.Limit); err != nil {
 		return 0, err
 	}
-	if err = s.pruneBacklog(ctx, oldest, r.Limit); err != nil {
+	if err := s.pruneBacklog(ctx, oldest, r.Limit); err != nil {
 		return 0, err
 	}
-	if err = s.pruneProcesses(ctx, now.Add(-webhook.ProcessKept)); err != nil {
+	if err := s.pruneProcesses(ctx, now.Add(-webhook.ProcessKept)); err != nil {
 		return 0, err
 	}
 	p := &pruning{limit: r.Limit, settled: beforeOf(r.SucceededBefore), dead: beforeOf(r.DeadBefore)}
