@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
@@ -74,5 +76,81 @@ func TestLinesAreLockedBeforeRows(t *testing.T) {
 			require.NoError(t, tx.Rollback(t.Context()))
 			require.NoError(t, <-ended)
 		})
+	}
+}
+
+// TestClaimsLockFewLines has many lines whose front is dead and holds them, and events behind. A claim
+// passes all of them without the locks of all: a server has room for a few thousand, and refuses
+// further ones to everyone.
+func TestClaimsLockFewLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	const subjects, page = 1600, 400
+	ctx, at := t.Context(), time.Now().Add(-time.Hour)
+	s := open(t, schemaDSN(t))
+	var subs []*webhook.Subscription
+	for range subjects / page {
+		sub := sqltest.NewSubscription()
+		sub.EventTypes = []event.Pattern{event.Pattern("lines.of" + sub.ID)}
+		sub.Ordering = &webhook.Ordering{}
+		require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
+		subs = append(subs, sub)
+	}
+	emit := func(round string) {
+		for i, sub := range subs {
+			var events []webhook.NewEvent
+			for n := range page {
+				id := fmt.Sprint(i, "-", n)
+				events = append(events, webhook.NewEvent{ID: "evt_" + round + id, Payload: []byte(`{}`),
+					Type:    string(sub.EventTypes[0]),
+					Subject: event.Subject{Type: "object", ID: id}})
+			}
+			require.NoError(t, errorOf(s.Enqueue(ctx, at, events, nil)))
+		}
+	}
+	claim := func() []webhook.Task {
+		tasks, err := s.Claim(ctx, at, webhook.ClaimRequest{Until: at.Add(time.Minute), Limit: 512,
+			PerEndpoint: 128})
+		require.NoError(t, err)
+		return tasks
+	}
+	emit("first")
+	for dead := 0; dead < subjects; {
+		tasks := claim()
+		require.NotEmpty(t, tasks)
+		var settlements []webhook.Settlement
+		for _, task := range tasks {
+			settlements = append(settlements, webhook.Settlement{Lease: task.Lease, Status: webhook.StatusDead,
+				Attempt: &webhook.Attempt{StartedAt: at}})
+		}
+		require.NoError(t, errorOf(s.Settle(ctx, at, settlements)))
+		dead += len(tasks)
+	}
+	emit("second")
+	_, err := s.Enqueue(ctx, at.Add(time.Microsecond), []webhook.NewEvent{{ID: "evt_last",
+		Type: string(subs[0].EventTypes[0]), Payload: []byte(`{}`),
+		Subject: event.Subject{Type: "object", ID: "of its own"}}}, nil)
+	require.NoError(t, err)
+
+	watch := connect(t, s.dsn)
+	claimed := make(chan []webhook.Task, 1)
+	at = at.Add(time.Second)
+	go func() { claimed <- claim() }()
+	for most := 0; ; {
+		var n int
+		require.NoError(t, watch.QueryRow(ctx, `SELECT count(*) FROM pg_locks WHERE
+			locktype = 'advisory' AND classid = 'webhooks_deliveries'::regclass`).Scan(&n))
+		most = max(most, n)
+		select {
+		case tasks := <-claimed:
+			require.Len(t, tasks, 1)
+			assert.Equal(t, "evt_last", tasks[0].EventID)
+			t.Logf("at most %d locks were seen", most)
+			assert.Less(t, most, 1100)
+			return
+		default:
+		}
 	}
 }

@@ -100,6 +100,9 @@ func (s *Store) Claim(
 		}
 		s.remember(st)
 		last, locked = next, min(locked, lockedNow)
+		if c != nil && c.unsorted && len(c.tasks) == 0 && pieces < maxPieces {
+			c = nil // what it has taken out of the queue stood before what may have its turn
+		}
 		if more && c != nil { // the next claim goes on
 			locked = min(locked, last.until)
 		}
@@ -142,7 +145,7 @@ func (s *Store) claimIn(
 	if err != nil {
 		return nil, err
 	}
-	sorts := 0
+	sorts, locked := 0, 0
 	for n := 1; ; n++ {
 		c := s.turns.begin(now, r)
 		c.places = from
@@ -150,14 +153,16 @@ func (s *Store) claimIn(
 		if err := s.walk(ctx, q, c); err != nil {
 			return nil, err
 		}
-		sorted, err := s.sortLines(ctx, q, c)
+		lines, sorted, err := s.sortLines(ctx, q, c)
 		if err != nil {
 			return nil, err
 		}
-		if sorts++; sorted && sorts < maxSorts {
+		locked += lines
+		if sorts++; sorted && sorts < maxSorts && locked < maxLinesLocked {
 			n--
 			continue
 		}
+		c.unsorted = sorted
 		unwanted, err := s.makeTasks(ctx, q, c, skip)
 		if err != nil {
 			return nil, err
@@ -395,7 +400,9 @@ type claiming struct {
 	exhausted        []int64         // organizations that have no more
 	found            []due
 	endpoints        map[int64]*claimedEndpoint // of what was found
-	tasks            []webhook.Task
+	// unsorted says that there may be more deliveries without a turn among those to be found.
+	unsorted bool
+	tasks    []webhook.Task
 	// endpointIDs are those of the tasks, and lines their lines, as far as they stand in one.
 	endpointIDs, lines []int64
 	// eventIDs are the rows of the tasks' events.

@@ -276,11 +276,17 @@ const (
 	// maxSorts is how often a claim searches again because it has sorted lines, and maxArrived how
 	// many deliveries each of these takes out of the queue beside those that it has found.
 	maxSorts, maxArrived = 32, 1000
+	// maxLinesLocked is after how many lines a claim does not search again in the same transaction,
+	// which keeps their locks: a server has room for a few thousand of all transactions.
+	maxLinesLocked = 500
 )
 
 // sortLines gives turns to deliveries that were found and have none, and leaves out those that get
-// none. It reports whether it has changed what another search would find.
-func (s *Store) sortLines(ctx context.Context, q Querier, c *claiming) (changed bool, err error) {
+// none. It returns how many lines it has locked, and whether it has changed what another search would
+// find.
+func (s *Store) sortLines(
+	ctx context.Context, q Querier, c *claiming,
+) (locked int, changed bool, err error) {
 	arrivals := make(map[lineKey][]int64)
 	for i := range c.found {
 		if d := &c.found[i]; d.turn == waits {
@@ -289,20 +295,20 @@ func (s *Store) sortLines(ctx context.Context, q Querier, c *claiming) (changed 
 		}
 	}
 	if len(arrivals) == 0 {
-		return false, nil
+		return 0, false, nil
 	}
 	keys, err := s.tryLockLines(ctx, q, slices.SortedFunc(maps.Keys(arrivals), lineKey.compare))
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	changes, taken, err := s.sorted(ctx, q, c.now, keys, arrivals)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	c.found = slices.DeleteFunc(c.found, func(d due) bool {
 		return d.turn == waits && !taken[int64(d.task.DeliveryID)]
 	})
-	return changes.any(), s.applyLines(ctx, q, changes)
+	return len(keys), changes.any(), s.applyLines(ctx, q, changes)
 }
 
 // sorted decides about deliveries that have arrived in lines that are locked. Those that are taken
