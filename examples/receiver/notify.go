@@ -18,7 +18,11 @@ type service struct {
 }
 
 func newService(url string) *service {
-	return &service{url: url, client: &http.Client{Timeout: 10 * time.Second}}
+	return &service{url: url, client: &http.Client{
+		Timeout: 10 * time.Second,
+		// A redirect would make a GET of the POST, which the service answers with 200 and ignores.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // notify tells the service about the event. If that fails, the sender gets 503 and sends the

@@ -22,12 +22,12 @@ func (c *Client) CreateAPIKey(
 ) (*api.APIKeyResponse, error) {
 	out := &api.APIKeyResponse{}
 	_, err := c.call(ctx, "POST", "/api-keys", nil, asked, out)
-	return orNil(out, err)
+	return expect(out, out.ID, err)
 }
 
 // RevokeAPIKey revokes an API key by its id, and returns it as it is now.
 func (c *Client) RevokeAPIKey(ctx context.Context, id string) (*webhook.APIKey, error) {
 	out := &webhook.APIKey{}
 	_, err := c.call(ctx, "DELETE", at("api-keys", id), nil, nil, out)
-	return orNil(out, err)
+	return expect(out, out.ID, err)
 }

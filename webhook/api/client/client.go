@@ -20,7 +20,8 @@ const maxAnswer = 64 << 20
 
 // Config configures a Client. The zero value works.
 type Config struct {
-	// HTTPClient makes the requests. Defaults to http.DefaultClient, which has no timeout.
+	// HTTPClient makes the requests. Defaults to http.DefaultClient, which has no timeout. New copies
+	// it: a redirect that would change the method of a request is not followed.
 	HTTPClient *http.Client
 	// Organization is the organization that all requests are for, if the API key is an operator's.
 	// Empty is that of the API key.
@@ -32,6 +33,9 @@ type Config struct {
 // All methods return an [*Error] if the API answers with an error. If there is no answer, or one
 // that cannot be decoded, they return an error that wraps the cause: that of the HTTP client, or of
 // ctx. The Client reads at most 64 MiB of an answer. It does not retry.
+//
+// A redirect is followed if the method stays the same. Of any other request than a GET, 301 to 303
+// would make a GET that changes nothing: they are an [*Error] that names the address.
 type Client struct {
 	base string
 	key  string
@@ -55,7 +59,27 @@ func New(baseURL, apiKey string, cfg Config) (*Client, error) {
 		cfg.HTTPClient = http.DefaultClient
 	}
 	return &Client{base: strings.TrimSuffix(u.String(), "/"), key: apiKey,
-		organization: cfg.Organization, http: cfg.HTTPClient}, nil
+		organization: cfg.Organization, http: keepingMethods(cfg.HTTPClient)}, nil
+}
+
+// maxRedirects is that of net/http.
+const maxRedirects = 10
+
+// keepingMethods returns a copy of the client that follows no redirect that changes the method.
+func keepingMethods(c *http.Client) *http.Client {
+	out, check := *c, c.CheckRedirect
+	out.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		switch {
+		case next.Method != via[0].Method:
+			return http.ErrUseLastResponse
+		case check != nil:
+			return check(next, via)
+		case len(via) >= maxRedirects:
+			return fmt.Errorf("stopped after %d redirects", maxRedirects)
+		}
+		return nil
+	}
+	return &out
 }
 
 // Option changes the header of one request.
@@ -89,14 +113,30 @@ func (c *Client) call(
 		return nil, fmt.Errorf("client: reading the answer: %w", err)
 	}
 	if res.StatusCode/100 != 2 {
-		return nil, newError(res.StatusCode, res.Header, answer)
+		return nil, errorOf(res, answer)
 	}
-	if out != nil {
+	switch {
+	case out != nil:
 		if err := json.Unmarshal(answer, out); err != nil {
-			return nil, fmt.Errorf("client: the answer is not one of the API: %w", err)
+			return nil, notOfAPI(err)
 		}
+	case method == http.MethodDelete && res.StatusCode != http.StatusNoContent:
+		return nil, notOfAPI(fmt.Errorf("it has the status %d in place of 204", res.StatusCode))
 	}
 	return res.Header, nil
+}
+
+// notOfAPI is the error of an answer of another server, such as one that answers 200 to everything.
+func notOfAPI(cause error) error {
+	return fmt.Errorf("client: the answer is not one of the API: %w", cause)
+}
+
+// expect returns what a change was answered with, whose id tells that the API has made it.
+func expect[T any](out *T, id string, err error) (*T, error) {
+	if err == nil && id == "" {
+		err = notOfAPI(errors.New("it does not say what was changed"))
+	}
+	return orNil(out, err)
 }
 
 // send makes a request and returns the answer, whatever its status. The caller closes its body.

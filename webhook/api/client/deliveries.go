@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"net/http"
@@ -93,7 +95,7 @@ func (c *Client) delivery(
 ) (*api.Delivery, error) {
 	out := &api.Delivery{}
 	_, err := c.call(ctx, method, path, nil, nil, out, options...)
-	return orNil(out, err)
+	return expect(out, out.EventID, err)
 }
 
 // Event returns the envelope that a delivery carries.
@@ -163,6 +165,9 @@ func (c *Client) Publish(ctx context.Context, e *event.Event) (*api.Published, e
 	}
 	out := &api.Published{}
 	_, err := c.call(ctx, "POST", "/events", query, e, out)
+	if err == nil && out.EventID != e.ID {
+		err = notOfAPI(fmt.Errorf("it is about the event %q", out.EventID))
+	}
 	return orNil(out, err)
 }
 
@@ -172,13 +177,16 @@ func (c *Client) SendTest(
 ) (*api.TestResponse, error) {
 	out := &api.TestResponse{}
 	_, err := c.call(ctx, "POST", at(subscriptionID, "test"), nil, request, out)
-	return orNil(out, err)
+	return expect(out, out.EventID, err)
 }
 
 // Preview renders a template for an event.
 func (c *Client) Preview(ctx context.Context, request api.PreviewRequest) (json.RawMessage, error) {
 	var out api.PreviewResponse
 	_, err := c.call(ctx, "POST", "/preview", nil, request, &out)
+	if err == nil && out.Rendered == nil {
+		err = notOfAPI(errors.New("nothing is rendered"))
+	}
 	return out.Rendered, err
 }
 

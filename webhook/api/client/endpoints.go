@@ -63,5 +63,5 @@ func (c *Client) changeEndpoint(
 	out := &webhook.EndpointState{}
 	_, err := c.call(ctx, "POST", at(subscriptionID, "endpoints", change), nil,
 		api.EndpointRequest{Channel: channel}, out)
-	return orNil(out, err)
+	return expect(out, out.SubscriptionID, err)
 }

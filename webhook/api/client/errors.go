@@ -50,7 +50,16 @@ type Error struct {
 // number.
 const maxRetryAfter = 365 * 24 * 60 * 60
 
-func newError(status int, header http.Header, body []byte) error {
+// errorOf returns the error that an answer is. Of a redirect that was not followed it says where to.
+func errorOf(res *http.Response, body []byte) error {
+	e := newError(res.StatusCode, res.Header, body)
+	if to, err := res.Location(); err == nil && res.StatusCode/100 == 3 {
+		e.Message += ": the API may be at " + to.Redacted()
+	}
+	return e
+}
+
+func newError(status int, header http.Header, body []byte) *Error {
 	e := &Error{StatusCode: status, Message: http.StatusText(status)}
 	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(min(seconds, maxRetryAfter)) * time.Second

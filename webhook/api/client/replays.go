@@ -14,7 +14,7 @@ func (c *Client) StartReplay(
 ) (*api.Replay, error) {
 	out := &api.Replay{}
 	_, err := c.call(ctx, "POST", "/deliveries/replays", nil, request, out, options...)
-	return orNil(out, err)
+	return expect(out, out.ID, err)
 }
 
 // CountReplay says how many deliveries StartReplay would replay.
@@ -45,5 +45,5 @@ func (c *Client) FindReplay(ctx context.Context, id string) (*api.Replay, error)
 func (c *Client) StopReplay(ctx context.Context, id string) (*api.Replay, error) {
 	out := &api.Replay{}
 	_, err := c.call(ctx, "POST", at("deliveries", "replays", id, "stop"), nil, nil, out)
-	return orNil(out, err)
+	return expect(out, out.ID, err)
 }

@@ -122,7 +122,7 @@ func (c *Client) Acknowledge(
 	out := &webhook.NamedPosition{}
 	_, err := c.call(ctx, "PUT", at(subscriptionID, "positions", name), nil,
 		api.PositionRequest{Position: p}, out)
-	return orNil(out, err)
+	return expect(out, out.Name, err)
 }
 
 // DeletePosition removes a named position.
@@ -249,7 +249,7 @@ func (s *streamReader) read(
 		if err != nil {
 			return false, err
 		}
-		return false, newError(res.StatusCode, res.Header, answer)
+		return false, errorOf(res, answer)
 	case !strings.HasPrefix(contentType, "text/event-stream"):
 		return false, &permanentError{errors.New("client: the answer is not a stream of events, but " +
 			strconv.Quote(contentType))}

@@ -83,11 +83,8 @@ func (c *Client) subscription(
 ) (*Webhook, error) {
 	sub := &Webhook{}
 	header, err := c.call(ctx, method, path, query, in, &sub.Subscription, options...)
-	if err != nil {
-		return nil, err
-	}
 	sub.ETag = header.Get("ETag")
-	return sub, nil
+	return expect(sub, sub.ID, err)
 }
 
 // Delete deletes a webhook. It also returns nil if there is no such webhook.
@@ -141,7 +138,7 @@ func (c *Client) RotateSecret(
 	out := &api.RotateResponse{}
 	_, err := c.call(ctx, "POST", at(id, "signing-secret", "rotate"), nil,
 		api.RotateRequest{Channel: channel}, out, options...)
-	return orNil(out, err)
+	return expect(out, out.SigningSecret, err)
 }
 
 // DropSecrets ends a rotation: only the newest signing secret is kept.

@@ -73,6 +73,38 @@ func TestConnectionProblems(t *testing.T) {
 	}
 }
 
+// A service that has moved redirects, which would make GETs of what is to change something.
+func TestChangesThatAreRedirected(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.emit(1)
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, s.env[envURL]+r.URL.String(), http.StatusMovedPermanently)
+	}))
+	t.Cleanup(moved.Close)
+	before, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	for _, command := range []string{"pause " + webhookID, "resume " + webhookID,
+		"endpoints disable " + webhookID, "endpoints enable " + webhookID, "secret rotate " + webhookID,
+		"secret rotate --end " + webhookID, "trigger --event-type object.created",
+		"trigger --test " + webhookID, "deliveries replay --all --detach", "deliveries replay --all --dry-run",
+		"deliveries cancel " + webhookID + " dlv_1", "replays stop rpl_0123456789abcdef",
+		"keys create another", "keys revoke key_0123456789abcdef", "list"} {
+		got := runs(t, env{envURL: moved.URL, envAPIKey: s.env[envAPIKey]}, "", strings.Fields(command)...)
+		assert.Equal(t, exitNo, got.code, "%s: %s", command, got.stderr)
+		assert.Empty(t, got.stdout, command)
+		assert.Contains(t, got.stderr, "the API may be at "+s.env[envURL]+api.DefaultPrefix, command)
+		assert.Contains(t, got.stderr, "Give the address that it redirects to", command)
+	}
+	after, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+	all, err := s.d.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "org"})
+	require.NoError(t, err)
+	assert.Len(t, all, 1)
+	assert.Equal(t, webhook.StatusPending, all[0].Status)
+}
+
 func TestTrigger(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

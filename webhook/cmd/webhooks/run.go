@@ -166,6 +166,9 @@ func explainAnswer(e *client.Error) (code int, text, remedy string) {
 			remedy = fmt.Sprintf("Try again in %v.", e.RetryAfter.Round(time.Second))
 		}
 		return exitUnreachable, text, remedy
+	case e.StatusCode/100 == 3:
+		return exitNo, text, "Nothing was changed. Give the address that it redirects to, with --url or " +
+			"WEBHOOKS_URL."
 	case e.StatusCode == http.StatusNotFound && len(e.Details) == 0: // no id is missing
 		return exitNo, text, remedyPath
 	}
