@@ -32,6 +32,7 @@ async function handle(event) {
 async function notify(fields) {
   const response = await fetch(RECEIVER_NOTIFY, {
     method: 'POST',
+    redirect: 'error', // followed, it would be a GET that tells nothing
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(fields),
     signal: AbortSignal.timeout(10_000),

@@ -44,11 +44,21 @@ def handle(event):
             log("ignored", **fields)
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows none: that would be a GET, which tells nothing."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+opener = urllib.request.build_opener(NoRedirects)
+
+
 def notify(fields):
     """Tells a service about an event: a search index, a queue."""
     body, headers = json.dumps(fields).encode(), {"Content-Type": "application/json"}
     request = urllib.request.Request(NOTIFY, body, headers)
-    with urllib.request.urlopen(request, timeout=10):
+    with opener.open(request, timeout=10):
         pass  # an answer that is no 2xx has been raised
 
 
