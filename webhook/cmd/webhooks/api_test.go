@@ -371,6 +371,49 @@ func TestRotate(t *testing.T) {
 	assert.Equal(t, exitNo, s.run("secret", "rotate", "--channel", "fax", webhookID).code)
 }
 
+// Who may not see the new secret cannot give it to the receiver: nothing is changed, and no mask is
+// printed as if it were the secret.
+func TestRotateWithoutReveal(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	blind := env{envURL: s.env[envURL], envAPIKey: s.key(webhook.APIKey{Name: "blind",
+		Rights: webhook.Rights{Role: webhook.RoleAdminister}})}
+	before, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	for _, args := range [][]string{{}, {"--json"}} {
+		got := runs(t, blind, "", append(append([]string{"secret", "rotate"}, args...), webhookID)...)
+		assert.Equal(t, exitForbidden, got.code)
+		assert.Empty(t, got.stdout)
+		assert.Contains(t, got.stderr, "may not reveal secrets")
+		assert.Contains(t, got.stderr, "Nothing was changed")
+	}
+	after, err := s.d.Subscription(t.Context(), "org", webhookID)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+	assert.Equal(t, exitOK, runs(t, blind, "", "secret", "rotate", "--end", webhookID).code,
+		"which shows no secret")
+
+	// An API that does not say what its key may do rotates, and masks the secret.
+	older := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/about") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write([]byte(`{"webhook_id": "` + webhookID + `", "channel": "webhook", "signing_secret": "` +
+			api.Mask + `", "previous": 1}`))
+	}))
+	t.Cleanup(older.Close)
+	for _, args := range [][]string{{}, {"--json"}} {
+		got := runs(t, env{envURL: older.URL}, "", append(append([]string{"secret", "rotate"}, args...), webhookID)...)
+		assert.Equal(t, exitForbidden, got.code)
+		assert.Empty(t, got.stdout)
+		assert.Contains(t, got.stderr, "has a new secret, which the API key may not reveal")
+		assert.Contains(t, got.stderr, "rotate once more")
+		assert.NotContains(t, got.stderr, api.Mask)
+		assert.NotContains(t, got.stderr, "--end "+webhookID)
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

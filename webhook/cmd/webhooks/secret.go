@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
 var secretNewCommand = command{
@@ -49,7 +53,8 @@ var secretRotateCommand = command{
 	long: `
 Makes a new secret and prints it. From then on, requests are signed with the new
 and the old one, so that the receiver can change in its own time: let it accept
-both, rotate, let it accept the new one only, and end the rotation with --end.`,
+both, rotate, let it accept the new one only, and end the rotation with --end.
+The API key has to be one that may reveal secrets.`,
 	example: `
 (umask 077; webhooks secret rotate wh_0123456789 > secret)
 webhooks secret rotate --end wh_0123456789`,
@@ -80,9 +85,24 @@ func (a *app) rotate(ctx context.Context, o rotateOptions, webhookID string) err
 		a.notef("Requests are signed with the newest secret only.\n")
 		return nil
 	}
+	about, err := c.About(ctx)
+	switch {
+	case errors.Is(err, webhook.ErrNotFound): // an older version of the API
+	case err != nil:
+		return err
+	case !about.Reveal:
+		return &hintError{errors.New("the API key may not reveal secrets, so nobody would see the new one"),
+			"Nothing was changed. Use an API key that may: webhooks keys create --reveal.", exitForbidden}
+	}
 	made, err := c.RotateSecret(ctx, webhookID, o.channel)
 	if err != nil {
 		return err
+	}
+	if made.SigningSecret == api.Mask {
+		return &hintError{fmt.Errorf("%s has a new secret, which the API key may not reveal", webhookID),
+			"Requests are signed with it and with those from before, so that the receiver still accepts them: " +
+				"do not end\nthe rotation, and rotate once more with an API key that may reveal secrets.",
+			exitForbidden}
 	}
 	if a.json {
 		return a.object(made)
