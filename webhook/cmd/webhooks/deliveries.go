@@ -96,7 +96,8 @@ func (f *deliveryFilter) declare(s *flagSet) {
 		"cancelled")
 	s.StringVar(&f.eventType, "event-type", "", "`type` of the event")
 	s.StringVar(&f.eventID, "event-id", "", "`id` of the event")
-	s.Var(&f.since, "since", "`time` from which on events were emitted, such as 24h or 2026-01-31")
+	s.Var(&f.since, "since", "`time` from which on events were emitted, such as 24h or, in the zone "+
+		"of this machine, 2026-01-31")
 	s.Var(&f.until, "until", "`time` before which events were emitted")
 }
 

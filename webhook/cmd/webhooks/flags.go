@@ -57,7 +57,8 @@ func unknownFlag(command, name string) error {
 	return fmt.Errorf("%s: no flag --%s", command, name)
 }
 
-// timeValue is a flag with a point in time: RFC 3339, Unix seconds, or a duration before now.
+// timeValue is a flag with a point in time: RFC 3339, a time or a date in the zone of this machine as
+// stamp writes it, Unix seconds, or a duration before now.
 type timeValue struct{ time.Time }
 
 func (t *timeValue) String() string {
@@ -73,7 +74,7 @@ func (t *timeValue) Set(s string) error {
 		return nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
-		if parsed, err := time.Parse(layout, s); err == nil {
+		if parsed, err := time.ParseInLocation(layout, s, time.Local); err == nil {
 			t.Time = parsed
 			return nil
 		}
@@ -82,8 +83,8 @@ func (t *timeValue) Set(s string) error {
 		t.Time = time.Unix(seconds, 0)
 		return nil
 	}
-	return errors.New("must be a time such as 2026-01-31T12:00:00Z, Unix seconds, or a time ago " +
-		"such as 90m")
+	return errors.New("must be a time such as 2026-01-31T12:00:00Z, one in the zone of this machine " +
+		"such as \"2026-01-31 12:00:00\" or 2026-01-31, Unix seconds, or a time ago such as 90m")
 }
 
 // listValue is a flag that may be repeated.

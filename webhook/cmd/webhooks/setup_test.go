@@ -7,9 +7,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// TestMain runs the tests as people far from UTC run the program.
+func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("", 5*60*60+30*60)
+	m.Run()
+}
 
 // call is one call of the program.
 type call struct {

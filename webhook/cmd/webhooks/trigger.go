@@ -215,10 +215,10 @@ func answerOf(status int, failure string) string {
 	return ", " + strings.Join(parts, ": ")
 }
 
-// stamp writes a time for people, in their zone.
+// stamp writes a time for people, in their zone, as a flag reads it.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format(time.DateTime)
 }
