@@ -48,7 +48,7 @@ type Config struct {
 
 	// QueueSize is how many endpoints may have something to report at a time, of each kind of hook,
 	// and how many reports may wait to be emitted. What does not fit is dropped, counted by
-	// [Monitor.Dropped], and logged. Defaults to 1024.
+	// [Monitor.Dropped], and logged; the organizations with the most lose first. Defaults to 1024.
 	QueueSize int
 
 	// Logger gets warnings: events that cannot be emitted, that were dropped, or that do not arrive.

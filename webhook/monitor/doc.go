@@ -100,4 +100,5 @@
 //   - silent.go: operational events that do not arrive
 //   - report.go, words.go: what the events say, to whom, and their ids; their sentences
 //   - emit.go: emitting, again if the store fails
+//   - bounded.go: room that organizations share
 package monitor

@@ -13,7 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// outage is a time in which events cannot be emitted.
+// outage is a time in which events cannot be emitted, or one cannot.
 type outage struct {
 	wait  time.Duration
 	until time.Time // nothing is tried before
@@ -49,13 +49,9 @@ func (m *Monitor) tells(key toldKey, at time.Time) bool {
 }
 
 // add queues a report, unless too many wait.
-func (m *Monitor) add(r *report) {
-	if len(m.queue) >= m.cfg.QueueSize {
-		m.dropped.Add(1)
-		return
-	}
-	m.queue = append(m.queue, r)
-}
+func (m *Monitor) add(r *report) { m.queue = enqueue(m.queue, r, m.cfg.QueueSize, &m.dropped, ownerOf) }
+
+func ownerOf(r *report) string { return r.about.organizationID }
 
 // collect makes reports of what the hooks have counted since the last time.
 func (m *Monitor) collect(ctx context.Context) {
@@ -63,19 +59,19 @@ func (m *Monitor) collect(ctx context.Context) {
 	defer m.mu.Unlock()
 	m.collectRefusing(ctx)
 	m.logSilence(ctx)
-	for key, count := range m.dead {
+	for key, count := range m.dead.of {
 		if m.tells(toldKey{key.endpointKey, 0}, key.hour) {
 			m.add(ofDead(key, count))
 		}
 	}
-	clear(m.dead)
-	for key, f := range m.failing {
+	m.dead.clear()
+	for key, f := range m.failing.of {
 		if m.tells(toldKey{key, f.percent}, f.since) {
 			m.add(&report{eventType: WebhookFailing, about: key, at: f.at,
 				percent: f.percent, failingSince: f.since})
 		}
 	}
-	clear(m.failing)
+	m.failing.clear()
 }
 
 // flush emits what waits, and returns after how long it is to be called again, 0 if not by itself.
@@ -97,19 +93,47 @@ func (m *Monitor) flush(ctx context.Context, d Dispatcher) time.Duration {
 	if wait := m.outage.until.Sub(now); wait > 0 {
 		return wait
 	}
-	for len(m.queue) > 0 && ctx.Err() == nil {
-		r := m.queue[0]
-		m.queue = m.queue[1:]
+	stopped := false
+	m.queue = slices.DeleteFunc(m.queue, func(r *report) (done bool) {
+		if stopped || ctx.Err() != nil || r.outage.until.After(time.Now()) {
+			return false
+		}
 		var err error
 		if !m.guard(ctx, func() { err = m.emit(ctx, d, r) }) {
 			m.dropped.Add(1)
+			return true
 		}
-		if err != nil {
-			return m.failed(ctx, r, err)
+		if err == nil {
+			m.outage = outage{}
+			return true
 		}
-		m.outage = outage{}
+		stopped = isOutage(err)
+		return !m.failed(ctx, r, err)
+	})
+	return m.nextTry(time.Now())
+}
+
+// nextTry returns after how long the first report that waits may be tried, or 0 if none waits.
+func (m *Monitor) nextTry(now time.Time) time.Duration {
+	var next time.Time
+	for _, r := range m.queue {
+		if next.IsZero() || r.outage.until.Before(next) {
+			next = r.outage.until
+		}
 	}
-	return 0
+	if len(m.queue) == 0 {
+		return 0
+	}
+	if m.outage.until.After(next) {
+		next = m.outage.until
+	}
+	return max(next.Sub(now), time.Millisecond)
+}
+
+// isOutage reports whether an error says that other reports would fail as well: the store is
+// unavailable, or does not answer.
+func isOutage(err error) bool {
+	return errors.Is(err, webhook.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // guard calls f. If it panics, such as in Config.Customer, guard logs that and returns false.
@@ -125,34 +149,32 @@ func (m *Monitor) guard(ctx context.Context, f func()) (ok bool) {
 	return true
 }
 
-// failed decides what follows from a report that could not be emitted, and returns how long to
-// wait.
-func (m *Monitor) failed(ctx context.Context, r *report, err error) time.Duration {
+// failed reports whether a report that could not be emitted is to be tried again, and notes when.
+func (m *Monitor) failed(ctx context.Context, r *report, err error) (again bool) {
 	now := time.Now()
 	if r.failedSince.IsZero() {
 		r.failedSince = now
 	}
 	var invalid *event.ValidationError
+	again = !errors.As(err, &invalid) && now.Sub(r.failedSince) < maxFailed
 	message := "webhook: an operational event cannot be emitted, it is tried again"
-	again := !errors.As(err, &invalid) && now.Sub(r.failedSince) < maxFailed
-	switch {
-	case again && errors.Is(err, webhook.ErrUnavailable):
-		m.queue = slices.Insert(m.queue, 0, r) // which keeps the order
-	case again:
-		m.add(r) // behind the others: the reason may be this one
-	default:
+	if !again {
 		m.dropped.Add(1)
 		message = "webhook: an operational event cannot be emitted, it is dropped"
 	}
-	if (m.outage.wait == 0 || !again) && ctx.Err() == nil {
+	o := &r.outage // the reason may be this report
+	if isOutage(err) {
+		o = &m.outage
+	}
+	if (o.wait == 0 || !again) && ctx.Err() == nil {
 		m.cfg.Logger.WarnContext(ctx, message, "event_type", r.eventType,
 			"organization_id", r.about.organizationID,
 			"webhook_id", r.about.endpoint.SubscriptionID, "channel", r.about.endpoint.Channel,
 			"error", err)
 	}
-	m.outage.wait = min(max(2*m.outage.wait, firstWait), maxWait)
-	m.outage.until = now.Add(m.outage.wait)
-	return m.outage.wait
+	o.wait = min(max(2*o.wait, firstWait), maxWait)
+	o.until = now.Add(o.wait)
+	return again
 }
 
 // emit emits the events of a report.
@@ -210,9 +232,5 @@ func (m *Monitor) follow(r *report) {
 	m.followUps = slices.DeleteFunc(m.followUps, func(old *report) bool {
 		return old.about == r.about
 	})
-	if len(m.followUps) >= m.cfg.QueueSize {
-		m.dropped.Add(1)
-		return
-	}
-	m.followUps = append(m.followUps, r)
+	m.followUps = enqueue(m.followUps, r, m.cfg.QueueSize, &m.dropped, ownerOf)
 }

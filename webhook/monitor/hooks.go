@@ -14,6 +14,8 @@ type endpointKey struct {
 	endpoint       webhook.Endpoint
 }
 
+func (k endpointKey) owner() string { return k.organizationID }
+
 // deadKey names an endpoint and an hour.
 type deadKey struct {
 	endpointKey
@@ -45,15 +47,10 @@ func (m *Monitor) Hooks() dispatch.Hooks {
 
 func (m *Monitor) healthChanged(_ context.Context, c dispatch.HealthChange) {
 	m.mu.Lock()
-	full := len(m.changes) >= m.cfg.QueueSize
-	if !full {
-		m.changes = append(m.changes, c)
-	}
+	m.changes = enqueue(m.changes, c, m.cfg.QueueSize, &m.dropped, func(c dispatch.HealthChange) string {
+		return c.After.OrganizationID
+	})
 	m.mu.Unlock()
-	if full {
-		m.dropped.Add(1)
-		return
-	}
 	select {
 	case m.wake <- struct{}{}:
 	default:
@@ -74,14 +71,10 @@ func (m *Monitor) attempted(r dispatch.Result) {
 	}
 	at := r.Attempt.StartedAt.Add(r.Attempt.Duration)
 	key := deadKey{endpointKey{r.OrganizationID, r.Endpoint}, at.Truncate(time.Hour)}
-	count := m.dead[key]
+	count := m.dead.of[key]
 	if count == nil {
-		if len(m.dead) >= m.cfg.QueueSize {
-			m.dropped.Add(1)
-			return
-		}
 		count = &deadCount{first: at}
-		m.dead[key] = count
+		m.dead.put(key, count)
 	}
 	count.n++
 	count.last = r
@@ -99,12 +92,8 @@ func (m *Monitor) attemptEnd(_ context.Context, a dispatch.AttemptEnd) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := endpointKey{a.OrganizationID, a.Endpoint}
-	if _, known := m.failing[key]; !known && len(m.failing) >= m.cfg.QueueSize {
-		m.dropped.Add(1)
-		return
-	}
-	m.failing[key] = failure{since: a.FailingSince, at: at, percent: percent}
+	m.failing.put(endpointKey{a.OrganizationID, a.Endpoint},
+		failure{since: a.FailingSince, at: at, percent: percent})
 }
 
 // thresholds are the parts of DisabledAfter, in percent, of which WebhookFailing tells. Of all of

@@ -22,13 +22,13 @@ type Monitor struct {
 
 	mu      sync.Mutex
 	changes []dispatch.HealthChange
-	dead    map[deadKey]*deadCount
-	failing map[endpointKey]failure
-	// refusing are the endpoints that refuse everything, QueueSize at most.
-	refusing map[endpointKey]*refusals
-	// silent are the endpoints that operational events do not reach, QueueSize at most, and heard those
-	// that they have reached again.
-	silent map[endpointKey]*silence
+	dead    table[deadKey, *deadCount]
+	failing table[endpointKey, failure]
+	// refusing are the endpoints that refuse everything.
+	refusing table[endpointKey, *refusals]
+	// silent are the endpoints that operational events do not reach, and heard those that they have
+	// reached again.
+	silent table[endpointKey, *silence]
 	heard  []endpointKey
 
 	// What follows is Run's alone.
@@ -47,12 +47,14 @@ func New(cfg Config) (*Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Monitor{
-		cfg: cfg, wake: make(chan struct{}, 1),
-		dead: map[deadKey]*deadCount{}, failing: map[endpointKey]failure{},
-		refusing: map[endpointKey]*refusals{}, silent: map[endpointKey]*silence{},
-		told: map[toldKey]time.Time{},
-	}, nil
+	m := &Monitor{cfg: cfg, wake: make(chan struct{}, 1), told: map[toldKey]time.Time{}}
+	m.dead = newTable[deadKey](cfg.QueueSize, &m.dropped, func(c *deadCount) time.Time { return c.first })
+	m.failing = newTable[endpointKey](cfg.QueueSize, &m.dropped, func(f failure) time.Time { return f.at })
+	m.refusing = newTable[endpointKey](cfg.QueueSize, &m.dropped,
+		func(r *refusals) time.Time { return r.since })
+	m.silent = newTable[endpointKey](cfg.QueueSize, &m.dropped,
+		func(s *silence) time.Time { return s.since })
+	return m, nil
 }
 
 // Dispatcher is what a Monitor asks and emits with: a *dispatch.Dispatcher.
@@ -81,8 +83,9 @@ const finalTime = 5 * time.Second
 // events of what the last attempts of a Dispatcher bring about, end ctx after the Run of the
 // Dispatcher has returned.
 //
-// While the store fails, Run tries again after a wait that doubles from 1 second to 1 minute. A
-// report that has failed for an hour is dropped.
+// While the store fails, Run tries again after a wait that doubles from 1 second to 1 minute. So it
+// does with a report that fails for a reason of its own, which holds up no other. A report that has
+// failed for an hour is dropped.
 func (m *Monitor) Run(ctx context.Context, d Dispatcher) error {
 	if !m.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -117,6 +120,9 @@ func (m *Monitor) finish(ctx context.Context, d Dispatcher) {
 	defer cancel()
 	m.collect(ctx)
 	m.outage.until = time.Time{}
+	for _, r := range m.queue {
+		r.outage.until = time.Time{}
+	}
 	m.flush(ctx, d)
 	if left := len(m.queue); left > 0 {
 		m.cfg.Logger.WarnContext(ctx, "webhook: operational events were not emitted", "reports", left)

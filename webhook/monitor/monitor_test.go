@@ -810,7 +810,8 @@ func TestAFullQueue(t *testing.T) {
 		a.set("shop", refused())
 		var log lockedBuffer
 		b := newBench(t, memstore.New(), &a, monitor.Config{
-			QueueSize: 2, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			QueueSize: 2, RefusingAfter: dispatch.Never,
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		var subs []*webhook.Subscription
 		for range 5 {
@@ -840,7 +841,7 @@ func TestTheQueueIsUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a answers
 		a.set("shop", refused())
-		b := newBench(t, memstore.New(), &a, monitor.Config{QueueSize: 2})
+		b := newBench(t, memstore.New(), &a, monitor.Config{QueueSize: 2, RefusingAfter: dispatch.Never})
 		b.run(t)
 		for i := range 20 {
 			organizationID := fmt.Sprint("org_", i)

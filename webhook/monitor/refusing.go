@@ -24,16 +24,13 @@ func (m *Monitor) noteRefusal(r *dispatch.Result) {
 	key := endpointKey{r.OrganizationID, r.Endpoint}
 	switch {
 	case r.Status == webhook.StatusSucceeded:
-		delete(m.refusing, key)
+		m.refusing.remove(key)
 	case never(m.cfg.RefusingAfter) || !isRefusal(&r.Attempt):
 	default:
-		run := m.refusing[key]
+		run := m.refusing.of[key]
 		if run == nil {
-			if len(m.refusing) >= m.cfg.QueueSize {
-				return // others are to be told of first
-			}
 			run = &refusals{since: endOf(&r.Attempt)}
-			m.refusing[key] = run
+			m.refusing.put(key, run)
 		}
 		if run.last = *r; r.Attempt.Number == 1 {
 			run.n++
@@ -57,11 +54,12 @@ func isRefusal(a *webhook.Attempt) bool {
 // collectRefusing makes reports of endpoints that refuse everything, one a day of each. The caller
 // has locked m.mu.
 func (m *Monitor) collectRefusing(ctx context.Context) {
-	for key, run := range m.refusing {
+	for key, run := range m.refusing.of {
 		last := endOf(&run.last.Attempt)
 		switch {
 		case time.Since(last) > max(day, m.cfg.RefusingAfter):
-			delete(m.refusing, key) // it has got nothing for long
+			m.refusing.remove(key) // it has got nothing for long
+			continue
 		case run.n >= m.cfg.RefusingEvents && last.Sub(run.since) >= m.cfg.RefusingAfter &&
 			last.Sub(run.told) >= day:
 			run.told = last
@@ -71,6 +69,7 @@ func (m *Monitor) collectRefusing(ctx context.Context) {
 				"channel", key.endpoint.Channel, "since", run.since, "deliveries", run.n,
 				"status_code", run.last.Attempt.StatusCode, "error", run.last.Attempt.Error)
 		}
+		m.refusing.mark(key, !run.told.IsZero() || time.Since(last) > m.cfg.RefusingAfter)
 	}
 }
 

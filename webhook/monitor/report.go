@@ -32,6 +32,7 @@ type report struct {
 	failingSince time.Time
 
 	failedSince time.Time // since when it could not be emitted
+	outage      outage    // if the reason is the report's own
 }
 
 const day = 24 * time.Hour
@@ -62,7 +63,7 @@ func (r *report) followUp() *report {
 	next := *r
 	next.bucket = r.bucket.Add(r.period)
 	next.health, next.since = webhook.Health(r.metadata["health"].(string)), r.at
-	next.failedSince = time.Time{}
+	next.failedSince, next.outage = time.Time{}, outage{}
 	return &next
 }
 

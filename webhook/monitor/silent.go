@@ -23,19 +23,17 @@ type silence struct {
 // noteNotification notes whether an operational event has arrived. The caller has locked m.mu.
 func (m *Monitor) noteNotification(r *dispatch.Result) {
 	key := endpointKey{r.OrganizationID, r.Endpoint}
-	run := m.silent[key]
+	run := m.silent.of[key]
 	switch {
 	case r.Status == webhook.StatusSucceeded:
 		if run != nil && !run.told.IsZero() {
 			m.heard = append(m.heard, key)
 		}
-		delete(m.silent, key)
+		m.silent.remove(key)
 		return
-	case run == nil && len(m.silent) >= m.cfg.QueueSize:
-		return // others are to be told of first
 	case run == nil:
 		run = &silence{since: r.Attempt.StartedAt}
-		m.silent[key] = run
+		m.silent.put(key, run)
 	}
 	run.last = *r
 }
@@ -54,10 +52,10 @@ func (m *Monitor) logSilence(ctx context.Context) {
 	}
 	m.heard = nil
 	now := time.Now()
-	for key, run := range m.silent {
+	for key, run := range m.silent.of {
 		r := &run.last
 		if now.Sub(r.Attempt.StartedAt) > forgotten {
-			delete(m.silent, key)
+			m.silent.remove(key)
 			continue
 		}
 		if now.Sub(run.told) < time.Hour || !r.Attempt.StartedAt.After(run.told) {
@@ -80,7 +78,7 @@ const maxListened = 16
 func (m *Monitor) listen(ctx context.Context, d Dispatcher) {
 	var asked []endpointKey
 	m.mu.Lock()
-	for key, run := range m.silent {
+	for key, run := range m.silent.of {
 		if time.Since(run.last.Attempt.StartedAt) >= time.Minute && len(asked) < maxListened {
 			asked = append(asked, key)
 		}
@@ -96,12 +94,12 @@ func (m *Monitor) listen(ctx context.Context, d Dispatcher) {
 			}
 			m.mu.Lock()
 			defer m.mu.Unlock()
-			run := m.silent[key]
+			run := m.silent.of[key]
 			if run != nil && last.StartedAt.After(run.last.Attempt.StartedAt) {
 				if !run.told.IsZero() {
 					m.heard = append(m.heard, key)
 				}
-				delete(m.silent, key)
+				m.silent.remove(key)
 			}
 		})
 	}
@@ -113,10 +111,10 @@ func (m *Monitor) listen(ctx context.Context, d Dispatcher) {
 func (m *Monitor) Reasons() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.silent) == 0 {
+	if len(m.silent.of) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("operational events do not arrive, endpoints: %d", len(m.silent))}
+	return []string{fmt.Sprintf("operational events do not arrive, endpoints: %d", len(m.silent.of))}
 }
 
 // Notifies reports whether a subscription asks for operational events by name, or by a pattern such as

@@ -144,8 +144,8 @@ func TestRedirectsThatChangeTheMethod(t *testing.T) {
 	require.NoError(t, err)
 	a, err := api.New(d, nil, api.Config{Logger: slog.New(slog.DiscardHandler), APIKeys: keys, Publish: true})
 	require.NoError(t, err)
-	real := httptest.NewServer(a)
-	t.Cleanup(real.Close)
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
 
 	sub := hook("a")
 	sub.OrganizationID = "org"
@@ -153,13 +153,13 @@ func TestRedirectsThatChangeTheMethod(t *testing.T) {
 	_, err = d.Emit(ctx, newEvent())
 	require.NoError(t, err)
 	pending := delivery(t, d, sub.ID)
-	direct, err := client.New(real.URL+api.DefaultPrefix, key, client.Config{})
+	direct, err := client.New(server.URL+api.DefaultPrefix, key, client.Config{})
 	require.NoError(t, err)
 	before := stateOf(t, direct, sub.ID)
 
 	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther} {
 		elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, real.URL+r.URL.String(), status)
+			http.Redirect(w, r, server.URL+r.URL.String(), status)
 		}))
 		t.Cleanup(elsewhere.Close)
 		for _, own := range []*http.Client{nil, {CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -172,7 +172,7 @@ func TestRedirectsThatChangeTheMethod(t *testing.T) {
 				var answer *client.Error
 				if assert.ErrorAs(t, err, &answer, name) {
 					assert.Equal(t, status, answer.StatusCode, name)
-					assert.Contains(t, answer.Message, real.URL+api.DefaultPrefix, name)
+					assert.Contains(t, answer.Message, server.URL+api.DefaultPrefix, name)
 					assert.False(t, answer.Retryable(), name)
 				}
 			}
@@ -209,7 +209,7 @@ func stateOf(t *testing.T, c *client.Client, id string) (state []any) {
 func TestRedirectsThatKeepTheMethod(t *testing.T) {
 	t.Parallel()
 	address, key := serve(t)
-	real, err := client.New(address, key, client.Config{})
+	direct, err := client.New(address, key, client.Config{})
 	require.NoError(t, err)
 	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -220,10 +220,10 @@ func TestRedirectsThatKeepTheMethod(t *testing.T) {
 		require.NoError(t, err)
 		created, err := c.Create(t.Context(), hook("a"))
 		require.NoError(t, err)
-		_, err = real.Get(t.Context(), created.ID)
+		_, err = direct.Get(t.Context(), created.ID)
 		require.NoError(t, err)
 		require.NoError(t, c.Delete(t.Context(), created.ID))
-		_, err = real.Get(t.Context(), created.ID)
+		_, err = direct.Get(t.Context(), created.ID)
 		require.ErrorIs(t, err, webhook.ErrNotFound)
 	}
 
