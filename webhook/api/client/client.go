@@ -31,8 +31,8 @@ type Config struct {
 // Client calls a management API. Make one with [New]. It is safe for concurrent use.
 //
 // All methods return an [*Error] if the API answers with an error. If there is no answer, or one
-// that cannot be decoded, they return an error that wraps the cause: that of the HTTP client, or of
-// ctx. The Client reads at most 64 MiB of an answer. It does not retry.
+// that cannot be decoded, they return an error that wraps the cause: that of the HTTP client, which is
+// an [*url.Error] also if the answer breaks off, or of ctx. The Client reads at most 64 MiB of an answer. It does not retry.
 //
 // A redirect is followed if the method stays the same. Of any other request than a GET, 301 to 303
 // would make a GET that changes nothing: they are an [*Error] that names the address.
@@ -110,7 +110,7 @@ func (c *Client) call(
 	}
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err := errors.Join(err, res.Body.Close()); err != nil {
-		return nil, fmt.Errorf("client: reading the answer: %w", err)
+		return nil, cut(res, err)
 	}
 	if res.StatusCode/100 != 2 {
 		return nil, errorOf(res, answer)
@@ -124,6 +124,14 @@ func (c *Client) call(
 		return nil, notOfAPI(fmt.Errorf("it has the status %d in place of 204", res.StatusCode))
 	}
 	return res.Header, nil
+}
+
+// cut is the error of an answer that could not be read to its end, in the form in which an http.Client
+// returns that of one that has not begun.
+func cut(res *http.Response, cause error) error {
+	method := res.Request.Method
+	return fmt.Errorf("client: reading the answer: %w", &url.Error{
+		Op: method[:1] + strings.ToLower(method[1:]), URL: res.Request.URL.Redacted(), Err: cause})
 }
 
 // notOfAPI is the error of an answer of another server, such as one that answers 200 to everything.

@@ -2,9 +2,12 @@ package client_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -145,6 +148,33 @@ func delivery(t *testing.T, d *dispatch.Dispatcher, subscriptionID string) webho
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	return list[0].ID
+}
+
+// An answer that breaks off is an error of the network, as one that does not come.
+func TestAnswersThatBreakOff(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			w.WriteHeader(http.StatusConflict)
+		}
+		_, _ = w.Write([]byte("["))
+	}))
+	t.Cleanup(server.Close)
+	c, err := client.New(server.URL, "s3cr3t", client.Config{})
+	require.NoError(t, err)
+	_, listErr := c.List(t.Context())
+	var tailErr error
+	for _, err := range c.Tail(t.Context(), "", client.TailQuery{}) {
+		tailErr = err
+	}
+	for _, err := range []error{listErr, tailErr} {
+		var network *url.Error
+		require.ErrorAs(t, err, &network)
+		require.Equal(t, "Get", network.Op)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.NotContains(t, err.Error(), "s3cr3t")
+	}
 }
 
 func TestErrorsOfIdempotencyKeys(t *testing.T) {

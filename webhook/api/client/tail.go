@@ -247,7 +247,7 @@ func (s *streamReader) read(
 	case res.StatusCode/100 != 2:
 		answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 		if err != nil {
-			return false, err
+			return false, cut(res, err)
 		}
 		return false, errorOf(res, answer)
 	case !strings.HasPrefix(contentType, "text/event-stream"):

@@ -3,8 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +185,82 @@ func TestTriggerPublishes(t *testing.T) {
 	got = runs(t, env{envURL: server.URL}, "", "trigger", "--event", name)
 	assert.Equal(t, exitNo, got.code)
 	assert.Contains(t, got.stderr, "webhooks trigger --test WEBHOOK")
+}
+
+// lossy passes requests on to the API, and cuts the answers to those that change something: in their
+// header, or behind it.
+func lossy(t *testing.T, to string, behindHeader bool) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		httputil.NewSingleHostReverseProxy(must(url.Parse(to))).ServeHTTP(answer, r)
+		if r.Method != http.MethodGet && !behindHeader {
+			panic(http.ErrAbortHandler)
+		}
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		body := answer.Body.Bytes()
+		if r.Method != http.MethodGet {
+			_, _ = w.Write(body[:len(body)/2])
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = w.Write(body)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// An answer that is lost, or cut, leaves open whether something has changed: the program says how to
+// find out, or to repeat it safely.
+func TestAnswersThatAreLost(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, behindHeader := range []bool{false, true} {
+		settings := env{envURL: lossy(t, s.env[envURL], behindHeader), envAPIKey: s.env[envAPIKey]}
+		got := runs(t, settings, "", "trigger", "--event-type", "object.created")
+		assert.Equal(t, exitUnreachable, got.code, got.stderr)
+		assert.Empty(t, got.stdout)
+		said := regexp.MustCompile(`--id (evt_\S+)`).FindStringSubmatch(got.stderr)
+		require.Len(t, said, 2, got.stderr)
+		got = s.run("trigger", "--event-type", "object.created", "--id", said[1])
+		assert.Equal(t, said[1]+" was published before: nothing is delivered again\n", got.stdout)
+
+		name := file(t, `{"event_id": "evt_`+strconv.FormatBool(behindHeader)+
+			`", "event_type": "a.b", "namespace": "n", "subject": {"type": "t", "id": "i"}}`)
+		got = runs(t, settings, "", "trigger", "--event", name)
+		assert.Contains(t, got.stderr, "--id evt_"+strconv.FormatBool(behindHeader))
+		for _, typed := range [][]string{nil, {"--event-type", "a.b"}} {
+			other := append([]string{"trigger", "--event", name, "--id", "evt_other"}, typed...)
+			assert.Equal(t, exitUsage, s.run(other...).code)
+		}
+
+		for command, says := range map[string]string{
+			"keys create another":                        "webhooks keys list",
+			"deliveries replay --all --status succeeded": "webhooks replays list",
+			"secret rotate " + webhookID:                 "rotate once more",
+			"list":                                       "can this machine reach it?",
+		} {
+			got := runs(t, settings, "", strings.Fields(command)...)
+			assert.Equal(t, exitUnreachable, got.code, "%s: %s", command, got.stderr)
+			assert.Empty(t, got.stdout, command)
+			assert.Contains(t, got.stderr, says, command)
+		}
+	}
+	name := file(t, `{"event_type": "a.b", "namespace": "n", "subject": {"type": "t", "id": "i"}}`)
+	got := runs(t, env{envURL: "http://127.0.0.1:1"}, "", "trigger", "--event", name)
+	assert.Equal(t, exitUnreachable, got.code)
+	assert.NotContains(t, got.stderr, "--id", "nothing was sent")
+	assert.Equal(t, exitUsage, s.run("trigger", "--id", "evt_1", "--test", webhookID).code)
+	assert.Equal(t, exitUsage, s.run("trigger", "--id", "evt_1", "--list").code)
 }
 
 func TestDeliveries(t *testing.T) {

@@ -131,6 +131,8 @@ func (a *app) createKey(ctx context.Context, o keyOptions, name string) error {
 		return err
 	}
 	created, err := c.CreateAPIKey(ctx, asked)
+	a.noteUnknown(err, "An API key that nobody knows may have been made: webhooks keys list shows it, and "+
+		"webhooks keys revoke ends it.\n")
 	if err != nil {
 		return err
 	}

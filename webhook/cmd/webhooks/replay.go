@@ -142,6 +142,7 @@ func (a *app) replay(ctx context.Context, o replayOptions, args []string) error 
 		return nil
 	}
 	begun, err := c.StartReplay(ctx, asked)
+	a.noteUnknown(err, "The replay may have begun: webhooks replays list shows it.\n")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -146,6 +147,20 @@ func explain(ctx context.Context, err error) (code int, text, remedy string) {
 		return exitUsage, err.Error(), ""
 	}
 	return exitNo, err.Error(), ""
+}
+
+// noteUnknown writes a note if the error of a call leaves open whether it has taken effect: the answer
+// was lost, or is that of a failure.
+func (a *app) noteUnknown(err error, format string, args ...any) {
+	var answer *client.Error
+	var network *net.OpError
+	switch {
+	case err == nil, errors.As(err, &network) && network.Op == "dial":
+	case errors.As(err, &answer) && answer.StatusCode < 500 &&
+		answer.StatusCode != http.StatusRequestTimeout:
+	default:
+		a.notef(format, args...)
+	}
 }
 
 const remedyPath = "This is no answer of the API: check the path of --url or WEBHOOKS_URL, which is " +

@@ -95,6 +95,8 @@ func (a *app) rotate(ctx context.Context, o rotateOptions, webhookID string) err
 			"Nothing was changed. Use an API key that may: webhooks keys create --reveal.", exitForbidden}
 	}
 	made, err := c.RotateSecret(ctx, webhookID, o.channel)
+	a.noteUnknown(err, "Requests may be signed with a new secret already, and with those from before. To see a "+
+		"new one, rotate once more.\n")
 	if err != nil {
 		return err
 	}

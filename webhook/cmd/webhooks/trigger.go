@@ -19,7 +19,9 @@ var triggerCommand = command{
 Publishes an event over the API, as the service does: it goes to all webhooks
 that are subscribed to its type, and is stored, retried and listed. The event is
 a file, or the catalogue's example of a type, with a new id. --list shows the
-catalogue. A service has to allow it (api.Config.Publish).
+catalogue. A service has to allow it (api.Config.Publish). If there is no
+answer, the event may have been published: a call with the same --id repeats it
+safely.
 
 With --test, has the API make one attempt for each channel of one webhook
 instead, signed and rendered as a delivery is, even if the webhook is paused.
@@ -36,6 +38,8 @@ webhooks trigger --test wh_0123456789 --channel slack`,
 		s.StringVar(&o.event, "event", "", "`file` with the event")
 		s.StringVar(&o.eventType, "event-type", "", "`type` of the event (default of a test: that of a "+
 			"delivery that failed, or one that the webhook is subscribed to)")
+		s.StringVar(&o.id, "id", "", "`id` of the event (default its event_id, or a new one): one that was "+
+			"published before is not published again")
 		s.StringVar(&o.channel, "channel", "", "`channel` that a test is sent to (default all)")
 		s.BoolVar(&o.list, "list", false, "list the event types of the catalogue")
 		return func(ctx context.Context, a *app, _ []string) error { return a.trigger(ctx, o) }
@@ -44,18 +48,20 @@ webhooks trigger --test wh_0123456789 --channel slack`,
 
 type triggerOptions struct {
 	connection
-	test, event, eventType, channel string
-	list                            bool
+	test, event, eventType, channel, id string
+	list                                bool
 }
 
 func (a *app) trigger(ctx context.Context, o triggerOptions) error {
 	switch {
-	case o.list && o.test+o.event+o.eventType+o.channel != "":
+	case o.list && o.test+o.event+o.eventType+o.channel+o.id != "":
 		return usagef("--list stands alone")
 	case !o.list && o.test+o.event+o.eventType == "":
 		return usagef("give the event, with --event or --event-type, or a webhook, with --test")
 	case o.channel != "" && o.test == "":
 		return usagef("--channel is for --test: an event goes to all channels")
+	case o.id != "" && o.test != "":
+		return usagef("--id is not for --test: a test is sent each time")
 	}
 	if o.eventType != "" {
 		if err := event.ValidType(o.eventType); err != nil {
@@ -80,7 +86,7 @@ func (a *app) trigger(ctx context.Context, o triggerOptions) error {
 		}
 	}
 	if o.test == "" {
-		return a.publish(ctx, c, o.eventType, e)
+		return a.publish(ctx, c, o.eventType, o.id, e)
 	}
 	a.progressf("waiting for the endpoint")
 	sent, err := c.SendTest(ctx, o.test,
@@ -91,9 +97,13 @@ func (a *app) trigger(ctx context.Context, o triggerOptions) error {
 	return a.printTest(sent)
 }
 
-// publish publishes an event, or the example of a type if it is nil.
-func (a *app) publish(ctx context.Context, c *client.Client, eventType string, e *event.Event) error {
+// publish publishes an event, or the example of a type if it is nil. The id may be empty.
+func (a *app) publish(
+	ctx context.Context, c *client.Client, eventType, id string, e *event.Event,
+) error {
 	switch {
+	case e != nil && id != "" && e.ID != "" && e.ID != id:
+		return usagef("--id is %s, and the event has the event_id %s", id, e.ID)
 	case e == nil:
 		var err error
 		if e, err = exampleOf(ctx, c, eventType); err != nil {
@@ -104,7 +114,12 @@ func (a *app) publish(ctx context.Context, c *client.Client, eventType string, e
 	case eventType != "" && e.Type != eventType:
 		return usagef("--event-type is %s, and the event is of type %s", eventType, e.Type)
 	}
+	if id != "" {
+		e.ID = id
+	}
 	published, err := c.Publish(ctx, e)
+	a.noteUnknown(err, "The event may have been published. To repeat the call safely, add: --id %s\n",
+		visible(e.ID))
 	var answer *client.Error
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusMethodNotAllowed {
 		return &hintError{errors.New("the service takes no events over its API"),
@@ -117,14 +132,14 @@ func (a *app) publish(ctx context.Context, c *client.Client, eventType string, e
 	if a.json {
 		return a.object(published)
 	}
-	id := visible(published.EventID)
+	known := visible(published.EventID)
 	switch {
 	case published.Duplicate:
-		a.printf("%s was published before: nothing is delivered again\n", id)
+		a.printf("%s was published before: nothing is delivered again\n", known)
 	case published.Unfinished:
-		a.printf("%s is published, and its deliveries are being made\n", id)
+		a.printf("%s is published, and its deliveries are being made\n", known)
 	default:
-		a.printf("%s is published: %s\n", id, deliveriesOf(published.Deliveries))
+		a.printf("%s is published: %s\n", known, deliveriesOf(published.Deliveries))
 		if published.Deliveries == 0 {
 			a.notef("No webhook is subscribed to %s.\n", visible(e.Type))
 		}
