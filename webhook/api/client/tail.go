@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"math/rand/v2"
@@ -187,7 +188,7 @@ func tail[T any](ctx context.Context, c *Client, path string, query url.Values) 
 			pause := wait/2 + rand.N(wait/2)
 			var answer *Error
 			if errors.As(err, &answer) {
-				pause = max(pause, answer.RetryAfter)
+				pause = max(pause, min(answer.RetryAfter, longestWait))
 			}
 			select {
 			case <-time.After(pause):
@@ -197,6 +198,9 @@ func tail[T any](ctx context.Context, c *Client, path string, query url.Values) 
 		}
 	}
 }
+
+// errSilent ends a connection.
+var errSilent = fmt.Errorf("nothing has come for %v", silence)
 
 // errStopped ends a stream whose reader has had enough.
 var errStopped = errors.New("client: the reader has stopped")
@@ -228,10 +232,10 @@ type streamReader struct {
 func (s *streamReader) read(
 	ctx context.Context, handle func(data []byte) error,
 ) (connected bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// The answer may take as long as the API does; after that the stream is never silent.
-	alive := time.AfterFunc(silence, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// The API answers at once, and after that the stream is never silent.
+	alive := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer alive.Stop()
 	res, err := s.client.send(ctx, "GET", s.path, s.query, nil, func(h http.Header) {
 		h.Set("Accept", "text/event-stream")
@@ -240,6 +244,10 @@ func (s *streamReader) read(
 		}
 	})
 	if err != nil {
+		var network *url.Error
+		if context.Cause(ctx) == errSilent && errors.As(err, &network) {
+			err = fmt.Errorf("client: %w", &url.Error{Op: network.Op, URL: network.URL, Err: errSilent})
+		}
 		return false, err
 	}
 	defer func() { _ = res.Body.Close() }()

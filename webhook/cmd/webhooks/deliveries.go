@@ -171,21 +171,21 @@ func lastAnswer(d *webhook.Delivery) string {
 func (a *app) tailDeliveries(
 	ctx context.Context, o tailOptions, webhookID string, results bool,
 ) error {
-	c, dates, err := o.tailClient(a)
+	c, err := o.tailClient(a)
 	if err != nil {
 		return err
 	}
 	if err := c.Health(ctx); err != nil { // for the server's clock
 		return err
 	}
-	q, err := o.query(dates)
+	q, err := o.query(c.dates)
 	if err != nil {
 		return err
 	}
 	if results {
-		return printAll(ctx, c.TailResults(ctx, webhookID, q), a.printResult)
+		return printAll(ctx, c.streams.TailResults(ctx, webhookID, q), a.printResult)
 	}
-	return printAll(ctx, c.TailDeliveries(ctx, webhookID, q), a.printTailed)
+	return printAll(ctx, c.streams.TailDeliveries(ctx, webhookID, q), a.printTailed)
 }
 
 // printAll prints what comes, until ctx ends.

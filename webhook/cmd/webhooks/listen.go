@@ -53,28 +53,35 @@ func (a *app) listen(ctx context.Context, o listenOptions, webhookID, target str
 		return usagef("URL must be an http or https URL, such as http://127.0.0.1:8081/webhooks")
 	}
 	o.target = target
-	c, dates, err := o.tailClient(a)
+	c, err := o.tailClient(a)
 	if err != nil {
 		return err
 	}
-	f, err := a.newForwarder(ctx, c, webhookID, o.forwardOptions)
+	f, err := a.newForwarder(ctx, c.Client, webhookID, o.forwardOptions)
 	if err != nil {
 		return err
 	}
-	q, err := o.query(dates)
+	q, err := o.query(c.dates)
 	if err != nil {
 		return err
 	}
 	return a.forwardAll(ctx, c, f, q, o)
 }
 
-// forwardAll forwards what the tail has, and what is replayed, until ctx ends.
+// forwardAll forwards what the tail has, and what is replayed, until ctx ends. Whatever ends it, it says
+// where it ended.
 func (a *app) forwardAll(
-	ctx context.Context, c *client.Client, f *forwarder, q client.TailQuery, o listenOptions,
+	ctx context.Context, c *tailClient, f *forwarder, q client.TailQuery, o listenOptions,
 ) error {
 	a.notef("Forwarding what is emitted to %s to %s. Ctrl-C ends it.\n", visible(f.subscriptionID),
 		visible(o.target))
 	n, failed := 0, 0
+	defer func() {
+		a.notef("%s forwarded, %d failed.\n", counted(n, "event", "events"), failed)
+		if q.After > 0 {
+			a.notef("To go on from here: --after %s\n", q.After)
+		}
+	}()
 	for e, err := range f.events(ctx, c, q) {
 		if err != nil {
 			return err
@@ -93,17 +100,13 @@ func (a *app) forwardAll(
 			return err
 		}
 	}
-	a.notef("%s forwarded, %d failed.\n", counted(n, "event", "events"), failed)
-	if q.After > 0 {
-		a.notef("To go on from here: --after %s\n", q.After)
-	}
 	return ctx.Err()
 }
 
 // events returns what is emitted and, without a position, what is replayed. One goroutine reads each
 // of the two, and hands over an event when the one before has been forwarded.
 func (f *forwarder) events(
-	ctx context.Context, c *client.Client, q client.TailQuery,
+	ctx context.Context, c *tailClient, q client.TailQuery,
 ) iter.Seq2[*api.TailEvent, error] {
 	return func(yield func(*api.TailEvent, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -125,7 +128,7 @@ func (f *forwarder) events(
 				}
 			})
 		}
-		read(c.Tail(ctx, f.subscriptionID, q))
+		read(c.streams.Tail(ctx, f.subscriptionID, q))
 		read(f.replays(ctx, c, client.TailQuery{Since: q.Since, EventType: q.EventType}))
 		go func() {
 			readers.Wait()
@@ -139,16 +142,16 @@ func (f *forwarder) events(
 	}
 }
 
-// replays returns the events of deliveries of the channel that are replayed. A service whose store
-// does not tell of them has none.
+// replays returns the events of deliveries of the channel that are replayed, from now on without a
+// Since. A service whose store does not tell of them has none.
 func (f *forwarder) replays(
-	ctx context.Context, c *client.Client, q client.TailQuery,
+	ctx context.Context, c *tailClient, q client.TailQuery,
 ) iter.Seq2[*api.TailEvent, error] {
 	return func(yield func(*api.TailEvent, error) bool) {
 		if q.Since.IsZero() {
-			q.Since = time.Now()
+			q.Since = c.dates.now()
 		}
-		for r, err := range c.TailResults(ctx, f.subscriptionID, q) {
+		for r, err := range c.streams.TailResults(ctx, f.subscriptionID, q) {
 			switch {
 			case errors.Is(err, webhook.ErrNotFound):
 				return

@@ -24,29 +24,39 @@ func (o *tailOptions) declare(s *flagSet) {
 	s.StringVar(&o.after, "after", "", "`position` after which to begin")
 }
 
-// tailClient returns a client without a timeout, because a tail has no end, and what knows the
-// server's clock after the first answer. It checks all flags.
-func (o *tailOptions) tailClient(a *app) (*client.Client, *dateRecorder, error) {
+// tailClient is a client, and one whose requests have no timeout, because a tail has no end. dates
+// knows the server's clock after the first answer.
+type tailClient struct {
+	*client.Client
+	streams *client.Client
+	dates   *dateRecorder
+}
+
+// tailClient returns the clients. It checks all flags.
+func (o *tailOptions) tailClient(a *app) (*tailClient, error) {
 	if _, err := o.query(&dateRecorder{}); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	transport, err := o.transport(a)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	dates := &dateRecorder{next: &http.Transport{
+	c := &tailClient{dates: &dateRecorder{next: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: o.timeout}).DialContext,
 		TLSHandshakeTimeout:   o.timeout,
 		ResponseHeaderTimeout: o.timeout,
-	}}
-	transport.Transport, transport.Timeout = dates, 0
+	}}}
+	transport.Transport = c.dates
 	key, err := o.key(a)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	c, err := o.clientOn(transport, key)
-	return c, dates, err
+	if c.Client, err = o.clientOn(transport, key); err != nil {
+		return nil, err
+	}
+	c.streams, err = o.clientOn(&http.Client{Transport: c.dates}, key)
+	return c, err
 }
 
 // query returns where the tail begins and what it selects.
@@ -63,9 +73,14 @@ func (o *tailOptions) query(dates *dateRecorder) (q client.TailQuery, err error)
 		}
 	}
 	if q.Since.IsZero() && o.after == "" {
-		// The time of an event is the server's. Its Date header has whole seconds.
-		ahead, _ := dates.off()
-		q.Since = time.Now().Add(ahead - time.Second)
+		q.Since = dates.now()
 	}
 	return q, nil
+}
+
+// now returns the time of the server, as that of an event is, or up to a second before: its Date header
+// has whole seconds.
+func (r *dateRecorder) now() time.Time {
+	ahead, _ := r.off()
+	return time.Now().Add(ahead - time.Second)
 }
