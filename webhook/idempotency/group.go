@@ -29,7 +29,8 @@ var (
 const (
 	// Kept is how long a request is remembered.
 	Kept = 24 * time.Hour
-	// WorkTime is how long one run of the work may take: its context ends then.
+	// WorkTime is how long noting a request and one run of the work may take: the context of the work
+	// ends then, before another try may begin.
 	WorkTime = 25 * time.Second
 	// MaxAnswer is how many bytes an answer may have.
 	MaxAnswer = 4 << 10
@@ -134,7 +135,7 @@ func New(store Store, cfg Config) (*Group, error) {
 // cannot keep the answer, Do logs a warning and returns the answer; a repetition then runs the work
 // again.
 //
-// work gets [WorkTime], even if ctx ends before: a client that gave up will repeat the
+// work gets [WorkTime], less the time that the store took to note the request, even if ctx ends before: a client that gave up will repeat the
 // request, and expects its answer. After an error that says that nothing was done (see the
 // documentation of the package) the request can be repeated at once, unless an earlier try
 // ended without an answer; otherwise 30 seconds after that try began.
@@ -151,6 +152,7 @@ func (g *Group) Do(ctx context.Context, r Request, work Work) ([]byte, error) {
 			Limit: "requests with an idempotency key", Max: g.cfg.PerMinute, RetryAfter: wait,
 		}
 	}
+	began := time.Now() // by this process's clock, and no later than now
 	now, err := g.store.Now(ctx)
 	if err != nil {
 		return nil, err
@@ -170,17 +172,17 @@ func (g *Group) Do(ctx context.Context, r Request, work Work) ([]byte, error) {
 	case !mine:
 		return nil, ErrInProgress
 	}
-	return g.try(ctx, store, stored, Try{Began: stored.Began, Again: stored.Began.Before(now)}, work)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), began.Add(tryTime))
+	defer cancel()
+	return g.try(ctx, store, stored, began.Add(WorkTime), Try{Began: stored.Began, Again: stored.Began.Before(now)}, work)
 }
 
-// try runs the work and stores its answer.
+// try runs the work, which has to end at a time, and stores its answer.
 func (g *Group) try(
-	ctx context.Context, store webhook.IdempotencyStore, r webhook.IdempotentRequest, t Try,
-	work Work,
+	ctx context.Context, store webhook.IdempotencyStore, r webhook.IdempotentRequest, end time.Time,
+	t Try, work Work,
 ) (answer []byte, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTime)
-	defer cancel()
-	r.Answer, err = run(ctx, t, work)
+	r.Answer, err = run(ctx, end, t, work)
 	if err != nil && (t.Again || !nothingDone(err)) {
 		return nil, err // a repetition has to know when the first try began
 	}
@@ -192,9 +194,12 @@ func (g *Group) try(
 	return r.Answer, err
 }
 
-func run(ctx context.Context, t Try, work Work) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, WorkTime)
+func run(ctx context.Context, end time.Time, t Try, work Work) ([]byte, error) {
+	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
+	if err := ctx.Err(); err != nil { // noting the request took all of the time
+		return nil, err
+	}
 	answer, err := work(ctx, t)
 	if err != nil {
 		return nil, err

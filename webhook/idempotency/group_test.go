@@ -148,6 +148,69 @@ func TestDoOutlivesItsCaller(t *testing.T) {
 	})
 }
 
+// A try ends before another may begin, also if the store took long to note it.
+func TestDoEndsBeforeAnotherTryBegins(t *testing.T) {
+	t.Parallel()
+	for _, took := range []time.Duration{0, 10 * time.Second, idempotency.WorkTime + time.Second} {
+		t.Run(took.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				slow := newGroup(t, &slowStore{store, took}, idempotency.Config{})
+				other := newGroup(t, store, idempotency.Config{})
+				began := time.Now()
+				var ended time.Duration
+				first := make(chan error, 1)
+				go func() {
+					_, err := slow.Do(t.Context(), request(""), func(ctx context.Context, _ idempotency.Try) ([]byte, error) {
+						<-ctx.Done()
+						ended = time.Since(began)
+						return nil, ctx.Err()
+					})
+					first <- err
+				}()
+				time.Sleep(30 * time.Second)
+				synctest.Wait()
+				_, err := other.Do(t.Context(), request(""), func(context.Context, idempotency.Try) ([]byte, error) {
+					return []byte("done"), nil
+				})
+				require.NoError(t, err)
+				require.ErrorIs(t, <-first, context.DeadlineExceeded)
+				if took < idempotency.WorkTime {
+					assert.Equal(t, idempotency.WorkTime, ended)
+				} else {
+					assert.Zero(t, ended, "there was no time left for work")
+				}
+			})
+		})
+	}
+}
+
+// slowStore answers late that it has noted a request.
+type slowStore struct {
+	webhook.Store
+	took time.Duration
+}
+
+func (s *slowStore) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Idempotency = &slowBegin{c.Idempotency, s.took}
+	return c
+}
+
+type slowBegin struct {
+	webhook.IdempotencyStore
+	took time.Duration
+}
+
+func (s *slowBegin) BeginIdempotent(
+	ctx context.Context, r webhook.IdempotentRequest, after time.Time,
+) (webhook.IdempotentRequest, bool, error) {
+	stored, mine, err := s.IdempotencyStore.BeginIdempotent(ctx, r, after)
+	time.Sleep(s.took)
+	return stored, mine, err
+}
+
 func TestDoBoundsAnswers(t *testing.T) {
 	t.Parallel()
 	b := newGroup(t, memstore.New(), idempotency.Config{})
