@@ -22,6 +22,12 @@
 // Where that must not happen, record the effect in your SQL database with DoneTx of
 // package sqldedupe, which works with the claims of this package.
 //
+// A failover, or a crash of a server that syncs each second, can also lose the last Bump of
+// [Counters]. The number is then one from before, and so are the cache entries that were stored
+// under it, until the next event about them: the one rule of invalidate.Counters that Redis
+// cannot keep. Give entries a lifetime. Where they must never be stale, keep the numbers in your
+// SQL database, with the Counters of package sqldedupe.
+//
 // # What is where
 //
 //   - client.go: what is needed of a client, and Config

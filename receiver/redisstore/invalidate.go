@@ -19,7 +19,8 @@ var (
 
 // Counters are [invalidate.Counters] in Redis. They are safe for concurrent use, and many
 // processes may share them. A server that evicts may lose them: readers then load again, and
-// get no stale answers.
+// get no stale answers. A failover that loses the last Bump brings stale answers back: see the
+// package's documentation.
 type Counters struct {
 	client     Client
 	prefix     string
