@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 )
 
 // printer writes answers to the standard output, and all else to the standard error.
@@ -63,9 +65,34 @@ func (p *printer) flush() error {
 
 // object writes one line of JSON.
 func (p *printer) object(v any) error {
-	e := json.NewEncoder(p.out)
+	var line bytes.Buffer
+	e := json.NewEncoder(&line)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := p.out.WriteString(visibleJSON(line.String()))
+	return err
+}
+
+// visibleJSON escapes what is not printable in a line of JSON: beyond ASCII, and that is DEL too, all of
+// it is in strings.
+func visibleJSON(line string) string {
+	plain := func(r rune) bool { return r < 0x7f || r != unicode.ReplacementChar && unicode.IsPrint(r) }
+	if strings.IndexFunc(line, func(r rune) bool { return !plain(r) }) < 0 {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if plain(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // progressf shows a line that the next one replaces. It writes nothing unless it is a terminal.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -112,6 +114,21 @@ func TestVisible(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, `a\x1b[2Jb\r\n\u202e ü…`, visible("a\x1b[2Jb\r\n\u202e ü…"))
 	assert.Equal(t, `\xff`, visible("\xff"))
+}
+
+// What strangers write cannot steer the terminal, or show another text, through JSON either, and a
+// program reads the same.
+func TestJSONIsVisible(t *testing.T) {
+	t.Parallel()
+	const text = "a\x7f\u009b31m\u202eb\u2066\u200b\U000e0001 ü…\U0001f600<&"
+	var out strings.Builder
+	p := newPrinter(&out, io.Discard, func(string) string { return "" })
+	require.NoError(t, p.object(map[string]any{"text": text, "raw": json.RawMessage("\"\x9b\u009b\"")}))
+	require.NoError(t, p.flush())
+	line := out.String()
+	assert.Equal(t, `{"raw":"\ufffd\u009b","text":"a\u007f\u009b31m\u202eb\u2066\u200b\udb40\udc01 ü…`+
+		"\U0001f600<&\"}\n", line)
+	assert.Equal(t, text, decode[map[string]string](t, line)["text"])
 }
 
 type fullDisk struct{}
