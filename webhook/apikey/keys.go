@@ -252,14 +252,17 @@ func (k *Keys) Revoke(
 	switch {
 	case !by.may(organizationID):
 		err = ErrRights
-	case !printable(organizationID) || !printable(id):
+	case !printable(organizationID) || !IsID(id):
 		err = webhook.ErrNotFound
 	default:
 		revoked, err = k.store.RevokeAPIKey(ctx, time.Now(), organizationID, id, by.Name)
 	}
 	told := Change{Action: "revoke", Key: revoked, By: by.Name, Err: err}
 	if err != nil {
-		told.Key = webhook.APIKey{ID: id, OrganizationID: organizationID}
+		told.Key = webhook.APIKey{OrganizationID: organizationID}
+		if IsID(id) {
+			told.Key.ID = id
+		}
 	}
 	k.audit(ctx, told)
 	return revoked, err

@@ -288,13 +288,19 @@ func TestAudit(t *testing.T) {
 	k, _ := newKeys(t, apikey.Config{Audit: func(_ context.Context, c apikey.Change) {
 		told = append(told, c)
 	}})
-	_, created := create(t, k, webhook.APIKey{OrganizationID: org})
+	token, created := create(t, k, webhook.APIKey{OrganizationID: org})
 	_, err := k.Revoke(t.Context(), apikey.Service("ops"), org, created.ID)
 	require.NoError(t, err)
 	_, err = k.Revoke(t.Context(), apikey.Holder{Name: "eve"}, org, created.ID)
 	require.Error(t, err)
 	_, _, err = k.Create(t.Context(), apikey.Holder{Name: "eve"}, webhook.APIKey{Name: "x"})
 	require.Error(t, err)
+	for _, by := range []apikey.Holder{apikey.Service("ops"), {Name: "eve"}} { // who gives the API key itself
+		_, err = k.Revoke(t.Context(), by, org, token)
+		require.Error(t, err)
+		require.NotContains(t, fmt.Sprint(told[len(told)-1]), token)
+	}
+	told = told[:len(told)-2]
 	require.Len(t, told, 4)
 	assert.Equal(t, apikey.Change{Action: "create", Key: created, By: "setup"}, told[0])
 	assert.Equal(t, "revoke ops "+created.ID, told[1].Action+" "+told[1].By+" "+told[1].Key.ID)

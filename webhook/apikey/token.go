@@ -35,6 +35,12 @@ func newID() string {
 	return "key_" + hex.EncodeToString(b[:])
 }
 
+var idPattern = regexp.MustCompile(`^key_[0-9a-f]{16}$`)
+
+// IsID reports whether a text has the form of the id of an API key. What has not may be the API key
+// itself, and belongs neither into a log nor into a path.
+func IsID(text string) bool { return idPattern.MatchString(text) }
+
 func checksum(text string) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text)))
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/apikey"
 )
 
 var keysListCommand = command{
@@ -27,7 +28,9 @@ var keysCreateCommand = command{
 Prints the API key, and nothing else, to the standard output: it cannot be shown
 again. NAME is for people. The new key has no more rights than that in
 WEBHOOKS_API_KEY, and expires no later.`,
-	example: `webhooks keys create --role operate --expires-in 2160h billing >billing.key`,
+	example: `
+(umask 077; webhooks keys create --role operate --expires-in 2160h billing \
+    > billing.key)`,
 	setup: func(s *flagSet) action {
 		var o keyOptions
 		o.connection.declare(s)
@@ -140,12 +143,15 @@ func (a *app) createKey(ctx context.Context, o keyOptions, name string) error {
 		return a.object(created)
 	}
 	a.printf("%s\n", created.Key)
-	a.notef("This is %s, with the role %s. It is not shown again.\n", created.ID,
+	a.notef("This is %s, with the role %s. It is not shown again.\n", visible(created.ID),
 		rightsText(created.Rights))
 	return nil
 }
 
 func (a *app) revokeKey(ctx context.Context, o connection, id string) error {
+	if !apikey.IsID(id) {
+		return usagef("ID is \"key_\" and 16 digits, as \"webhooks keys list\" shows it, and not the API key itself")
+	}
 	c, err := o.client(a)
 	if err != nil {
 		return err
@@ -157,6 +163,6 @@ func (a *app) revokeKey(ctx context.Context, o connection, id string) error {
 	if a.json {
 		return a.object(revoked)
 	}
-	a.printf("%s is revoked.\n", revoked.ID)
+	a.printf("%s is revoked.\n", visible(revoked.ID))
 	return nil
 }

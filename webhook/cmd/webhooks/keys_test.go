@@ -1,7 +1,11 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +46,39 @@ func TestKeys(t *testing.T) {
 	assert.Contains(t, refused.stderr, "The API key was revoked")
 	assert.Contains(t, s.run("keys", "list").stdout, billing.ID+"  revoked")
 	assert.Equal(t, exitNo, s.run("keys", "revoke", "key_0000000000000000").code)
+}
+
+// A person may give the API key in place of its id: it must not get into paths, and so into logs.
+func TestKeysRevokeSendsNoAPIKey(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(server.Close)
+	key := s.key(webhook.APIKey{Name: "leaked"})
+	for _, id := range []string{key, "key_", "other_" + key[3:]} {
+		got := runs(t, env{envURL: server.URL}, "", "keys", "revoke", id)
+		assert.Equal(t, exitUsage, got.code)
+		assert.Contains(t, got.stderr, "webhooks keys list")
+		assert.NotContains(t, got.stdout+got.stderr, key[3:])
+	}
+	assert.Zero(t, asked.Load())
+}
+
+// No example leaves a secret in a file that others may read.
+func TestExamplesKeepSecretsFromOthers(t *testing.T) {
+	t.Parallel()
+	makes := regexp.MustCompile(`(secret (new|rotate [^-]\S*)|keys create).*>`)
+	n := 0
+	for _, c := range commands() {
+		for line := range strings.Lines(c.example) {
+			if makes.MatchString(line) {
+				n++
+				assert.Contains(t, line, "(umask 077; ", c.name)
+			}
+		}
+	}
+	assert.Positive(t, n)
 }
 
 func TestKeysCreate(t *testing.T) {

@@ -22,7 +22,7 @@ reads it.
 The id is --id, or else the event_id of the body. With several secrets the
 request has a signature of each, as during a rotation.`,
 	example: `
-webhooks secret new > secret
+(umask 077; webhooks secret new > secret)
 webhooks sign --secret-file secret event.json > headers
 curl -H @headers -H 'Content-Type: application/json' --data-binary @event.json \
     http://127.0.0.1:8081/webhooks`,
