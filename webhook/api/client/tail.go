@@ -245,7 +245,7 @@ func (s *streamReader) read(
 	})
 	if err != nil {
 		var network *url.Error
-		if context.Cause(ctx) == errSilent && errors.As(err, &network) {
+		if errors.Is(context.Cause(ctx), errSilent) && errors.As(err, &network) {
 			err = fmt.Errorf("client: %w", &url.Error{Op: network.Op, URL: network.URL, Err: errSilent})
 		}
 		return false, err
