@@ -3,7 +3,6 @@ package email
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
 // The headers by which a program can tell what a mail is about, and a person a
@@ -113,12 +113,12 @@ func (c *emailChannel) render(
 		if c.body != nil {
 			raw = []byte(text)
 		}
-		var indented bytes.Buffer
-		if json.Indent(&indented, raw, "", "  ") != nil {
+		indented, err := jsontext.Indent(raw, "  ")
+		if err != nil {
 			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
 				Err: errors.New("the body is not JSON")}
 		}
-		return letterBody{plain: indented.String() + "\n", rich: string(raw),
+		return letterBody{plain: string(indented) + "\n", rich: string(raw),
 			richType: "application/json"}, nil
 	case c.body == nil && c.content == ContentPlainText:
 		return letterBody{plain: textBody(s)}, nil

@@ -12,8 +12,10 @@
 //
 // [AppendString] writes a string without the copies of json.Marshal.
 //
+// [Indent] writes a text over several lines, and bounds how long that may become.
+//
 // It does not replace encoding/json: nothing here decodes into structs, reads from an io.Reader, or
-// writes anything but strings. It shares no code with encoding/json/jsontext of the standard
+// encodes anything but strings. It shares no code with encoding/json/jsontext of the standard
 // library, which is experimental in the versions of Go that this module supports.
 //
 // # What is where
@@ -21,4 +23,5 @@
 //   - reader.go: Reader, and ValidNumber
 //   - error.go: the errors of a Reader
 //   - append.go: AppendString
+//   - indent.go: Indent
 package jsontext

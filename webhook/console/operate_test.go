@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -656,4 +657,28 @@ func TestTestSuggestsWhatFailed(t *testing.T) {
 	assert.Contains(t, inputs(t, page, "event").Get("event"), `"invoice.paid"`)
 	assert.Contains(t, inputs(t, f.page(path+"?type=object.created"), "event").Get("event"),
 		`"object.created"`, "unless a person has chosen one")
+}
+
+// A page of JSON is a few times as long as the JSON, however deep that is nested.
+func TestPagesOfDeepJSONAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	deep := func(depth, elements int) string {
+		return strings.Repeat("[", depth) + strings.Repeat("1,", elements) + "1" +
+			strings.Repeat("]", depth)
+	}
+	a := f.post("/templates", "kind", "blocks", "template", deep(2_000, 20_000), "type", "object.created")
+	assert.Equal(t, http.StatusOK, a.Status)
+	assert.Less(t, len(a.Body), 300<<10)
+
+	f.subscribe(mine, "deep", "/a")
+	d := f.emit(mine, func(e *event.Event) {
+		e.Metadata = map[string]any{"a": json.RawMessage(deep(60, 200_000))}
+	})[0]
+	for _, path := range []string{"/deliveries/" + d.ID.String(),
+		"/templates?kind=text&event=" + d.EventID} {
+		page := f.page(path)
+		assert.Contains(t, page, "1,1,1,1", path)
+		assert.Less(t, len(page), 2<<20, path)
+	}
 }

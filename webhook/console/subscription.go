@@ -1,12 +1,11 @@
 package console
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/internal/configs"
@@ -133,13 +132,12 @@ func (c *Console) addRefusals(q *request, id string, channels []channelView) err
 	return nil
 }
 
-// indent writes JSON for people. What is no JSON is shown as it is.
+// indent writes JSON for people. What is no JSON, or would become very long, is shown as it is.
 func indent(raw []byte) string {
-	var b bytes.Buffer
-	if json.Indent(&b, raw, "", "  ") != nil {
-		return string(raw)
+	if indented, err := jsontext.Indent(raw, "  "); err == nil {
+		return string(indented)
 	}
-	return b.String()
+	return string(raw)
 }
 
 func (c *Console) pause(q *request) error  { return c.setPaused(q, true, "pause", "paused") }

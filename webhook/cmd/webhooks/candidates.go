@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
 // candidate is something that may have been signed, or signed with, in place of what the receiver
@@ -103,9 +104,9 @@ func spacings(b []byte) []candidate {
 		candidate{what: " with a blank after each colon and comma, as Python writes it",
 			body: pythonSpacing(compact.Bytes())})
 	for _, indent := range []int{2, 4} {
-		var out bytes.Buffer
-		if json.Indent(&out, compact.Bytes(), "", strings.Repeat(" ", indent)) == nil {
-			all = append(all, candidate{what: fmt.Sprintf(" indented by %d", indent), body: out.Bytes()})
+		out, err := jsontext.Indent(compact.Bytes(), strings.Repeat(" ", indent))
+		if err == nil {
+			all = append(all, candidate{what: fmt.Sprintf(" indented by %d", indent), body: out})
 		}
 	}
 	return all
