@@ -34,7 +34,9 @@ type Config struct {
 	BodyTemplate    string `json:"body_template,omitempty"`
 
 	// ContentType is the format of the body: ContentHTML, ContentPlainText, ContentMarkdown or
-	// ContentJSON. Empty means HTML.
+	// ContentJSON. Empty means HTML. Markdown is sent as HTML and as text; only as text if it is longer
+	// than 128 KiB, or nests so deep or repeats so much that converting it would cost too much. JSON is
+	// sent as it is and indented; only as it is if indenting would make it more than four times as long.
 	ContentType string `json:"content_type,omitempty"`
 }
 

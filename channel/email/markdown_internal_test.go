@@ -1,7 +1,6 @@
 package email
 
 import (
-	"bytes"
 	"html"
 	"regexp"
 	"strings"
@@ -46,9 +45,10 @@ func TestMarkdownShowsValues(t *testing.T) {
 		convert := func(x string) (plain, rich string) {
 			text, err := tpl.Render(t.Context(), map[string]any{"x": x})
 			require.NoError(t, err)
-			var b bytes.Buffer
-			require.NoError(t, markdown().Convert([]byte(text), &b))
-			return markdownText(text), b.String()
+			rich, ok, err := convertMarkdown(t.Context(), text)
+			require.NoError(t, err)
+			require.True(t, ok)
+			return markdownText(text), rich
 		}
 		_, harmless := convert("x")
 		for _, x := range hostileMarkdown() {

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/extension"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 	"github.com/mixpeek/webhooks-go/event/jsontext"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // The headers by which a program can tell what a mail is about, and a person a
@@ -42,8 +41,25 @@ type letter struct {
 	rest   []byte // of the header, and the body
 }
 
-// compose renders the mail.
+// compose renders the mail. All of it passes the gate of renders at once, because converting
+// Markdown and encoding the mail take time and memory as rendering does.
 func (c *emailChannel) compose(ctx context.Context, m *channel.Message) (*letter, error) {
+	var l *letter
+	err := template.Pass(ctx, func(ctx context.Context) (err error) {
+		l, err = c.composeInside(ctx, m)
+		return err
+	})
+	var failed *channel.Error
+	if err == nil || errors.As(err, &failed) {
+		return l, err
+	}
+	if done := channel.ContextError(ctx); done != nil {
+		return nil, done
+	}
+	return nil, err
+}
+
+func (c *emailChannel) composeInside(ctx context.Context, m *channel.Message) (*letter, error) {
 	s, err := channelkit.Summarize(m)
 	if err != nil {
 		return nil, err
@@ -128,20 +144,15 @@ func (c *emailChannel) render(
 	case c.content == ContentPlainText:
 		return letterBody{plain: text}, nil
 	case c.content == ContentMarkdown:
-		var b bytes.Buffer
-		if err := markdown().Convert([]byte(text), &b); err != nil {
-			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
-				Err: errors.New("the Markdown does not convert")}
+		converted, ok, err := convertMarkdown(ctx, text)
+		if err != nil || !ok { // then the text is readable as it is
+			return letterBody{plain: markdownText(text)}, err
 		}
-		return letterBody{plain: markdownText(text), rich: page(subject, b.String()),
+		return letterBody{plain: markdownText(text), rich: page(subject, converted),
 			richType: gomail.TypeTextHTML}, nil
 	}
 	return letterBody{plain: htmlText(text), rich: text, richType: gomail.TypeTextHTML}, nil
 }
-
-// markdown returns a converter for Markdown with tables. Raw HTML and links to
-// scripts are dropped, as goldmark does unless told otherwise.
-func markdown() goldmark.Markdown { return goldmark.New(goldmark.WithExtensions(extension.GFM)) }
 
 // messageID makes the Message-ID of a delivery, without its angle brackets.
 func messageID(m *channel.Message, from mailbox) string {
