@@ -69,7 +69,8 @@ type HTTPConfig struct {
 
 	// MaxResponse is how many bytes of an answer's body are read; a value above 2 GiB counts as 2 GiB.
 	// A longer body is cut, which does not change what the status means. But if a 2xx answer does not
-	// declare its length and goes on for more than four times this limit, the attempt has failed.
+	// declare its length and goes on for more than four times this limit, the attempt has failed. A
+	// channel that needs more of an answer to understand it reads that (TargetConfig.MaxAnswer).
 	// Defaults to 1 MiB.
 	MaxResponse int64
 
@@ -238,7 +239,7 @@ func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 		req.Header = http.Header{}
 	}
 	c.setDefaults(req.Header)
-	reply, err := c.do(req, time.Time{}, nil, int(c.maxResponse))
+	reply, err := c.do(req, time.Time{}, nil, int(c.maxResponse), c.maxResponse)
 	if err != nil {
 		return nil, err
 	}
@@ -253,14 +254,14 @@ func (c *HTTPClient) setDefaults(h http.Header) {
 	setDefault(h, "Accept-Encoding", "identity")
 }
 
-// do is Do on a request that is known to be right. It appends at most keep
-// bytes of the body to buf and reads the rest to the end, so that the
+// do is Do on a request that is known to be right, with a limit in place of MaxResponse. It appends
+// at most keep bytes of the body to buf and reads the rest to the end, so that the
 // connection can be used again. When a 2xx came but its body failed, the reply
 // holds what there is and the error is not nil. Any other status has said what
 // there is to say, and becomes no different when its body fails. A deadline that
 // is not zero is for a client that takes one.
 func (c *HTTPClient) do(
-	req *http.Request, deadline time.Time, buf []byte, keep int,
+	req *http.Request, deadline time.Time, buf []byte, keep int, limit int64,
 ) (HTTPResponse, error) {
 	ctx := req.Context()
 	if c.transport.Proxy != nil {
@@ -296,7 +297,7 @@ func (c *HTTPClient) do(
 		_ = resp.Body.Close()
 		return reply, nil
 	}
-	reply.Body, reply.Truncated, err = readBody(resp, buf, keep, c.maxResponse)
+	reply.Body, reply.Truncated, err = readBody(resp, buf, keep, limit)
 	_ = resp.Body.Close() // says nothing that reading has not said
 	if err == nil {
 		return reply, nil

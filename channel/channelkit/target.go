@@ -30,7 +30,8 @@ type Target struct {
 	request *http.Request // never modified
 	redact  *Redactor
 	timeout time.Duration
-	keep    int
+	keep    int   // bytes of an answer that are kept
+	limit   int64 // in place of MaxResponse
 }
 
 // TargetConfig configures a Target.
@@ -58,8 +59,8 @@ type TargetConfig struct {
 	// request twice. Defaults to false, which is right for messages to people.
 	Repeatable bool
 
-	// MaxAnswer is how many bytes of an answer the channel needs to understand it. Defaults to as many
-	// as Result.Response shows.
+	// MaxAnswer is how many bytes of an answer the channel needs to understand it. So many are read
+	// even if HTTPConfig.MaxResponse is less. Defaults to as many as Result.Response shows.
 	MaxAnswer int
 }
 
@@ -78,7 +79,8 @@ func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
 		config.Redact = NewRedactor(secrets)
 	}
 	t := &Target{client: c, redact: config.Redact, timeout: config.Timeout,
-		keep: max(config.MaxAnswer, config.Redact.keep())}
+		keep:  max(config.MaxAnswer, config.Redact.keep()),
+		limit: max(c.maxResponse, int64(config.MaxAnswer))}
 	if t.timeout == 0 {
 		t.timeout = DefaultTimeout
 	}
@@ -167,7 +169,7 @@ func (t *Target) do(
 			return HTTPResponse{Body: buf}, err
 		}
 	}
-	return t.client.do(req, deadline, buf, t.keep)
+	return t.client.do(req, deadline, buf, t.keep, t.limit)
 }
 
 // bodyBuffers holds what the start of an answer is read into.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
 // maxSlackReply is as much of an answer as is looked at: to a bot, Slack repeats
@@ -115,22 +116,34 @@ func classifySlack(reply channelkit.HTTPResponse, bot bool, now time.Time) error
 	return e
 }
 
+// hasSaid reports whether an answer that ended before its time has said already what it means.
+func hasSaid(reply channelkit.HTTPResponse, bot bool, now time.Time) bool {
+	code, ok := slackCode(reply.Body, bot)
+	_, known := slackActions[code] // for what breaks off may be a part of a code
+	return channel.Classify(reply.StatusCode, reply.Header, now) == nil && (ok || known)
+}
+
 // slackCode reads the error code of an answer, empty if there is none, and
-// whether the answer says that all is well.
+// whether the answer says that all is well. It reads from the beginning, as far as that goes: to a
+// bot, Slack repeats the message behind what counts.
 func slackCode(body []byte, bot bool) (code string, ok bool) {
 	text := bytes.TrimSpace(body)
 	if len(text) > 0 && text[0] == '{' {
-		var answer struct {
-			OK    bool   `json:"ok"`
-			Error string `json:"error"`
-		}
-		if json.Unmarshal(text, &answer) != nil {
-			return "", false
-		}
-		if isSlackCode(answer.Error) {
-			code = answer.Error
-		}
-		return code, answer.OK
+		answer := jsontext.NewReader(text, jsontext.MaxDepth)
+		_ = answer.Object(func(name []byte) error {
+			value, err := answer.Raw()
+			switch string(name) {
+			case "ok":
+				ok = string(value) == "true"
+			case "error":
+				var s string
+				if json.Unmarshal(value, &s) == nil && isSlackCode(s) {
+					code = s
+				}
+			}
+			return err
+		})
+		return code, ok
 	}
 	if !bot && string(text) == "ok" {
 		return "", true

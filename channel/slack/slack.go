@@ -225,8 +225,8 @@ func (c *slackChannel) Send(ctx context.Context, m *channel.Message) (channel.Re
 		return channel.Result{}, err
 	}
 	reply, err := c.target.Do(ctx, body)
-	if err == nil {
-		err = classifySlack(reply, c.bot, time.Now())
+	if now := time.Now(); err == nil || hasSaid(reply, c.bot, now) {
+		err = classifySlack(reply, c.bot, now)
 	}
 	return c.target.Result(&reply), err
 }

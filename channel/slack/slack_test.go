@@ -342,6 +342,70 @@ func TestSlackConfigProblems(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// What Slack has begun to say counts, however the answer ends: another attempt would be a second
+// message.
+func TestSlackBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	long := `{"ok":true,"channel":"C0123456789","message":{"text":"` + strings.Repeat("x", 5_000) + `"}}`
+	breaksOff := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9000")
+			channelfixture.BreakOff(w, body)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		bot   bool
+		serve http.HandlerFunc
+		want  channel.Action
+		class channel.Class
+	}{
+		{"longer than MaxResponse", true, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, long)
+		}, channel.Success, ""},
+		{"longer than MaxResponse, the answer last", true, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"message":"`+strings.Repeat("x", 5_000)+`","ok":true}`)
+		}, channel.Success, ""},
+		{"true, broken off", true, breaksOff(long[:100]), channel.Success, ""},
+		{"true after others, broken off", true,
+			breaksOff(`{"ts":{"a":[1,"}"]},"ok": true, "me`), channel.Success, ""},
+		{"a code, broken off", true, breaksOff(`{"ok":false,"error":"channel_not_found","re`),
+			channel.Permanent, channel.ClassRejected},
+		{"false, broken off", true, breaksOff(`{"ok":false,"err`), channel.Retry, channel.ClassClosed},
+		{"nothing", true, breaksOff(`{"message":{"ok":true,`), channel.Retry, channel.ClassClosed},
+		{"ok to a bot", true, breaksOff(`ok`), channel.Retry, channel.ClassClosed},
+		{"ok, broken off", false, breaksOff("ok"), channel.Success, ""},
+		{"a known code, broken off", false, breaksOff("no_service"), channel.Permanent,
+			channel.ClassRejected},
+		{"part of a code", false, breaksOff("no_serv"), channel.Retry, channel.ClassClosed},
+		{"without the end of its chunks", false, func(w http.ResponseWriter, _ *http.Request) {
+			channelfixture.BreakOff(w, "ok")
+		}, channel.Success, ""},
+	} {
+		client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
+			MaxResponse: 1000})
+		base := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			tt.serve(w, r)
+		})
+		config := slack.Config{WebhookURL: channel.Secret(base + slackPath)}
+		if tt.bot {
+			config = slack.Config{BotToken: slackToken, ChannelID: "C0123456789"}
+		}
+		d, err := slack.NewDriver(client, slack.Options{API: base})
+		require.NoError(t, err)
+		_, err = channelfixture.Open(t, d, config).Send(t.Context(), channelfixture.Message())
+		if tt.want == channel.Success {
+			assert.NoError(t, err, tt.name)
+			continue
+		}
+		if e := channel.AsError(err); assert.Error(t, err, tt.name) {
+			assert.Equal(t, tt.want, e.Action, tt.name)
+			assert.Equal(t, tt.class, e.Class, tt.name)
+		}
+	}
+}
+
 // says is an answer of 200 that has its meaning in the body.
 func says(name string, want channel.Action, body string) channeltest.Answer {
 	return channeltest.Answer{Name: name, Want: want,

@@ -400,6 +400,23 @@ func TestTwilioAcceptedIsAccepted(t *testing.T) {
 	}
 }
 
+// Twilio's codes are read whatever MaxResponse says.
+func TestTwilioCodesAreReadWithASmallMaxResponse(t *testing.T) {
+	t.Parallel()
+	base := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"message":"`+strings.Repeat("x", 3_000)+`","code":21610}`)
+	})
+	p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken,
+		From: "ACME", API: base, Client: channelfixture.NewClient(t, channelkit.HTTPConfig{
+			AllowHTTP: true, AllowPrivate: true, MaxResponse: 100})})
+	require.NoError(t, err)
+	_, err = p.SendSMS(t.Context(), "+14155550100", "x")
+	require.ErrorContains(t, err, "twilio says 21610")
+	assert.Equal(t, channel.Permanent, channel.AsError(err).Action)
+}
+
 func TestNewTwilioProblems(t *testing.T) {
 	t.Parallel()
 	_, err := sms.NewTwilio(sms.TwilioConfig{API: "http://localhost"})
