@@ -75,10 +75,22 @@ func (p *Progress) Add(reached []string, failed []Failure) {
 
 // Settle adds the results of one attempt, as Add does, and returns what Send is to return: success
 // once all recipients have been reached. Otherwise the error is retryable if one of the failures
-// is, so that a recipient that is refused for good does not end the delivery for the others. total
-// is the number of all recipients.
-func (p *Progress) Settle(total int, reached []string, failed []Failure) (channel.Result, error) {
+// is, so that a recipient that is refused for good does not end the delivery for the others. all
+// are the recipients as they are configured now: what became of others, which an earlier attempt
+// had, does not count.
+func (p *Progress) Settle(
+	all, reached []string, failed []Failure,
+) (channel.Result, error) {
 	p.Add(reached, failed)
+	total, arrived, refused := len(all), 0, false
+	for _, s := range all {
+		switch {
+		case slices.Contains(p.Reached, s):
+			arrived++
+		case slices.Contains(p.Refused, s):
+			refused = true
+		}
+	}
 	var worst *channel.Error
 	lines := make([]string, 0, 1+len(failed))
 	for _, f := range failed {
@@ -92,11 +104,11 @@ func (p *Progress) Settle(total int, reached []string, failed []Failure) (channe
 		}
 		lines = append(lines, f.Recipient+": "+reason)
 	}
-	lines = append([]string{fmt.Sprintf("reached %d of %d", len(p.Reached), total)}, lines...)
+	lines = append([]string{fmt.Sprintf("reached %d of %d", arrived, total)}, lines...)
 	result := channel.Result{Response: printable.Excerpt([]byte(strings.Join(lines, "\n")),
 		excerptSize)}
 
-	if worst == nil && len(p.Refused) == 0 {
+	if worst == nil && !refused {
 		result.Progress = p.After(nil)
 		return result, nil
 	}
@@ -105,12 +117,12 @@ func (p *Progress) Settle(total int, reached []string, failed []Failure) (channe
 	}
 	result.Progress = p.After(worst)
 	result.StatusCode = worst.StatusCode
-	if len(p.Reached) == 0 && len(failed) == total {
+	if arrived == 0 && len(failed) == total {
 		return result, worst // all of them alike: their own error says it best
 	}
 	return result, &channel.Error{
 		Action: worst.Action, Class: channel.ClassPartial, StatusCode: worst.StatusCode,
 		RetryAfter: worst.RetryAfter,
-		Err:        fmt.Errorf("%d of %d recipients not reached", total-len(p.Reached), total),
+		Err:        fmt.Errorf("%d of %d recipients not reached", total-arrived, total),
 	}
 }

@@ -158,7 +158,7 @@ func (c *emailChannel) Send(ctx context.Context, m *channel.Message) (channel.Re
 	done := channelkit.ReadProgress(m.Progress)
 	recipients := done.Remaining(c.all)
 	if len(recipients) == 0 {
-		return done.Settle(len(c.all), nil, nil)
+		return done.Settle(c.all, nil, nil)
 	}
 	l, err := c.compose(ctx, m)
 	if err != nil {
@@ -186,7 +186,7 @@ func (c *emailChannel) Send(ctx context.Context, m *channel.Message) (channel.Re
 		}
 		return result, err
 	}
-	result, err := done.Settle(len(c.all), reached, failed)
+	result, err := done.Settle(c.all, reached, failed)
 	if err == nil {
 		result.StatusCode = smtpOK
 	}

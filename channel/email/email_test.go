@@ -555,3 +555,15 @@ func TestEmailContract(t *testing.T) {
 		},
 	})
 }
+
+// A recipient that was refused, and is then taken out of the configuration, fails nothing.
+func TestRemovedRecipientsFailNothing(t *testing.T) {
+	t.Parallel()
+	server := &mailServer{}
+	c := server.channel(t, email.Config{ToAddresses: []string{"b@example.com"}})
+	m := channelfixture.Message()
+	m.Progress = []byte(`{"refused":["a@example.com"]}`)
+	result, err := c.Send(t.Context(), m)
+	require.NoError(t, err)
+	assert.Equal(t, "reached 1 of 1", result.Response)
+}

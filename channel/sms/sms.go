@@ -184,7 +184,7 @@ func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Resu
 		}
 		reached = append(reached, number)
 	}
-	return done.Settle(len(c.numbers), reached, failed)
+	return done.Settle(c.numbers, reached, failed)
 }
 
 // text renders the text and sees that it is not too long.
