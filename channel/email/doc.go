@@ -21,8 +21,10 @@
 //	any refusal before that: greeting, STARTTLS, login    Retry: the password can be fixed
 //	530, 534, 535, 538 at any time: the login             Retry, for the same reason
 //	500, 502, 503, 504 at any time: the conversation      Retry: SMTPConfig.Hello can be fixed
+//	any 5xx to the sender but 552: mail is too large      Retry: SMTPConfig.From can be fixed
+//	5.1.7, 5.1.8 at any time: the sender's address        Retry, for the same reason
 //	552 to a recipient: too many for one mail             Retry (RFC 5321, section 4.5.3.1.10)
-//	any other 5xx to sender, recipient or mail            Permanent
+//	any other 5xx to recipient or mail, 552 to sender     Permanent
 //	no connection, no complete answer                     Retry, as for HTTP
 //
 // The server may have accepted a mail although its answer never came: the connection broke, the

@@ -256,7 +256,7 @@ func (c *emailChannel) address(
 			Err: errors.New("the mail server takes no address outside ASCII: it offers no SMTPUTF8")}
 	}
 	if err := conn.mail(c.server.from.address, international); err != nil {
-		return to, nil, err
+		return to, nil, refusedSender(err)
 	}
 	for _, recipient := range to {
 		err := conn.rcpt(recipient)

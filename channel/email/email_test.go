@@ -322,7 +322,7 @@ func TestEmailRefusals(t *testing.T) {
 			return refuse(550,
 				smtp.EnhancedCode{5, 7, 1})
 		}},
-			action: channel.Permanent, class: channel.ClassRejected, status: 550},
+			action: channel.Retry, class: channel.ClassRejected, status: 550},
 		{name: "sender put off", server: &mailServer{onFrom: func() error {
 			return refuse(451,
 				smtp.EnhancedCode{4, 7, 1})
@@ -530,7 +530,7 @@ func TestEmailContract(t *testing.T) {
 			says("greeting", "421 4.3.2 later", channel.Retry),
 			says("greeting", "554 5.3.2 no", channel.Retry),
 			says("MAIL", "451 4.7.1 later", channel.Retry),
-			says("MAIL", "550 5.7.1 no", channel.Permanent),
+			says("MAIL", "550 5.7.1 no", channel.Retry),
 			says("RCPT", "450 4.2.1 later", channel.Retry),
 			says("RCPT", "421 4.3.2 later", channel.Retry),
 			says("RCPT", "550 5.1.1 no", channel.Permanent),

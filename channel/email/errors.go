@@ -48,13 +48,14 @@ func smtpError(ctx context.Context, err error) error {
 // up to them. Some 5xx replies concern neither, but the configuration of this
 // host, which its operator corrects: a command that the server does not know or
 // expect, or a parameter of one (500, 502 to 504; servers complain of the name
-// after EHLO at RCPT), and a login that is required or refused (RFC 4954, section
-// 6).
+// after EHLO at RCPT), a login that is required or refused (RFC 4954, section
+// 6), and an address of the sender that is wrong (RFC 3463, section 3.2).
 func smtpReply(reply *textproto.Error) *channel.Error {
 	e := &channel.Error{Class: channel.ClassRejected, StatusCode: reply.Code,
 		Err: fmt.Errorf("the mail server says %d%s", reply.Code, enhanced(reply.Msg))}
 	switch {
 	case slices.Contains([]int{500, 502, 503, 504}, reply.Code):
+	case slices.Contains([]string{" 5.1.7", " 5.1.8"}, enhanced(reply.Msg)):
 	case slices.Contains([]int{530, 534, 535, 538}, reply.Code):
 		e.Class = channel.ClassAuth
 	case reply.Code/100 == 5:
@@ -64,6 +65,21 @@ func smtpReply(reply *textproto.Error) *channel.Error {
 	}
 	return e
 }
+
+// refusedSender is for an error of MAIL, which names only the sender that the operator has configured.
+// It is worth retrying, unless the mail is too large.
+func refusedSender(err error) error {
+	var reply *textproto.Error
+	if !isReply(err) || !errors.As(err, &reply) || reply.Code == smtpTooLarge {
+		return err
+	}
+	e := smtpReply(reply)
+	e.Action = channel.Retry
+	return e
+}
+
+// smtpTooLarge means, as a reply to MAIL, that the mail is too large.
+const smtpTooLarge = 552
 
 // isTimeout reports whether err says that a step took too long.
 func isTimeout(err error) bool {
