@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
-	"strings"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/template"
@@ -95,44 +93,6 @@ func (r *ConfigReader) refuseSlips(name string, slips []template.Slip) {
 			"must not read %s (%sline %d, column %d), which events do not have: it is %s; a field of your own is read as event.%s",
 			slip.Name, leaf, slip.Line, slip.Column, slip.Meant, slip.Name)
 	}
-}
-
-// Literals returns those strings in the JSON of a field that are no templates and are long enough
-// to be secrets. They are sent as they are, and a token may be among them: give them to
-// [NewRedactor].
-func (r *ConfigReader) Literals(name string) []string {
-	raw, _ := r.Get(name)
-	return slices.DeleteFunc(stringsIn(raw), func(s string) bool {
-		return len(s) < minLiteral || strings.Contains(s, "{{") || strings.Contains(s, "{%")
-	})
-}
-
-// stringsIn returns all strings in a piece of JSON but the names of members, in
-// their order by name.
-func stringsIn(raw json.RawMessage) []string {
-	var list []string
-	var walk func(json.RawMessage)
-	walk = func(raw json.RawMessage) {
-		var (
-			object map[string]json.RawMessage
-			items  []json.RawMessage
-			text   string
-		)
-		switch {
-		case json.Unmarshal(raw, &object) == nil:
-			for _, name := range slices.Sorted(maps.Keys(object)) {
-				walk(object[name])
-			}
-		case json.Unmarshal(raw, &items) == nil:
-			for _, item := range items {
-				walk(item)
-			}
-		case json.Unmarshal(raw, &text) == nil:
-			list = append(list, text)
-		}
-	}
-	walk(raw)
-	return list
 }
 
 // badTemplate reports what the compiler says, place and reason.

@@ -126,7 +126,10 @@ func (d *slackDriver) Open(config json.RawMessage) (channel.Channel, error) {
 		return nil, err
 	}
 	c.target = d.client.NewTarget(channelkit.TargetConfig{
-		URL: target, Header: header, Redact: channelkit.NewRedactor(secrets), MaxAnswer: maxSlackReply,
+		URL: target, Header: header, MaxAnswer: maxSlackReply,
+		// To a bot, Slack repeats the message.
+		Redact: channelkit.NewRedactor(secrets,
+			append(r.Literals("blocks"), r.JSONLiterals("blocks_template")...)...),
 	})
 	return c, nil
 }

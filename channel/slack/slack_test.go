@@ -342,6 +342,27 @@ func TestSlackConfigProblems(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// To a bot, Slack repeats the message, with what its templates say literally.
+func TestSlackRedactsItsTemplates(t *testing.T) {
+	t.Parallel()
+	base := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, `{"ok":true,"message":`+string(body)+`}`)
+	})
+	const text = `"see https://a.example?k=sesame-open for {{ event_id }} and {{ 'sesame-too' }}"`
+	const blocks = `[{"type":"section","text":{"type":"mrkdwn","text":` + text + `}}]`
+	for _, config := range []slack.Config{{Blocks: json.RawMessage(blocks)}, {BlocksTemplate: blocks}} {
+		config.BotToken, config.ChannelID = slackToken, "C0123456789"
+		d, err := slack.NewDriver(channelfixture.Client(t), slack.Options{API: base})
+		require.NoError(t, err)
+		result, err := channelfixture.Open(t, d, config).Send(t.Context(), channelfixture.Message())
+		require.NoError(t, err)
+		assert.NotContains(t, result.Response, "sesame")
+		assert.Contains(t, result.Response, "evt_abc123")
+		assert.Contains(t, result.Response, `"ok":true`)
+	}
+}
+
 // What Slack has begun to say counts, however the answer ends: another attempt would be a second
 // message.
 func TestSlackBrokenAnswers(t *testing.T) {
