@@ -56,7 +56,8 @@ type Options struct {
 	// not sent, and the delivery ends with an error that says so.
 	Truncate bool
 
-	// Timeout bounds one attempt, for all numbers together. Defaults to 30 seconds.
+	// Timeout bounds one attempt, for all numbers together. Numbers for which no time is left have to
+	// wait for the next attempt. Defaults to 30 seconds.
 	Timeout time.Duration
 
 	// MessagesPerSecond is how many texts are sent each second for one subscription's channel, over all
@@ -154,7 +155,9 @@ func (c *smsChannel) Capabilities() channel.Capabilities {
 }
 
 // Send sends one text to each number that no earlier attempt has reached, one
-// after the other. One that fails keeps nothing from the others.
+// after the other. One that fails keeps nothing from the others, unless the provider asks to wait or
+// refuses the login, which concerns them all. Those for which there is no time are left to the next
+// attempt: a text that is cut short may have been sent.
 func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
@@ -166,9 +169,19 @@ func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Resu
 	var (
 		reached []string
 		failed  []channelkit.Failure
+		longest time.Duration // that a text has taken
+		stopped bool
 	)
+	deadline, _ := ctx.Deadline()
 	for _, number := range done.Remaining(c.numbers) {
+		began := time.Now()
+		if stopped || longest > 0 && deadline.Sub(began) < longest+longest/2 {
+			failed = append(failed, channelkit.Failure{Recipient: number, Err: &channel.Error{
+				Class: channel.ClassTimeout, Err: errors.New("not tried in this attempt")}})
+			continue
+		}
 		_, err := c.provider.SendSMS(ctx, number, text)
+		longest = max(longest, time.Since(began))
 		if errors.Is(ctx.Err(), context.Canceled) {
 			// Nothing is known of this number; but those that were reached must not be
 			// forgotten, so their progress goes with the error.
@@ -178,8 +191,9 @@ func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Resu
 			done.Add(reached, failed)
 			return channel.Result{Progress: done.After(ctx.Err())}, ctx.Err()
 		}
-		if err != nil {
-			failed = append(failed, channelkit.Failure{Recipient: number, Err: channel.AsError(err)})
+		if e := channel.AsError(err); e != nil {
+			failed = append(failed, channelkit.Failure{Recipient: number, Err: e})
+			stopped = e.Action == channel.Wait || e.Class == channel.ClassAuth
 			continue
 		}
 		reached = append(reached, number)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -115,6 +116,79 @@ func TestSMSPartial(t *testing.T) {
 	_, err = c.Send(t.Context(), m)
 	assert.NoError(t, err, "progress that cannot be read counts as none")
 	assert.Len(t, p.sent, 8)
+}
+
+// slowTexts is a Provider whose texts take long. They go out even if the context ends first.
+type slowTexts struct {
+	takes time.Duration
+	sent  map[string]int
+}
+
+func (p *slowTexts) Host() string { return "" }
+
+func (p *slowTexts) SendSMS(ctx context.Context, to, _ string) (string, error) {
+	p.sent[to]++
+	select {
+	case <-time.After(p.takes):
+		return "SM1", nil
+	case <-ctx.Done():
+		return "", channel.ContextError(ctx)
+	}
+}
+
+// An attempt begins no text that its time would cut, so that nobody gets two.
+func TestSMSBeginsNoTextThatItsTimeWouldCut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &slowTexts{700 * time.Millisecond, map[string]int{}}
+		config := sms.Config{}
+		for i := range 50 {
+			config.PhoneNumbers = append(config.PhoneNumbers, fmt.Sprintf("+141555501%02d", i))
+		}
+		c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), config)
+		m := channelfixture.Message()
+		result, err := c.Send(t.Context(), m)
+		got := channel.AsError(err)
+		require.NotNil(t, got)
+		assert.Equal(t, channel.Retry, got.Action)
+		assert.Equal(t, channel.ClassPartial, got.Class)
+		assert.Greater(t, len(p.sent), 40, "the time is used")
+		assert.Contains(t, result.Response, "not tried")
+		m.Attempt, m.Progress = 2, result.Progress
+		_, err = c.Send(t.Context(), m)
+		require.NoError(t, err)
+		assert.Len(t, p.sent, 50)
+		for number, n := range p.sent {
+			assert.Equal(t, 1, n, number)
+		}
+	})
+}
+
+// A provider that asks to wait, or refuses the login, is not asked for the other numbers.
+func TestSMSStopsWhenTheProviderRefusesAll(t *testing.T) {
+	t.Parallel()
+	const a, b, c = "+14155550100", "+14155550101", "+14155550102"
+	for _, refusal := range []*channel.Error{
+		{Action: channel.Wait, Class: channel.ClassRejected, StatusCode: 429, RetryAfter: time.Minute},
+		{Action: channel.Retry, Class: channel.ClassAuth, StatusCode: 401},
+	} {
+		p := &texts{fail: map[string]error{b: refusal}}
+		m := channelfixture.Message()
+		to := channelfixture.Open(t, smsDriver(t, p, sms.Options{}),
+			sms.Config{PhoneNumbers: []string{a, b, c}})
+		result, err := to.Send(t.Context(), m)
+		assert.Len(t, p.sent, 1, refusal.Class)
+		got := channel.AsError(err)
+		require.NotNil(t, got)
+		assert.Equal(t, refusal.Action, got.Action)
+		assert.Equal(t, refusal.RetryAfter, got.RetryAfter)
+
+		p.fail = nil
+		m.Attempt, m.Progress = 2, result.Progress
+		_, err = to.Send(t.Context(), m)
+		require.NoError(t, err)
+		assert.Len(t, p.sent, 3)
+	}
 }
 
 // A delivery that died because its only recipient was refused can be replayed,
