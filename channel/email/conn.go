@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,13 +101,23 @@ func (c *smtpConn) mail(from string, international bool) error {
 	c.begun = true
 	c.within(c.times.command)
 	c.smtp.SkipSMTPUTF8(!international)
-	return c.smtp.Mail("<" + from + ">")
+	return unlessDone(c.smtp.Mail("<" + from + ">"))
 }
 
 // rcpt adds a recipient.
 func (c *smtpConn) rcpt(to string) error {
 	c.within(c.times.command)
-	return c.smtp.Rcpt("<" + to + ">")
+	return unlessDone(c.smtp.Rcpt("<" + to + ">"))
+}
+
+// unlessDone returns nil for a reply that says that a command has succeeded, by its first digit
+// (RFC 5321, section 4.2), though it may not be the usual one.
+func unlessDone(err error) error {
+	var reply *textproto.Error
+	if errors.As(err, &reply) && reply.Code/100 == 2 {
+		return nil
+	}
+	return err
 }
 
 // data sends the mail itself. Once its end is sent the server may have taken it,
@@ -120,10 +131,18 @@ func (c *smtpConn) data(mail []byte) error {
 	}
 	c.within(c.times.block * time.Duration(min(1+len(mail)>>20, maxMailBlocks)))
 	if _, err := w.Write(mail); err != nil {
+		// The server may have said why before it hung up.
+		c.within(min(time.Second, c.times.final))
+		var reply *textproto.Error
+		_, _, said := c.smtp.Text.ReadResponse(smtpOK)
+		_ = c.net.Close() // what follows would be a part of the mail
+		if errors.As(said, &reply) && reply.Code >= 400 {
+			return reply
+		}
 		return err
 	}
 	c.within(c.times.final)
-	err = w.Close()
+	err = unlessDone(w.Close())
 	if isTimeout(err) {
 		return &channel.Error{Class: channel.ClassTimeout,
 			Err: errors.New("the mail server has not said in time whether it takes the mail")}

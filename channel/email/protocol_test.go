@@ -2,6 +2,7 @@ package email_test
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -26,6 +27,8 @@ import (
 type plainMailServer struct {
 	extensions []string
 	reply      func(line string) string // "" is the usual reply
+	end        string                   // the reply to a mail; "" is the usual one
+	early      string                   // what it says to DATA after 354 before it hangs up, if not ""
 
 	port  int
 	mu    sync.Mutex
@@ -85,6 +88,11 @@ func (s *plainMailServer) serve(conn net.Conn) {
 			say("250 HELP")
 		case "DATA":
 			say("354 go on")
+			if s.early != "" {
+				_, _ = r.ReadString('\n') // and then it reads no further
+				say(s.early)
+				return
+			}
 			var mail strings.Builder
 			for {
 				line, err := r.ReadString('\n')
@@ -99,7 +107,7 @@ func (s *plainMailServer) serve(conn net.Conn) {
 			s.mu.Lock()
 			s.mails = append(s.mails, mail.String())
 			s.mu.Unlock()
-			say("250 taken")
+			say(cmp.Or(s.end, "250 taken"))
 		case "QUIT":
 			say("221 bye")
 			return
@@ -274,6 +282,36 @@ func TestEmailReplies(t *testing.T) {
 		assert.Equal(t, tt.class, err.Class, "%s to %s", tt.reply, tt.verb)
 		assert.Equal(t, tt.reply[:3], strconv.Itoa(result.StatusCode))
 	}
+}
+
+// RFC 5321, section 4.2: the first digit says whether a command has succeeded.
+func TestEmailSuccessIsAnyReplyOf2(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"MAIL", "RCPT", "."} {
+		s := &plainMailServer{reply: answering(verb, "259 2.0.0 fine"), end: "250 taken"}
+		if verb == "." {
+			s = &plainMailServer{end: "259 2.0.0 taken"}
+		}
+		s.start(t)
+		result, err := s.send(t, "a@example.com", "b@example.com")
+		require.Nil(t, err, verb)
+		assert.JSONEq(t, `{"reached":["a@example.com","b@example.com"]}`, string(result.Progress))
+		assert.Len(t, s.mails, 1)
+	}
+}
+
+// A server that refuses a mail before it has all of it, and hangs up, has refused it.
+func TestEmailRefusedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	s := &plainMailServer{early: "552 5.3.4 too large"}
+	s.start(t)
+	m := channelfixture.Message()
+	result, err := s.sendConfig(t, email.Config{ToAddresses: []string{"a@example.com"},
+		ContentType: email.ContentPlainText, BodyTemplate: "{{ 'a' * 900000 }}"}, m)
+	require.NotNil(t, err)
+	assert.Equal(t, channel.Permanent, err.Action)
+	assert.Equal(t, channel.ClassRejected, err.Class)
+	assert.Equal(t, 552, result.StatusCode)
 }
 
 // RFC 5321, section 4.5.3.1.10: the recipients beyond the limit get another mail, and
