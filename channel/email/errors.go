@@ -2,6 +2,7 @@ package email
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -38,10 +39,45 @@ func smtpError(ctx context.Context, err error) error {
 			Err: errors.New("the answer is not valid SMTP")}
 	}
 	err = channelkit.TransportError(ctx, err)
-	if e := channel.AsError(err); e.Class == channel.ClassProtocol {
+	switch e := channel.AsError(err); e.Class {
+	case channel.ClassProtocol:
 		e.Err = errors.New("the conversation with the mail server broke off")
+	case channel.ClassDNS:
+		e.Err = &unnamedError{"the name of the mail server cannot be looked up", e.Err}
+	case channel.ClassTLS:
+		e.Err = &unnamedError{"TLS with the mail server fails" + tlsReason(e.Err), e.Err}
 	}
 	return err
+}
+
+// An unnamedError says what an error means without the names in its text: subscribers see what
+// became of an attempt, and the mail server is the operator's.
+type unnamedError struct {
+	text string
+	err  error
+}
+
+func (e *unnamedError) Error() string { return e.text }
+func (e *unnamedError) Unwrap() error { return e.err }
+
+// tlsReason says in general what is wrong with a certificate, empty if it is something else.
+func tlsReason(err error) string {
+	var (
+		hostname x509.HostnameError
+		unknown  x509.UnknownAuthorityError
+		invalid  x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &hostname):
+		return ": the certificate is for another name"
+	case errors.As(err, &unknown):
+		return ": the certificate is signed by an unknown authority"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return ": the certificate is not valid now"
+	case errors.As(err, &invalid):
+		return ": the certificate is not valid"
+	}
+	return ""
 }
 
 // smtpReply classifies a reply that refuses a mail or a recipient, or what leads
