@@ -9,8 +9,10 @@ local again = held[1] == 'claimed' and held[3] == ARGV[1]
 if held[1] and tonumber(held[2]) > now and not again then
   return {held[1], tonumber(held[2]) - now}
 end
-redis.call('DEL', KEYS[1])
+-- A full server refuses only the first write of a script, and only if that may take memory. So
+-- HSET is the first here, and in extend.lua and settle.lua it is not.
 redis.call('HSET', KEYS[1], 'state', 'claimed', 'token', ARGV[1], 'until', now + ARGV[2])
+redis.call('HDEL', KEYS[1], 'reason')
 -- The hash outlives the lease, so that the claim can still be settled.
 redis.call('PEXPIRE', KEYS[1], ARGV[2] + ARGV[3])
 return {'', 0}

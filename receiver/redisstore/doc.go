@@ -17,10 +17,11 @@
 // # What Redis may lose
 //
 // Use a server, or a database, that does not evict (maxmemory-policy noeviction), so that a
-// full server refuses new events, which the sender sends again. Switch appendonly on. A
-// failover that loses the last writes can lose claims, and then an event is handled twice.
-// Where that must not happen, record the effect in your SQL database with DoneTx of
-// package sqldedupe, which works with the claims of this package.
+// full server refuses new events, which the sender sends again, and forgets none that were handled:
+// what was claimed before is still extended and settled. Switch appendonly on. A failover that
+// loses the last writes can lose claims, and then an event is handled twice. Where that must not
+// happen, record the effect in your SQL database with DoneTx of package sqldedupe, which works with
+// the claims of this package.
 //
 // A failover, or a crash of a server that syncs each second, can also lose the last Bump of
 // [Counters]. The number is then one from before, and so are the cache entries that were stored

@@ -10,6 +10,7 @@ if held[1] ~= 'claimed' then
   -- In the millisecond in which it expires Redis still has the key.
   return tonumber(held[3]) > now and 1 or 0
 end
-redis.call('HSET', KEYS[1], 'until', now + ARGV[2])
+-- PEXPIRE comes first, because a full server refuses HSET as the first write of a script.
 redis.call('PEXPIRE', KEYS[1], ARGV[2] + ARGV[3])
+redis.call('HSET', KEYS[1], 'until', now + ARGV[2])
 return 1

@@ -126,6 +126,18 @@ func TestWhatIsStored(t *testing.T) {
 	ttl = client.PTTL(ctx, prefix+"claim:evt_1").Val()
 	assert.InDelta(t, 48*time.Hour, ttl, float64(10*time.Second))
 	assert.Equal(t, "no such customer", client.HGet(ctx, prefix+"claim:evt_1", "reason").Val())
+
+	// The time of a key has passed, and Redis still has it.
+	require.NoError(t, client.HSet(ctx, prefix+"claim:evt_1", "until", 1).Err())
+	c.Token = receiver.NewToken()
+	_, err = store.Claim(ctx, c, time.Minute)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"state", "token", "until"},
+		client.HKeys(ctx, prefix+"claim:evt_1").Val(), "a claim has no reason")
+	require.NoError(t, store.Done(ctx, c, 0))
+	require.Eventually(t, func() bool {
+		return client.Exists(ctx, prefix+"claim:evt_1").Val() == 0
+	}, time.Minute, time.Millisecond, "what is not kept is removed")
 }
 
 // A key that another program has written is an error, and is not changed.

@@ -11,6 +11,8 @@ end
 if held[1] ~= 'claimed' and tonumber(held[3]) <= now then
   return 0
 end
+-- PEXPIRE comes first, because a full server refuses HSET as the first write of a script. With 0
+-- it would remove the key, and HSET would make one that stays for ever.
+redis.call('PEXPIRE', KEYS[1], math.max(ARGV[3], 1))
 redis.call('HSET', KEYS[1], 'state', ARGV[2], 'until', now + ARGV[3], 'reason', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
