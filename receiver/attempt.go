@@ -78,7 +78,13 @@ func (a *attempt) process(
 	claim := a.delivery.Claim
 	claim.Token = NewToken()
 	standing, err := cfg.Dedupe.Claim(a.ctx, claim, cfg.Lease)
-	if err == nil && standing.State == Claimed && !a.hold(claim) {
+	switch {
+	case err != nil:
+	case standing.State < Claimed || standing.State > Dead:
+		// To acknowledge it could lose the event. The zero State is an easy mistake of a store.
+		err = fmt.Errorf("receiver: the store answered a claim with an unknown state: %d",
+			standing.State)
+	case standing.State == Claimed && !a.hold(claim):
 		err = errStoreTimeout // the handler would get a context that has ended
 	}
 	if err != nil {
@@ -101,7 +107,7 @@ func (a *attempt) process(
 	case InFlight:
 		return Result{Outcome: Busy},
 			answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
-	default:
+	default: // Done or Dead
 		return a.duplicate()
 	}
 }

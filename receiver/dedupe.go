@@ -96,7 +96,8 @@ func (t Token) String() string { return hex.EncodeToString(t[:]) }
 
 // Standing is what a Deduper knows about a key.
 type Standing struct {
-	// State is the state of the key after the call.
+	// State is the state of the key after the call. Zero and other values that are no State count
+	// as an error of the store.
 	State State
 	// Remaining is, with [InFlight], how long the lease of the other claim lasts,
 	// unless it is extended.

@@ -154,6 +154,48 @@ func TestStoreDownFailOpen(t *testing.T) {
 	}
 }
 
+// answering is a store of one's own with a mistake: all it says of a claim is the State.
+type answering struct {
+	receiver.Deduper
+	state receiver.State
+}
+
+func (a answering) Claim(
+	context.Context, receiver.Claim, time.Duration,
+) (receiver.Standing, error) {
+	return receiver.Standing{State: a.state}, nil
+}
+
+// An event of which the store does not say whether it was handled is not acknowledged without
+// being handled.
+func TestStoreThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	for _, state := range []receiver.State{0, -1, receiver.Dead + 1} {
+		for _, failOpen := range []bool{false, true} {
+			store, handled := newSpy(t), 0
+			store.Deduper = answering{store.Deduper, state}
+			b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, failOpen })
+			w := serve(b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+				handled++
+				return nil
+			})), post(envelope(t, "evt_1")))
+			if failOpen {
+				assert.Equal(t, 200, w.Code)
+				assert.Equal(t, 1, handled)
+				assert.Equal(t, []receiver.Outcome{receiver.Handled}, b.outcomes())
+				assert.Contains(t, b.log.String(), "unknown state")
+			} else {
+				assert.Equal(t, 503, w.Code)
+				assert.Zero(t, handled)
+				require.Equal(t, []receiver.Outcome{receiver.Unavailable}, b.outcomes())
+				require.ErrorContains(t, b.results[0].Err, "unknown state")
+			}
+			assert.Equal(t, []string{"Claim", "Release"}, store.Calls(),
+				"the claim may have been made")
+		}
+	}
+}
+
 // An event that was handled but could not be recorded is acknowledged, because it would surely
 // be handled twice if it were sent again. The log has an error.
 func TestOutcomeNotRecorded(t *testing.T) {
