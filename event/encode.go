@@ -3,11 +3,13 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
@@ -19,13 +21,14 @@ import (
 // The cache scope of an event with a NamespaceID and no Namespace is named cache_scope. In all
 // other events its name is cache_scope_to_invalidate.
 //
-// Invalid UTF-8 is replaced by U+FFFD, as in [encoding/json]. The characters '<', '>' and '&' are
-// not escaped, but [json.Marshal] escapes them in the result of this method.
+// Invalid UTF-8 in a text is replaced by U+FFFD, as in [encoding/json]. The characters '<', '>' and
+// '&' are not escaped, but [json.Marshal] escapes them in the result of this method.
 //
-// If something cannot be encoded, the error is a [*ValidationError] that lists the fields: a
-// metadata value that encoding/json cannot encode, an Extra value that is not JSON, nesting deeper
-// than [MaxDepth], a time outside the years 0 to 9999. Nothing else is checked: a partial event is
-// encoded too (see [Event.Validate]).
+// Whatever is encoded, [Decode] accepts. If something cannot be encoded, the error is a
+// [*ValidationError] that lists the fields: a metadata value that encoding/json cannot encode, or in
+// which a name occurs twice, as it may in a [json.RawMessage]; a name in Metadata or Extra that is
+// not UTF-8; an Extra value that is not JSON; nesting deeper than [MaxDepth]; a time outside the
+// years 0 to 9999. Nothing else is checked: a partial event is encoded too (see [Event.Validate]).
 func (e Event) MarshalJSON() ([]byte, error) { // value receiver: json.Marshal(*e) must use it too
 	const usualSize = 1024 // most envelopes are smaller
 	b, err := e.AppendJSON(make([]byte, 0, usualSize))
@@ -63,9 +66,14 @@ func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 		dst, err = appendObject(dst, e.Metadata, 2)
 		p.AddError("metadata", err)
 	}
-	dst = appendExtra(dst, "", e.Extra, 2, &p, func(name []byte) bool {
-		f := envelopeField(name)
-		return f == fieldUnknown || f == otherField
+	dst = appendExtra(dst, "", e.Extra, 2, &p, func(name []byte) readValue {
+		switch envelopeField(name) {
+		case fieldUnknown:
+			return skipValue
+		case otherField:
+			return skipScope
+		}
+		return nil
 	})
 	dst = append(dst, '}')
 	if err := p.Err(); err != nil {
@@ -118,8 +126,12 @@ func appendSubject(b []byte, s *Subject, p *Problems) []byte {
 	b = append(appendName(b, "subject"), '{')
 	b = appendMember(b, "type", s.Type)
 	b = appendMember(b, "id", s.ID)
-	b = appendExtra(b, "subject", s.Extra, 3, p,
-		func(name []byte) bool { return subjectField(name) == fieldUnknown })
+	b = appendExtra(b, "subject", s.Extra, 3, p, func(name []byte) readValue {
+		if subjectField(name) == fieldUnknown {
+			return skipValue
+		}
+		return nil
+	})
 	return append(b, '}')
 }
 
@@ -135,29 +147,57 @@ func appendScope(b []byte, name string, s *CacheScope, p *Problems) []byte {
 	b = appendMember(b, "collection_id", s.CollectionID)
 	b = appendMember(b, "namespace_id", s.NamespaceID)
 	b = appendMember(b, "namespace", s.Namespace)
-	b = appendExtra(b, name, s.Extra, 3, p,
-		func(name []byte) bool { return scopeField(name) == fieldUnknown })
+	b = appendExtra(b, name, s.Extra, 3, p, func(name []byte) readValue {
+		if scopeField(name) == fieldUnknown {
+			return skipValue
+		}
+		return nil
+	})
 	return append(b, '}')
 }
 
-// appendExtra appends the members of extra for which keep returns true, sorted by name. The
+// readValue reads a value as Decode reads it at some place, to find out whether it would accept it.
+type readValue func(*reader) error
+
+func skipValue(r *reader) error { return r.Skip() }
+
+func skipScope(r *reader) error { return r.scopeInto(new(scopeSource)) }
+
+func skipMetadata(r *reader) error {
+	_, err := r.Value()
+	return err
+}
+
+// appendExtra appends the members of extra for which how does not return nil, sorted by name. The
 // others would occur twice. depth is the depth of their values.
 func appendExtra(
 	b []byte, path string, extra map[string]json.RawMessage, depth int, p *Problems,
-	keep func(name []byte) bool,
+	how func(name []byte) readValue,
 ) []byte {
 	if len(extra) == 0 {
 		return b
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
-		if keep([]byte(name)) {
-			b = append(jsontext.AppendString(appendComma(b), name), ':')
-			var err error
-			b, err = appendRaw(b, extra[name], depth)
-			p.AddError(joinPath(path, pathOf(name)), err)
+		read := how([]byte(name))
+		if read == nil {
+			continue
 		}
+		var err error
+		if b, err = appendAnyName(b, name); err == nil {
+			b, err = appendRaw(b, extra[name], depth, read)
+		}
+		p.AddError(joinPath(path, pathOf(name)), err)
 	}
 	return b
+}
+
+// appendAnyName appends a name as [appendName] does, with the escapes that it needs. U+FFFD in place
+// of what is not UTF-8 could make two names the same, and Decode refuses those.
+func appendAnyName(b []byte, name string) ([]byte, error) {
+	if !utf8.ValidString(name) {
+		return b, invalid("must have a name in valid UTF-8")
+	}
+	return append(jsontext.AppendString(appendComma(b), name), ':'), nil
 }
 
 // appendValue appends any value at the given depth. It encodes the types that Decode makes and
@@ -244,9 +284,11 @@ func appendObject(b []byte, m map[string]any, depth int) ([]byte, error) {
 	slices.Sort(names)
 	b = append(b, '{')
 	for _, name := range names {
-		b = append(jsontext.AppendString(appendComma(b), name), ':')
 		var err error
-		if b, err = appendValue(b, m[name], depth+1); err != nil {
+		if b, err = appendAnyName(b, name); err == nil {
+			b, err = appendValue(b, m[name], depth+1)
+		}
+		if err != nil {
 			return b, under(pathOf(name), err)
 		}
 	}
@@ -273,17 +315,26 @@ func appendOther(b []byte, v any, depth int) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return b, invalid("cannot be encoded: " + err.Error())
 	}
-	return appendRaw(b, out.Bytes(), depth)
+	return appendRaw(b, out.Bytes(), depth, skipMetadata)
 }
 
-// appendRaw appends JSON without its white space.
-func appendRaw(b []byte, raw json.RawMessage, depth int) ([]byte, error) {
-	r := jsontext.NewReader(raw, MaxDepth-depth+1)
+// appendRaw appends JSON without its white space, if read accepts it.
+func appendRaw(b []byte, raw json.RawMessage, depth int, read readValue) ([]byte, error) {
+	r := &reader{Reader: *jsontext.NewReader(raw, MaxDepth-depth+1), data: raw}
 	var out bytes.Buffer
-	if !r.ValidUTF8() || r.Skip() != nil || !r.AtEnd() || json.Compact(&out, raw) != nil {
+	err := read(r)
+	var wrong *jsontext.Error
+	if errors.As(err, &wrong) && !isSyntax(wrong.Rule) {
+		return b, decodeError(err)
+	}
+	if err != nil || !r.ValidUTF8() || !r.AtEnd() || json.Compact(&out, raw) != nil {
 		return b, invalid("must be valid JSON, not nested too deep")
 	}
 	return append(b, out.Bytes()...), nil
+}
+
+func isSyntax(rule string) bool {
+	return rule == jsontext.RuleSyntax || rule == jsontext.RuleTruncated || rule == jsontext.RuleDepth
 }
 
 // invalid returns a problem whose path the callers add.

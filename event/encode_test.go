@@ -107,6 +107,28 @@ func TestEncodeRefuses(t *testing.T) {
 			[]string{"subject.x"}},
 		"scope extra": {event.Event{CacheScope: &event.CacheScope{Extra: raw("x", "?")}},
 			[]string{"cache_scope_to_invalidate.x"}},
+		"duplicate in raw": {event.Event{Metadata: map[string]any{
+			"payload": json.RawMessage(`{"a":1,"a":2}`)}}, []string{"metadata.payload.a"}},
+		"duplicate in a value that encodes itself": {event.Event{Metadata: map[string]any{
+			"l": []any{1, map[string]json.Marshaler{"v": json.RawMessage(`[{"a":1,"a":2}]`)}}}},
+			[]string{"metadata.l[1].v[0].a"}},
+		"halves of surrogate pairs in raw": {event.Event{Metadata: map[string]any{
+			"payload": json.RawMessage(`{"\ud800":1,"\ud801":2}`)}},
+			[]string{`metadata.payload["�"]`}},
+		"names that are equal as UTF-8": {event.Event{Metadata: map[string]any{
+			"m": map[string]int{"\xff": 1, "\xfe": 2}}}, []string{`metadata.m["�"]`}},
+		"names that are not UTF-8": {event.Event{
+			Metadata: map[string]any{"\xff": 1, "a": map[string]any{"\xff": 1}},
+			Subject:  event.Subject{Extra: raw("\xff", "1")},
+			Extra:    raw("a\xff", "1"), CacheScope: &event.CacheScope{Extra: raw("\xff", "1")},
+		}, []string{`subject["\xff"]`, `cache_scope_to_invalidate["\xff"]`, `metadata.a["\xff"]`,
+			`["a\xff"]`}},
+		"other scope of another type": {event.Event{Extra: raw("cache_scope", "5")},
+			[]string{"cache_scope"}},
+		"other scope with a field twice": {event.Event{
+			Extra: raw("cache_scope", `{"scope":"key","scope":"key"}`)}, []string{"cache_scope.scope"}},
+		"other scope that is not JSON": {event.Event{NamespaceID: "ns_1",
+			Extra: raw("cache_scope_to_invalidate", "{")}, []string{"cache_scope_to_invalidate"}},
 		"year": {event.Event{OccurredAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
 			[]string{"occurred_at"}},
 		"all at once": {event.Event{
@@ -157,6 +179,17 @@ func TestExtraCannotShadowFields(t *testing.T) {
 	assert.Equal(t, want, string(b)) //nolint:testifylint // JSONEq would hide a name that occurs twice
 	assert.Subset(t, fieldsOf(t, e.Validate()),
 		[]string{"event_id", "actor", "subject.id", "subject.type", "cache_scope_to_invalidate.scope"})
+}
+
+// Decode does not look into the values of unknown fields, nor does MarshalJSON.
+func TestExtraMayHaveDuplicates(t *testing.T) {
+	t.Parallel()
+	const data = `{"subject":{"x":[{"a":1,"a":2}]},"cache_scope_to_invalidate":{"x":{"a":1,"a":2}},"x":{"a":1,"a":2}}`
+	e, err := event.Decode([]byte(data))
+	require.NoError(t, err)
+	encoded, err := e.MarshalJSON()
+	require.NoError(t, err)
+	assert.Equal(t, data, string(encoded)) //nolint:testifylint // JSONEq would hide what occurs twice
 }
 
 func TestOrganizationIsNotOnTheWire(t *testing.T) {

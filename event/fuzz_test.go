@@ -63,6 +63,46 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// FuzzEncode checks that Decode accepts whatever MarshalJSON makes, with any text, name and JSON at
+// each place where a caller can put one.
+func FuzzEncode(f *testing.F) {
+	for _, s := range []string{
+		"", "1", "null", "{}", `{"a":1,"a":2}`, `[{"\ud800":1,"\ud801":2}]`, `{"scope":"key","keys":["a"]}`,
+		`{"scope":1}`, "\xff", `"\xff"`, " { } ", `{"keys":null,"x":{"a":1,"a":1}}`, "cache_scope",
+	} {
+		f.Add("a", "b", s)
+		f.Add("\xff", "\xfe", s)
+		f.Add(s, "cache_scope", s)
+		f.Add("id", "cache_scope_to_invalidate", s)
+	}
+	f.Fuzz(func(t *testing.T, name, other, text string) {
+		raw := json.RawMessage(text)
+		extra := map[string]json.RawMessage{name: raw, other: raw}
+		texts := map[string]any{name: text, other: []any{text, []string{text}}}
+		for _, e := range []event.Event{
+			{ID: text, Type: text, Namespace: text, Actor: text, Version: text},
+			{NamespaceID: text, Collection: text, IndexSignature: text},
+			{Subject: event.Subject{Type: text, Extra: extra}},
+			{Subject: event.Subject{ID: text}, CacheScope: &event.CacheScope{Kind: event.ScopeKind(text),
+				Keys: []string{text}, CollectionID: text, Namespace: text, Extra: extra}},
+			{Extra: extra}, {NamespaceID: "ns_1", Extra: extra, CacheScope: event.KeyScope(text)},
+			{Metadata: texts}, {Metadata: map[string]any{"m": texts}},
+			{Metadata: map[string]any{name: raw}}, {Metadata: map[string]any{"n": json.Number(text)}},
+			{Metadata: map[string]any{"m": map[string]int{name: 1, other: 2}}},
+			{Metadata: map[string]any{"m": map[string]json.RawMessage{name: raw}}},
+		} {
+			encoded, err := e.MarshalJSON()
+			if err != nil {
+				var invalid *event.ValidationError
+				require.ErrorAs(t, err, &invalid)
+				continue
+			}
+			_, err = event.Decode(encoded)
+			require.NoError(t, err, "%s", encoded)
+		}
+	})
+}
+
 func compact(t *testing.T, raw json.RawMessage) string {
 	t.Helper()
 	var b bytes.Buffer

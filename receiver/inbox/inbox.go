@@ -72,7 +72,8 @@ func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox,
 //
 //   - its JSON has more than [dispatch.MaxPayload] minus about 400 bytes,
 //   - it is nested as deep as [event.MaxDepth],
-//   - a decoder has put a Go value into it that cannot be encoded as JSON.
+//   - a decoder has put something into it that [event.Event.MarshalJSON] refuses, such as a Go value
+//     that cannot be encoded, or a name in Metadata that is not UTF-8.
 //
 // All other events that a receiver accepts can be stored, even with an incomplete envelope. Set
 // [receiver.Config.MaxBody] below the first bound, so that senders of larger events get 413.
