@@ -12,12 +12,11 @@ import (
 	"time"
 )
 
-// storeTimeout bounds invalidating and settling together, except that settling has
-// settleTimeout in any case. It is longer than DefaultClaimTimeout, because an event that
-// was handled and not recorded is handled again.
+// storeTimeout bounds settling. It is longer than DefaultClaimTimeout, because an event that was
+// handled and not recorded is handled again.
 const storeTimeout = 10 * time.Second
 
-// settleTimeout is what an Invalidator that takes long leaves of storeTimeout.
+// settleTimeout bounds settling after an Invalidator that took too long.
 const settleTimeout = time.Second
 
 // abandonTimeout bounds releasing a claim of which the store has not said whether it
@@ -31,7 +30,8 @@ const retryLater = 5 * time.Second
 const maxReason = 1024
 
 // An attempt is one request whose event is claimed and handled. It bounds the time for
-// claiming, extends the lease while the handler runs, and bounds the time for settling.
+// claiming, extends the lease while the handler and the Invalidator run, and bounds the time for
+// invalidating and for settling.
 // It is one allocation and has one timer.
 type attempt struct {
 	rc       *Receiver
@@ -50,18 +50,22 @@ type attempt struct {
 	began time.Time
 	phase phase
 	until time.Time // when the phase takes too long, or the lease must be extended
+	limit time.Time // when the Invalidator takes too long; zero before it is called
 }
 
 type phase int
 
 const (
 	claiming phase = iota
-	handling
+	handling       // or invalidating, if there is a limit
 	settling
 	ended
 )
 
-var errStoreTimeout = errors.New("receiver: the store did not answer in time")
+var (
+	errStoreTimeout      = errors.New("receiver: the store did not answer in time")
+	errInvalidateTimeout = errors.New("receiver: the Invalidator took longer than InvalidateTimeout")
+)
 
 // process claims the event and has it handled. It writes nothing. ctx is that of the request, or
 // derived from it.
@@ -151,7 +155,6 @@ func (a *attempt) handle(r *http.Request) (Result, answer) {
 		a.next.ServeHTTP(&a.held, r.WithContext(a.ctx))
 		return nil
 	})
-	a.settle()
 	if err == nil {
 		err = a.reported()
 	}
@@ -161,6 +164,7 @@ func (a *attempt) handle(r *http.Request) (Result, answer) {
 			err, held = failed, nil
 		}
 	}
+	a.settle()
 	returned = true
 	return a.outcome(err, held)
 }
@@ -183,11 +187,15 @@ func (a *attempt) invalidate() error {
 	if invalidator == nil || e.CacheScope == nil {
 		return nil
 	}
+	a.limitInvalidator()
 	err := recovered(func() error { return invalidator.Invalidate(a.ctx, e) })
-	if err != nil {
-		return fmt.Errorf("receiver: invalidate: %w", err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(context.Cause(a.ctx), errInvalidateTimeout):
+		return fmt.Errorf("%w: %w", errInvalidateTimeout, err)
 	}
-	return nil
+	return fmt.Errorf("receiver: invalidate: %w", err)
 }
 
 // outcome settles the claim by the handler's error, and returns the answer. held is nil
@@ -279,8 +287,8 @@ func (a *attempt) begin(now time.Time, p phase, timeout time.Duration) {
 	a.timer = time.AfterFunc(min(timeout, a.step()), a.tick)
 }
 
-// step is the longest time between two ticks. All phases except the first last at least
-// that long, so that the timer is not reset when a phase begins.
+// step is the longest time between two ticks. Handling and settling last at least that long, so
+// that the timer is not reset when they begin.
 func (a *attempt) step() time.Duration { return min(storeTimeout, a.rc.cfg.Lease/3) }
 
 // hold is called when the event is claimed. From then on the lease is extended, which began
@@ -305,11 +313,15 @@ func (a *attempt) tick() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now := time.Now(); !now.Before(a.until) {
-		if a.phase == handling {
-			a.extend()
-		} else {
+		switch {
+		case a.phase != handling:
 			a.cancel(errStoreTimeout)
 			a.until = now.Add(storeTimeout)
+		case !a.limit.IsZero() && !now.Before(a.limit):
+			a.cancel(errInvalidateTimeout)
+			a.until = now.Add(storeTimeout)
+		default:
+			a.extend()
 		}
 	}
 	if a.phase != ended {
@@ -339,12 +351,16 @@ func (a *attempt) extend() {
 			a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: lease not extended", attrs...)
 		}
 	}
-	a.until = time.Now().Add(lease / 3)
+	a.extendAt(time.Now().Add(lease / 3))
 }
 
 // askToExtend calls the store without holding the lock. It returns every panic as an error:
 // the timer's goroutine has no server that would recover it, and the process would end.
 func (a *attempt) askToExtend(lease time.Duration) (err error) {
+	timeout := a.step()
+	if !a.limit.IsZero() {
+		timeout = min(timeout, time.Until(a.limit))
+	}
 	a.mu.Unlock()
 	defer a.mu.Lock()
 	defer func() {
@@ -352,12 +368,31 @@ func (a *attempt) askToExtend(lease time.Duration) (err error) {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	ctx, cancel := context.WithTimeout(a.ctx, a.step())
+	ctx, cancel := context.WithTimeout(a.ctx, timeout)
 	defer cancel()
 	return a.rc.cfg.Dedupe.Extend(ctx, a.delivery.Claim, lease)
 }
 
-// settle is called when the handler has returned. An Extend that is running may go on: it
+// limitInvalidator is called before the Invalidator. The lease is extended as while the handler ran,
+// after a third of it once more: it may be being extended at this moment.
+func (a *attempt) limitInvalidator() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.phase, a.limit = handling, now.Add(a.rc.cfg.InvalidateTimeout)
+	a.extendAt(now.Add(a.rc.cfg.Lease / 3))
+	a.timer.Reset(min(a.until.Sub(now), a.step()))
+}
+
+// extendAt sets when the lease must be extended, or the Invalidator takes too long before that.
+func (a *attempt) extendAt(at time.Time) {
+	a.until = at
+	if !a.limit.IsZero() && a.limit.Before(at) {
+		a.until = a.limit
+	}
+}
+
+// settle is called when the handler and the Invalidator have returned. An Extend that is running may go on: it
 // changes nothing after the claim is settled.
 func (a *attempt) settle() {
 	a.mu.Lock()
@@ -365,16 +400,12 @@ func (a *attempt) settle() {
 	a.phase, a.until = settling, time.Now().Add(storeTimeout)
 }
 
-// toSettle returns the context for settling the claim. The Invalidator may have taken all the
-// time, or nearly all.
+// toSettle returns the context for settling the claim. The Invalidator may have taken too long.
 func (a *attempt) toSettle() (context.Context, context.CancelFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ctx.Err() != nil {
 		return context.WithTimeout(context.WithoutCancel(a.ctx), settleTimeout)
-	}
-	if least := time.Now().Add(settleTimeout); a.until.Before(least) {
-		a.until = least
 	}
 	return a.ctx, func() {}
 }

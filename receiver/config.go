@@ -24,6 +24,8 @@ const (
 	// DefaultClaimTimeout bounds how long Dedupe may take to answer a claim. Senders
 	// often give up after a few seconds.
 	DefaultClaimTimeout = 2 * time.Second
+	// DefaultInvalidateTimeout bounds how long Invalidator may take: as long as senders usually wait.
+	DefaultInvalidateTimeout = 30 * time.Second
 	// DefaultLease is how long an event stays claimed after its handler has died.
 	DefaultLease = time.Minute
 	// DefaultKeep is how long a handled event is remembered: longer than senders retry.
@@ -119,6 +121,11 @@ type Config struct {
 	// acknowledged: a handler that settles the claim itself may have died before the
 	// Invalidator ran. Defaults to none.
 	Invalidator Invalidator
+	// InvalidateTimeout bounds how long Invalidator may take for an event, whose lease is extended
+	// meanwhile. Then its context ends, and the event is released if that makes it fail. Raise it if
+	// an event may make more stale than the cache drops in that time, or no attempt will succeed: a
+	// CDN may need a call for every 30 keys. Defaults to [DefaultInvalidateTimeout].
+	InvalidateTimeout time.Duration
 
 	// Logger gets refused requests at Info, events that were handled at Debug, failed
 	// handlers at Warn, and problems that need a person at Error. It gets no secrets.
@@ -167,6 +174,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ClaimTimeout == 0 {
 		c.ClaimTimeout = DefaultClaimTimeout
+	}
+	if c.InvalidateTimeout == 0 {
+		c.InvalidateTimeout = DefaultInvalidateTimeout
 	}
 	if c.Lease == 0 {
 		c.Lease = DefaultLease
@@ -227,6 +237,9 @@ func (c *Config) check(problems *event.Problems) {
 	}
 	if c.ClaimTimeout < 0 {
 		problems.Add("ClaimTimeout", "must not be negative")
+	}
+	if c.InvalidateTimeout < 0 {
+		problems.Add("InvalidateTimeout", "must not be negative")
 	}
 	if c.Lease < minLease {
 		problems.Add("Lease", "must be at least %v", minLease)

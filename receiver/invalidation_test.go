@@ -146,8 +146,8 @@ func TestInvalidatorDoesNotReturn(t *testing.T) {
 	}
 }
 
-// An Invalidator that takes all the time for settling, or nearly all, leaves a second to
-// settle the claim.
+// An Invalidator that takes all the time that it may, or nearly all, leaves a second to settle the
+// claim.
 func TestSettlingAfterASlowInvalidator(t *testing.T) {
 	t.Parallel()
 	hung := func(ctx context.Context) error {
@@ -175,10 +175,10 @@ func TestSettlingAfterASlowInvalidator(t *testing.T) {
 		{"it panics", nil, func(ctx context.Context) error {
 			panic(hung(ctx))
 		}, 500, receiver.Handled},
-		{"it succeeds late", nil, slow(11 * time.Second), 200, receiver.Duplicate},
+		{"it succeeds late", nil, slow(31 * time.Second), 200, receiver.Duplicate},
 		{"it succeeds late, and the event is dead", receiver.Permanent(errors.New("x")),
-			slow(11 * time.Second), 200, receiver.Duplicate},
-		{"it succeeds just in time", nil, slow(9900 * time.Millisecond), 200, receiver.Duplicate},
+			slow(31 * time.Second), 200, receiver.Duplicate},
+		{"it succeeds just in time", nil, slow(29900 * time.Millisecond), 200, receiver.Duplicate},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -224,8 +224,84 @@ func TestSettlingAfterASlowInvalidator(t *testing.T) {
 			})
 			start := time.Now()
 			assert.Equal(t, 503, serve(b.Handler(receiver.HandlerFunc(ok)), post(scoped)).Code)
-			assert.Equal(t, 11*time.Second, time.Since(start))
+			assert.Equal(t, 31*time.Second, time.Since(start))
 			assert.Contains(t, b.log.String(), "claim not released")
 		})
 	})
+}
+
+// While the Invalidator runs the lease is extended, so that nobody else handles the event.
+func TestLeaseIsExtendedWhileCachesAreInvalidated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		handled := 0
+		b := setup(t, func(c *receiver.Config) {
+			c.Lease, c.InvalidateTimeout = 3*time.Second, time.Minute
+			c.Invalidator = receiver.InvalidatorFunc(func(ctx context.Context, _ *event.Event) error {
+				return pause(ctx, 50*time.Second)
+			})
+		})
+		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+			handled++
+			return nil
+		}))
+		go func() {
+			time.Sleep(45 * time.Second)
+			assert.Equal(t, 409, serve(h, post(scoped)).Code)
+		}()
+		assert.Equal(t, 200, serve(h, post(scoped)).Code)
+		assert.Equal(t, 200, serve(h, post(scoped)).Code)
+		assert.Equal(t, []receiver.Outcome{receiver.Busy, receiver.Handled, receiver.Duplicate},
+			b.outcomes())
+		assert.Equal(t, 1, handled)
+		for _, r := range b.results {
+			require.NoError(t, r.Err)
+		}
+	})
+}
+
+// InvalidateTimeout bounds the Invalidator alone, however long the handler and an extension of the
+// lease take.
+func TestInvalidateTimeout(t *testing.T) {
+	t.Parallel()
+	for _, timeout := range []time.Duration{time.Nanosecond, 100 * time.Millisecond, time.Second,
+		13 * time.Second, 5 * time.Minute} {
+		for name, extend := range map[string]time.Duration{"": 0, ", the store hangs": time.Hour} {
+			t.Run(timeout.String()+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					var took time.Duration
+					hang := true
+					b := setup(t, func(c *receiver.Config) {
+						c.InvalidateTimeout = timeout
+						c.Dedupe = sluggish{newMemory(t, receiver.MemoryConfig{}), extend, 9 * time.Second}
+						c.Invalidator = receiver.InvalidatorFunc(func(ctx context.Context,
+							_ *event.Event) error {
+							start := time.Now()
+							if hang {
+								<-ctx.Done()
+							}
+							took = time.Since(start)
+							return ctx.Err()
+						})
+					})
+					h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+						time.Sleep(21 * time.Second) // the lease is being extended
+						return nil
+					}))
+					assert.Equal(t, 503, serve(h, post(scoped)).Code)
+					assert.Equal(t, timeout, took)
+					require.ErrorContains(t, b.results[0].Err, "InvalidateTimeout")
+					hang = false
+					assert.Equal(t, 200, serve(h, post(scoped)).Code)
+					require.NoError(t, b.results[1].Err, "settling has its own time")
+					hang = true
+					assert.Equal(t, 503, serve(h, post(scoped)).Code)
+					assert.Equal(t, timeout, took, "for a duplicate")
+					assert.Equal(t, []receiver.Outcome{receiver.Failed, receiver.Handled,
+						receiver.Failed}, b.outcomes())
+				})
+			})
+		}
+	}
 }

@@ -3,6 +3,7 @@ package invalidate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -46,8 +47,7 @@ func (g *Generations) Key(
 	if err != nil {
 		return "", fmt.Errorf("invalidate: generations: %w", err)
 	}
-	return g.config.CacheKeys.Key(namespace, collection, object) +
-		"@" + strconv.FormatInt(numbers[0], 36) + "." + strconv.FormatInt(numbers[1], 36), nil
+	return g.key(namespace, collection, object, numbers[0], numbers[1]), nil
 }
 
 // Invalidate makes what the event's scope covers unreachable.
@@ -80,19 +80,43 @@ func (g *Generations) removeKeys(ctx context.Context, keys []string) error {
 	if g.config.Remove == nil || len(keys) == 0 {
 		return nil
 	}
+	// Nearly all keys of a scope are of one collection.
+	var names []string
+	for _, key := range keys {
+		if namespace, collection, _, ok := g.config.CacheKeys.Split(key); ok {
+			names = append(names, namespaceCounter(namespace), collectionCounter(collection))
+		}
+	}
+	numbers := make(map[string]int64)
+	for chunk := range slices.Chunk(distinct(names...), maxRead) {
+		read, err := g.counters.Read(ctx, chunk...)
+		if err != nil {
+			return fmt.Errorf("invalidate: generations: %w", err)
+		}
+		for i, name := range chunk {
+			numbers[name] = read[i]
+		}
+	}
 	stored := make([]string, len(keys))
 	for i, key := range keys {
 		stored[i] = key
-		namespace, collection, object, ok := g.config.CacheKeys.Split(key)
-		if !ok {
-			continue
-		}
-		var err error
-		if stored[i], err = g.Key(ctx, namespace, collection, object); err != nil {
-			return err
+		if namespace, collection, object, ok := g.config.CacheKeys.Split(key); ok {
+			stored[i] = g.key(namespace, collection, object,
+				numbers[namespaceCounter(namespace)], numbers[collectionCounter(collection)])
 		}
 	}
 	return g.config.Remove(ctx, stored...)
+}
+
+// maxRead bounds how many numbers one call reads: databases bound the parameters of a statement.
+const maxRead = 500
+
+// key returns the cache key of an object with its numbers.
+func (g *Generations) key(
+	namespace, collection, object string, ofNamespace, ofCollection int64,
+) string {
+	return g.config.CacheKeys.Key(namespace, collection, object) +
+		"@" + strconv.FormatInt(ofNamespace, 36) + "." + strconv.FormatInt(ofCollection, 36)
 }
 
 func namespaceCounter(name string) string  { return "namespace/" + name }

@@ -3,6 +3,7 @@ package invalidate_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -212,6 +213,47 @@ func TestGenerationsStoreDown(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 	for _, name := range []string{"key", "collection by id", "namespace by id"} {
 		assert.ErrorIs(t, g.Invalidate(t.Context(), events[name]), errDown, name)
+	}
+}
+
+// countingCounters count the calls of Read, and the most names of one.
+type countingCounters struct {
+	invalidate.Counters
+	reads, most int
+}
+
+func (c *countingCounters) Read(ctx context.Context, names ...string) ([]int64, error) {
+	c.reads, c.most = c.reads+1, max(c.most, len(names))
+	return c.Counters.Read(ctx, names...)
+}
+
+// The numbers of many keys are read at once, each of them once.
+func TestGenerationsReadNumbersOnce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ collections, reads, most int }{{1, 1, 2}, {3, 1, 4}, {1000, 3, 500}} {
+		ctx, c := t.Context(), newCache()
+		counters := &countingCounters{Counters: invalidate.NewMemoryCounters()}
+		g := invalidate.NewGenerations(counters, invalidate.GenerationsConfig{Remove: c.remove})
+		var keys []string
+		for i := range 1000 {
+			collection, object := fmt.Sprint("c", i%tt.collections), fmt.Sprint("obj_", i)
+			// Each collection has a number of its own.
+			if i%7 == 0 {
+				require.NoError(t, g.Invalidate(ctx, scoped(event.CollectionScope(collection))))
+			}
+			keys = append(keys, event.CacheKey("acme", collection, object))
+		}
+		for i := range 1000 {
+			key, err := g.Key(ctx, "acme", fmt.Sprint("c", i%tt.collections), fmt.Sprint("obj_", i))
+			require.NoError(t, err)
+			c.entries[key] = "value"
+		}
+		c.entries["own"], keys = "value", append(keys, "own")
+		counters.reads, counters.most = 0, 0
+		require.NoError(t, g.Invalidate(ctx, scoped(event.KeyScope(keys...))))
+		require.Empty(t, c.keys())
+		assert.Equal(t, tt.reads, counters.reads)
+		assert.Equal(t, tt.most, counters.most)
 	}
 }
 
