@@ -39,7 +39,10 @@ const minLease = time.Second
 // zero means the default, and a negative number is an error.
 type Config struct {
 	// Secrets are the static secrets, any of which is accepted. If there are none,
-	// Signature is required.
+	// Signature is required. An event with an id that was handled before is a duplicate, whoever
+	// sends it: senders that do not trust each other, or that number their events independently, need
+	// a Receiver each, with a Consumer of its own if they share Dedupe. The same holds for the keys of
+	// Signature.
 	Secrets []Secret
 	// SecretHeader is the name of the header with the static secret.
 	// Defaults to [DefaultSecretHeader].
@@ -96,8 +99,8 @@ type Config struct {
 	// a store that processes share.
 	Dedupe Deduper
 	// Consumer distinguishes receivers that share a Deduper and handle the same events
-	// for different purposes. It is a part of the key of each claim, and has no "/".
-	// Defaults to none.
+	// for different purposes, or those of independent senders. It is a part of the key of each
+	// claim, and has no "/". Defaults to none.
 	Consumer string
 	// Lease is how long an event stays claimed after its handler has died. It is
 	// extended while the handler runs. At least one second. Defaults to [DefaultLease].
