@@ -198,6 +198,14 @@ func TestHTTPS(t *testing.T) {
 		{"two proxies", false, "10.1.2.3:1234", []string{"https,https"}, proxies, true},
 		{"empty header", false, "10.1.2.3:1234", []string{""}, proxies, false},
 		{"peer without an address", false, "@", []string{"https"}, proxies, false},
+		{"trusted proxy that encrypts again", true, "10.1.2.3:1234", []string{"https"}, proxies, true},
+		{"the same, to which the sender talked http", true, "10.1.2.3:1234", []string{"http"}, proxies,
+			false},
+		{"the same, and the sender made up https", true, "10.1.2.3:1234", []string{"https", "http"},
+			proxies, false},
+		{"the same, which says nothing", true, "10.1.2.3:1234", nil, proxies, true},
+		{"TLS with a header of the sender", true, "192.0.2.1:1234", []string{"http"}, proxies, true},
+		{"the same, no proxy configured", true, "10.1.2.3:1234", []string{"http"}, nil, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -61,7 +61,8 @@ type Config struct {
 	// TrustedProxies are the address ranges of proxies that terminate TLS in front of
 	// this process. The Receiver believes their X-Forwarded-Proto and Forwarded (RFC
 	// 7239): every hop in either must be https, and if both headers name a protocol,
-	// both must say https. A proxy on a unix socket counts as 127.0.0.1 and as ::1.
+	// both must say https, also if the proxy encrypts again and so comes over TLS itself. A proxy
+	// on a unix socket counts as 127.0.0.1 and as ::1.
 	// Defaults to none: only a TLS connection to this process counts as HTTPS.
 	TrustedProxies []netip.Prefix
 

@@ -9,18 +9,16 @@ import (
 
 // secure reports whether the request came over HTTPS, as far as this process can tell. It
 // fails closed: headers count only if they come from a trusted peer, and if both
-// X-Forwarded-Proto and Forwarded name the protocol, both must say https.
+// X-Forwarded-Proto and Forwarded name the protocol, both must say https. A proxy that encrypts
+// again may have got the request over HTTP, so TLS to this process does not make up for that.
 func secure(r *http.Request, trusted []netip.Prefix) bool {
-	if r.TLS != nil {
-		return true
-	}
 	if len(trusted) == 0 || !fromAny(r, trusted) {
-		return false
+		return r.TLS != nil
 	}
 	listed := forwardedProto(r.Header["X-Forwarded-Proto"])
 	standard := forwarded(r.Header["Forwarded"])
 	return listed != protoOther && standard != protoOther &&
-		(listed == protoHTTPS || standard == protoHTTPS)
+		(r.TLS != nil || listed == protoHTTPS || standard == protoHTTPS)
 }
 
 // A proto is the protocol of a request according to a header.
