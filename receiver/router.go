@@ -38,7 +38,9 @@ func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		failure := err // only an error that is not nil moves to the heap
 		d.failure.Store(&failure)
 	}
-	w.WriteHeader(statusOf(err))
+	status := statusOf(err)
+	d.status.Store(int32(status)) //nolint:gosec // 200 or 503
+	w.WriteHeader(status)
 }
 
 // typedHandler returns the function behind a handler of this package, and nil for any
