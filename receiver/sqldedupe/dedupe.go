@@ -167,6 +167,8 @@ func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration)
 //     Receiver and the inbox treat this error as success.
 //   - [receiver.ErrStaleToken]: another process has claimed the event.
 //
+// A keep of less than a millisecond is an error, because it would make nothing happen once.
+//
 // It works whatever has claimed the event: this Dedupe, another [receiver.Deduper] such as
 // the one of redisstore, or an inbox. Unless it is this Dedupe, DoneTx adds a row with the
 // key of the claim.
@@ -179,6 +181,10 @@ func (s *Dedupe) DoneTx(ctx context.Context, tx Tx, c receiver.Claim, keep time.
 	}
 	if c.Key == "" {
 		return errors.New("sqldedupe: done: the claim has no key, see receiver.DeliveryFrom")
+	}
+	if keep < time.Millisecond { // the record would be forgotten at once
+		return fmt.Errorf("sqldedupe: done: keep must be at least a millisecond, is %v: see "+
+			"receiver.DeliveryFrom", keep)
 	}
 	if c.Token == (receiver.Token{}) {
 		// Without a claim, as behind an inbox, each call is an attempt of its own.

@@ -300,6 +300,10 @@ func TestDoneTxByState(t *testing.T) {
 		require.ErrorIs(t, done(dead, time.Hour), receiver.ErrStaleToken)
 		require.NoError(t, done(claim("forgotten"), time.Hour))
 
+		for _, keep := range []time.Duration{-time.Hour, 0, time.Millisecond - 1} {
+			require.ErrorContains(t, done(claim("forgotten at once"), keep), "keep")
+		}
+		require.NoError(t, done(claim("forgotten at once"), time.Hour), "nothing was recorded")
 		require.ErrorContains(t, store.DoneTx(ctx, sqldedupe.Tx{}, claim("evt_1"), time.Hour),
 			"transaction is missing")
 		require.ErrorContains(t, store.DoneTx(ctx, sqldedupe.SQLTx(nil), claim("evt_1"), time.Hour),
