@@ -103,7 +103,11 @@ func (e *call) eval(st *rendering) (any, error) {
 	if err := st.Step(); err != nil {
 		return nil, err
 	}
+	if err := st.EnterCall(); err != nil {
+		return nil, e.At(err)
+	}
 	v, err := e.run(st)
+	st.LeaveCall()
 	if err != nil {
 		return nil, e.At(err)
 	}
@@ -196,6 +200,15 @@ func (p *parser) newFilter(n node, input expr, f *python.Filter, a arguments) ex
 }
 
 func (e *filterCall) eval(st *rendering) (any, error) {
+	if err := st.EnterCall(); err != nil {
+		return nil, e.At(err)
+	}
+	v, err := e.run(st)
+	st.LeaveCall()
+	return v, err
+}
+
+func (e *filterCall) run(st *rendering) (any, error) {
 	var in any
 	var err error
 	if e.input == nil {
@@ -238,6 +251,15 @@ func (p *parser) newTest(n node, input expr, t *python.Test, a arguments, negate
 }
 
 func (e *testCall) eval(st *rendering) (any, error) {
+	if err := st.EnterCall(); err != nil {
+		return nil, e.At(err)
+	}
+	v, err := e.run(st)
+	st.LeaveCall()
+	return v, err
+}
+
+func (e *testCall) run(st *rendering) (any, error) {
 	in, err := e.input.eval(st)
 	if err != nil {
 		return nil, err

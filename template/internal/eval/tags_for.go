@@ -75,7 +75,7 @@ func (s *forStatement) loop(out *output, items any, depth int, outer *scope) err
 		return s.pos.At(err)
 	}
 	if s.test != nil {
-		l.items = &filteredItems{s, l.items, st, outer}
+		l.items = &python.Generator{Iterator: &filteredItems{s, l.items, st, outer}}
 		l.of = nil
 	}
 	if s.recursive {
@@ -121,7 +121,8 @@ func (s *forStatement) recurse(st *rendering, items any, depth int, outer *scope
 }
 
 // filteredItems are the items for which the loop's test holds. The test sees the item, but not the
-// loop.
+// loop; one that has found the loop in a variable may ask it for the next item, so that they are
+// gone through as a generator.
 type filteredItems struct {
 	loop  *forStatement
 	items python.Iterator

@@ -30,6 +30,7 @@ type Budget struct {
 	began   time.Time // the last pause ended, or the render began
 	memory  int
 	depth   int
+	calls   int // that have begun and not ended
 	Fault   error
 }
 
@@ -163,6 +164,23 @@ func (b *Budget) Enter() error {
 
 // Leave comes back from one level of Enter.
 func (b *Budget) Leave() { b.depth-- }
+
+// callsPerLevel is how many calls, filters and tests may be inside one another for each level of
+// Limits.Depth. An expression may nest as deeply as blocks and macros do, and a macro may be called
+// from the bottom of one: without a limit of their own the frames of both would be multiplied.
+const callsPerLevel = 25
+
+// EnterCall begins a call, filter or test of an expression; LeaveCall ends it.
+func (b *Budget) EnterCall() error {
+	if b.calls >= callsPerLevel*b.Limits.Depth {
+		return TooDeep(b.Limits.Depth)
+	}
+	b.calls++
+	return nil
+}
+
+// LeaveCall comes back from EnterCall.
+func (b *Budget) LeaveCall() { b.calls-- }
 
 // TooDeep is the error of what nests deeper than limit.
 func TooDeep(limit int) *fault.Error {

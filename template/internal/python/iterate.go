@@ -14,16 +14,27 @@ type Iterator interface {
 // A Generator is a value that can be gone through once: what map, select and the like return.
 type Generator struct {
 	Iterator
-	At fault.Pos // of the filter that makes it
+	At      fault.Pos // of the filter that makes it
+	running bool
+	ended   bool
 }
 
 // Next goes one deeper into the stack: generators may take their elements from others, which may
-// stand in lists, arguments and variables.
+// stand in lists, arguments and variables. As in Python, one cannot take them from itself, and one
+// that has ended stays so.
 func (g *Generator) Next(st *State) (any, bool, error) {
+	switch {
+	case g.running:
+		return nil, false, fault.Errorf(fault.ErrType, "a generator asks itself for its next element")
+	case g.ended:
+		return nil, false, st.Step()
+	}
 	if err := st.Enter(); err != nil {
 		return nil, false, err
 	}
+	g.running = true
 	v, ok, err := g.Iterator.Next(st)
+	g.running, g.ended = false, err != nil || !ok
 	st.Leave()
 	return v, ok, err
 }
@@ -125,6 +136,7 @@ func (it *SequenceIterator) Next(st *State) (any, bool, error) {
 			return v.Text[i : i+n], true, nil
 		}
 	}
+	it.Of = nil // it has ended, even if a list grows later
 	return nil, false, nil
 }
 
