@@ -2,6 +2,7 @@ package template
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -84,13 +85,25 @@ func TestMrkdwnOfJSONInsideText(t *testing.T) {
 		`{% set b = {'url': s}|tojson %}`,
 		`{% macro m() %}{"url": "{{ s }}"}{% endmacro %}{% set b = m() %}`,
 	} {
-		tpl, err := CompileJSON(block+`{"text": "{{ b }}"}`, Options{Format: FormatMrkdwn})
-		require.NoError(t, err, block)
-		got, err := tpl.Render(t.Context(), map[string]any{"s": "<!channel> & <https://e.com|x>"})
-		require.NoError(t, err, block)
-		var out struct{ Text string }
-		require.NoError(t, json.Unmarshal(got, &out), "%s: %s", block, got)
-		assert.NotContains(t, out.Text, "<", block)
-		assert.Contains(t, out.Text, "&lt;!channel&gt;", block)
+		for _, print := range []string{`"{{ b }}"`, `"{{ b ~ 'x' }}"`, `{{ b ~ 'x' }}`, `{{ b + '.' }}`,
+			`"{{ b|tojson }}"`, `{{ b|tojson }}`, `"{{ b[4:] }}"`, `{{ b[4:] }}`, `"{{ b|replace('u', 'v') }}"`,
+			`"{{ b|truncate(40, true, '', 0) }}"`, `"{{ b.split('u')[1] }}"`, `"{{ '%s'|safe|format(b) }}"`,
+			`{{ '%s'|format(b) }}`, `"{{ '{}'.format(b) }}"`, `"{{ ('{}'|safe).format(b) }}"`,
+			`"{{ [b, 'x']|join }}"`, `"{{ (', '|safe).join([b, 'x']) }}"`, `"{{ {'a': b}|xmlattr }}"`,
+			`"{{ b|urlize }}"`, `"{{ b|list|join }}"`, `"{{ [b] }}"`, `{{ [b]|string }}`, `"{{ b|e }}"`,
+			`"{{ b.ljust(200, '.') }}"`, `"{{ b|format }}"`, `"{{ b % () }}"`, `"{{ b|upper|lower }}"`,
+			`"{% filter trim %}{{ b }}{% endfilter %}"`, `"{% set t %}see {{ b }}{% endset %}{{ t }}"`,
+			`"{% set t %}see '{{ b ~ '!' }}'{% endset %}{{ t }}"`, `"{% set t | title %}{{ b }}{% endset %}{{ t }}"`,
+		} {
+			source := block + `{"text": ` + print + `}`
+			tpl, err := CompileJSON(source, Options{Format: FormatMrkdwn})
+			require.NoError(t, err, source)
+			got, err := tpl.Render(t.Context(), map[string]any{"s": "<!channel> & <https://e.com|x>"})
+			require.NoError(t, err, source)
+			var out struct{ Text string }
+			require.NoError(t, json.Unmarshal(got, &out), "%s: %s", source, got)
+			assert.NotContains(t, out.Text, "<", source)
+			assert.Contains(t, strings.ToLower(out.Text), "lt;!channel&", source)
+		}
 	}
 }

@@ -13,10 +13,23 @@ func allFilters() map[string]*python.Filter {
 		sequenceFilters(), orderFilters(), selectFilters()} {
 		for _, f := range family {
 			f.Signature = python.NewParamSpec("the filter "+python.Quoted(f.Name), f.Params)
+			f.Keeps = keepsEscapes(f.Name)
 			all[f.Name] = &f
 		}
 	}
 	return all
+}
+
+// keepsEscapes reports whether a filter has Keeps. Of one that is missing here, a block is escaped
+// twice; of one that is here and should not be, it is not escaped.
+func keepsEscapes(name string) bool {
+	switch name {
+	case "batch", "capitalize", "center", "count", "e", "escape", "first", "forceescape", "format",
+		"indent", "join", "last", "length", "list", "lower", "random", "replace", "reverse", "safe",
+		"slice", "sort", "string", "title", "trim", "truncate", "unique", "upper", "wordcount", "wordwrap":
+		return true
+	}
+	return false
 }
 
 // textFilter makes a filter of a function from text to text. Markup stays markup.

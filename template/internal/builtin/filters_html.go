@@ -4,7 +4,6 @@ import (
 	"html"
 	"strings"
 
-	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
@@ -27,11 +26,14 @@ func escape(st *python.State, in any, _ python.Params) (any, error) { return st.
 
 // safeFilter is |safe: a text of the data that is trusted to be what the output is.
 func safeFilter(st *python.State, in any, _ python.Params) (any, error) {
-	s, safe, err := st.Text(in)
-	if st.JSON || st.Format == escaping.HTML {
-		safe = max(safe, python.SafeAnywhere)
+	if m, ok := in.(python.Markup); ok && m.JSON != "" {
+		return m, nil // its text is not JSON
 	}
-	return python.Markup{Text: s, Safety: max(safe, python.SafeText)}, err
+	s, safe, err := st.Text(in)
+	if safe < python.SafeAnywhere {
+		safe = python.SafeAnywhere
+	}
+	return python.TextOf(s, safe), err
 }
 
 func forceEscape(st *python.State, in any, _ python.Params) (any, error) {
@@ -258,7 +260,7 @@ func xmlattr(st *python.State, in any, p python.Params) (any, error) {
 		if b, err = st.AppendEscaped(b, k); err != nil {
 			return nil, err
 		}
-		if b, err = st.AppendEscaped(append(b, `="`...), v); err != nil {
+		if b, err = st.AppendFilling(append(b, `="`...), v); err != nil {
 			return nil, err
 		}
 		b = append(b, '"')

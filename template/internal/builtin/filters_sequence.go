@@ -67,7 +67,11 @@ func last(st *python.State, in any, _ python.Params) (any, error) {
 	}
 	if s, ok := python.AsString(in); ok && s != "" {
 		_, n := utf8.DecodeLastRuneInString(s)
-		return python.TextOf(s[len(s)-n:], python.SafetyOf(in)), nil
+		parts, err := st.Parts(s, python.SafetyOf(in))
+		if err != nil {
+			return nil, err
+		}
+		return parts.Part(len(s)-n, len(s)), nil
 	}
 	n, err := st.Length(in)
 	if err != nil {

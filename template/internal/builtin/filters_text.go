@@ -30,8 +30,11 @@ func textFilters() []python.Filter {
 }
 
 func toText(st *python.State, in any, _ python.Params) (any, error) {
-	s, safe, err := st.Text(in)
-	return python.TextOf(s, safe), err
+	if m, ok := in.(python.Markup); ok {
+		return m, nil
+	}
+	s, _, err := st.Text(in)
+	return s, err
 }
 
 func pprint(st *python.State, in any, _ python.Params) (any, error) {
@@ -89,6 +92,15 @@ func indent(st *python.State, in any, p python.Params) (any, error) {
 		}
 		if indention, err = st.Pad("", width, " ", python.PadLeft); err != nil {
 			return nil, err
+		}
+	}
+	if safe != python.NotSafe && !p.Literal && strings.Trim(indention, " \t") != "" {
+		m, err := st.Escape(p.Values[0])
+		if err != nil {
+			return nil, err
+		}
+		if indention = m.Text; safe.IsJSON() {
+			safe = python.Filled(safe)
 		}
 	}
 	first, blank := p.Truth(1, false), p.Truth(2, false)
@@ -161,36 +173,36 @@ func replace(st *python.State, in any, p python.Params) (any, error) {
 			return nil, err
 		}
 		newText = m.Text
-		if safe.IsJSON() && !python.InsideJSON(newText) {
-			safe = python.SafeText
-		}
 	}
-	s, err = replaceText(st, s, oldText, newText, count)
-	return python.TextOf(s, safe), err
+	return replaceText(st, s, safe, oldText, newText, newSafe, count)
 }
 
-// replaceText replaces up to count times; all, if count is negative.
-func replaceText(st *python.State, s, oldText, newText string, count int64) (string, error) {
+// replaceText replaces up to count times; all, if count is negative. The new text is escaped if s is
+// safe.
+func replaceText(
+	st *python.State, s string, safe python.Safety, oldText, newText string, newSafe python.Safety,
+	count int64,
+) (any, error) {
 	if err := st.Search(s, oldText); err != nil {
-		return "", err
+		return nil, err
 	}
 	n := int64(strings.Count(s, oldText))
 	if count >= 0 {
 		n = min(n, count)
 	}
 	if n == 0 {
-		return s, nil
+		return python.TextOf(s, safe), nil
 	}
 	if err := st.AllocTimes(len(newText), n); err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := st.Alloc(len(s)); err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := st.Spend(int(n)); err != nil {
-		return "", err
+		return nil, err
 	}
-	return strings.Replace(s, oldText, newText, int(n)), nil
+	return st.Replace(s, safe, oldText, newText, newSafe, int(n))
 }
 
 func trim(st *python.State, in any, p python.Params) (any, error) {
@@ -198,34 +210,45 @@ func trim(st *python.State, in any, p python.Params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err = strip(st, s, p, 0, true, true)
-	return python.TextOf(s, safe), err
+	v, err := strip(st, s, safe, p, true, true)
+	if m, ok := in.(python.Markup); ok && err == nil && m.JSON != "" && p.Get(0, nil) == nil {
+		return python.Markup{Text: python.StringOf(v), Safety: safe,
+			JSON: strings.Trim(m.JSON, " \t\r\n")}, st.Read(m.JSON)
+	}
+	return v, err
 }
 
-// strip removes white space, or the characters of argument i, from the ends of s.
-func strip(st *python.State, s string, p python.Params, i int, left, right bool) (string, error) {
+// strip removes white space, or the characters of argument 0, from the ends of s.
+func strip(
+	st *python.State, s string, safe python.Safety, p python.Params, left, right bool,
+) (any, error) {
 	matches := python.IsSpace
-	if p.Get(i, nil) != nil {
-		chars, err := p.String(i, "")
+	if p.Get(0, nil) != nil {
+		chars, err := p.String(0, "")
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if matches, err = oneOf(st, chars); err != nil {
-			return "", err
+			return nil, err
 		}
 		if err := st.Scan(python.InOneGo * python.PerConversion * len(s)); err != nil { // a look-up each
-			return "", err
+			return nil, err
 		}
 	} else if err := st.Read(s); err != nil {
-		return "", err
+		return nil, err
 	}
+	low, high := 0, len(s)
 	if left {
-		s = strings.TrimLeftFunc(s, matches)
+		low = high - len(strings.TrimLeftFunc(s, matches))
 	}
 	if right {
-		s = strings.TrimRightFunc(s, matches)
+		high = low + len(strings.TrimRightFunc(s[low:], matches))
 	}
-	return s, nil
+	parts, err := st.Parts(s, safe)
+	if err != nil {
+		return nil, err
+	}
+	return parts.Part(low, high), nil
 }
 
 // oneOf is a predicate that holds for the characters of a text.
@@ -279,13 +302,17 @@ func truncate(st *python.State, in any, p python.Params) (any, error) {
 	if err := st.Read(s); err != nil {
 		return nil, err
 	}
-	s = s[:python.RuneOffset(s, int(length-endLength))]
+	high := python.RuneOffset(s, int(length-endLength))
 	if !p.Truth(1, false) {
-		if i := strings.LastIndexByte(s, ' '); i >= 0 {
-			s = s[:i]
+		if i := strings.LastIndexByte(s[:high], ' '); i >= 0 {
+			high = i
 		}
 	}
-	return st.Add(python.TextOf(s, safe), p.Get(2, end))
+	parts, err := st.Parts(s, safe)
+	if err != nil {
+		return nil, err
+	}
+	return st.Add(parts.Part(0, high), p.Get(2, end))
 }
 
 func wordcount(st *python.State, in any, _ python.Params) (any, error) {

@@ -12,20 +12,25 @@ import (
 // parts collects the parts of a text, each asked for before it is made.
 type parts struct {
 	st    *python.State
-	safe  python.Safety
+	parts python.Parts
 	items []any
 	err   error
 }
 
-// add takes a part, and reports whether there is room for more.
-func (p *parts) add(s string) bool {
+func newParts(st *python.State, of any) (*parts, error) {
+	p, err := st.Parts(python.StringOf(of), python.SafetyOf(of))
+	return &parts{st: st, parts: p}, err
+}
+
+// add takes the part from low to high, and reports whether there is room for more.
+func (p *parts) add(low, high int) bool {
 	if p.err = p.st.Step(); p.err != nil {
 		return false
 	}
 	if p.err = p.st.Alloc(2 * python.BytesPerValue); p.err != nil {
 		return false
 	}
-	p.items = append(p.items, python.TextOf(s, p.safe))
+	p.items = append(p.items, p.parts.Part(low, high))
 	return true
 }
 
@@ -45,16 +50,20 @@ func splitLinesMethod(st *python.State, of any, p python.Params) (any, error) {
 	if err := st.Read(s); err != nil {
 		return nil, err
 	}
-	out := parts{st: st, safe: python.SafetyOf(of)}
-	for s != "" {
-		line, rest, _ := python.CutLine(s)
+	out, err := newParts(st, of)
+	if err != nil {
+		return nil, err
+	}
+	for low := 0; low < len(s); {
+		line, rest, _ := python.CutLine(s[low:])
+		high, next := low+len(line), len(s)-len(rest)
 		if keepEnds {
-			line = s[:len(s)-len(rest)]
+			high = next
 		}
-		if !out.add(line) {
+		if !out.add(low, high) {
 			break
 		}
-		s = rest
+		low = next
 	}
 	return out.list(false)
 }
@@ -70,7 +79,10 @@ func splitMethod(right bool) func(*python.State, any, python.Params) (any, error
 			limit = math.MaxInt64
 		}
 		s := python.StringOf(of)
-		out := parts{st: st, safe: python.SafetyOf(of)}
+		out, err := newParts(st, of)
+		if err != nil {
+			return nil, err
+		}
 		if p.Get(0, nil) == nil {
 			if err := st.Read(s); err != nil {
 				return nil, err
@@ -94,51 +106,69 @@ func splitMethod(right bool) func(*python.State, any, python.Params) (any, error
 }
 
 func (p *parts) split(s, sep string, limit int64, right bool) {
+	low, high := 0, len(s) // of what is left
 	for ; limit > 0; limit-- {
-		var i int
 		if right {
-			i = strings.LastIndex(s, sep)
-		} else {
-			i = strings.Index(s, sep)
+			i := strings.LastIndex(s[:high], sep)
+			if i < 0 {
+				break
+			}
+			if !p.add(i+len(sep), high) {
+				return
+			}
+			high = i
+			continue
 		}
+		i := strings.Index(s[low:], sep)
 		if i < 0 {
 			break
 		}
-		before, after := s[:i], s[i+len(sep):]
-		if right {
-			before, after = after, before
-		}
-		if !p.add(before) {
+		if !p.add(low, low+i) {
 			return
 		}
-		s = after
+		low += i + len(sep)
 	}
-	p.add(s)
+	p.add(low, high)
 }
 
 // splitSpace splits at runs of white space, at most limit times. White space at the ends goes,
 // except at the far end of what is left over when the limit is reached.
 func (p *parts) splitSpace(s string, limit int64, right bool) {
-	trim, index := strings.TrimLeftFunc, strings.IndexFunc
-	if right {
-		trim, index = strings.TrimRightFunc, strings.LastIndexFunc
-	}
-	for s = trim(s, python.IsSpace); s != ""; s = trim(s, python.IsSpace) {
-		i := index(s, python.IsSpace)
-		if limit == 0 || i < 0 {
-			p.add(s)
+	low, high := 0, len(s) // of what is left
+	for {
+		if right {
+			high = len(strings.TrimRightFunc(s[:high], python.IsSpace))
+		} else {
+			low = high - len(strings.TrimLeftFunc(s[low:], python.IsSpace))
+		}
+		if low >= high {
+			return
+		}
+		i := -1
+		switch {
+		case limit == 0:
+		case right:
+			i = strings.LastIndexFunc(s[:high], python.IsSpace)
+		default:
+			i = strings.IndexFunc(s[low:], python.IsSpace)
+		}
+		if i < 0 {
+			p.add(low, high)
 			return
 		}
 		limit--
-		part, rest := s[:i], s[i:]
 		if right {
 			_, n := python.SplitRune(s[i:])
-			part, rest = s[i+n:], s[:i]
+			if !p.add(i+n, high) {
+				return
+			}
+			high = i
+			continue
 		}
-		if !p.add(part) {
+		if !p.add(low, low+i) {
 			return
 		}
-		s = rest
+		low += i
 	}
 }
 
@@ -153,17 +183,21 @@ func partition(
 		if sep == "" {
 			return nil, fault.Errorf(fault.ErrType, "the separator is empty")
 		}
-		s, safe := python.StringOf(of), python.SafetyOf(of)
+		s := python.StringOf(of)
 		if err := st.Search(s, sep); err != nil {
 			return nil, err
 		}
-		parts := [3]string{s, "", ""}
-		if i := index(s, sep); i >= 0 {
-			parts = [3]string{s[:i], sep, s[i+len(sep):]}
-		} else if atEnd {
-			parts = [3]string{"", "", s}
+		parts, err := st.Parts(s, python.SafetyOf(of))
+		if err != nil {
+			return nil, err
 		}
-		return &python.Tuple{Items: []any{python.TextOf(parts[0], safe), python.TextOf(parts[1], safe),
-			python.TextOf(parts[2], safe)}}, nil
+		first, second := len(s), len(s) // where the separator begins and ends
+		if i := index(s, sep); i >= 0 {
+			first, second = i, i+len(sep)
+		} else if atEnd {
+			first, second = 0, 0
+		}
+		return &python.Tuple{Items: []any{parts.Part(0, first), parts.Part(first, second),
+			parts.Part(second, len(s))}}, nil
 	}
 }

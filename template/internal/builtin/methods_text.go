@@ -31,8 +31,8 @@ func textMethods() []python.Method {
 		textMethod("lower", python.Lower),
 		{Name: "lstrip", Params: "chars?", Run: stripMethod(true, false)},
 		{Name: "partition", Params: "sep", Run: partition(strings.Index, false)},
-		{Name: "removeprefix", Params: "prefix", Run: removeAffix(strings.TrimPrefix)},
-		{Name: "removesuffix", Params: "suffix", Run: removeAffix(strings.TrimSuffix)},
+		{Name: "removeprefix", Params: "prefix", Run: removeAffix(strings.TrimPrefix, false)},
+		{Name: "removesuffix", Params: "suffix", Run: removeAffix(strings.TrimSuffix, true)},
 		{Name: "replace", Params: "old new count?", Run: replaceMethod},
 		{Name: "rfind", Params: "sub start? end?", Run: find(strings.LastIndex, false)},
 		{Name: "rindex", Params: "sub start? end?", Run: find(strings.LastIndex, true)},
@@ -78,8 +78,12 @@ func padMethod(where python.Padding) func(*python.State, any, python.Params) (an
 		} else if n != 1 {
 			return nil, fault.Errorf(fault.ErrType, "the fill must be one character")
 		}
+		safe := python.SafetyOf(of)
+		if safe.IsJSON() && !python.IsJSONGap(fill) {
+			safe = python.Filled(safe)
+		}
 		s, err := st.Pad(python.StringOf(of), width, fill, where)
-		return python.TextOf(s, python.SafetyOf(of)), err
+		return python.TextOf(s, safe), err
 	}
 }
 
@@ -211,13 +215,12 @@ func affix(has func(s, affix string) bool) func(*python.State, any, python.Param
 
 func stripMethod(left, right bool) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, of any, p python.Params) (any, error) {
-		s, err := strip(st, python.StringOf(of), p, 0, left, right)
-		return python.TextOf(s, python.SafetyOf(of)), err
+		return strip(st, python.StringOf(of), python.SafetyOf(of), p, left, right)
 	}
 }
 
 func removeAffix(
-	trim func(s, affix string) string,
+	trim func(s, affix string) string, atEnd bool,
 ) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, of any, p python.Params) (any, error) {
 		s, err := p.String(0, "")
@@ -227,7 +230,16 @@ func removeAffix(
 		if err := st.Scan(len(s)); err != nil {
 			return nil, err
 		}
-		return python.TextOf(trim(python.StringOf(of), s), python.SafetyOf(of)), nil
+		text := python.StringOf(of)
+		parts, err := st.Parts(text, python.SafetyOf(of))
+		if err != nil {
+			return nil, err
+		}
+		n := len(text) - len(trim(text, s))
+		if atEnd {
+			return parts.Part(0, len(text)-n), nil
+		}
+		return parts.Part(n, len(text)), nil
 	}
 }
 
@@ -244,8 +256,8 @@ func replaceMethod(st *python.State, of any, p python.Params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := replaceText(st, python.StringOf(of), oldText, newText, count)
-	return python.TextOf(s, python.SafetyOf(of)), err
+	return replaceText(st, python.StringOf(of), python.SafetyOf(of), oldText, newText,
+		python.SafetyOf(p.Values[1]), count)
 }
 
 func expandTabs(st *python.State, of any, p python.Params) (any, error) {
@@ -305,7 +317,7 @@ func joinMethod(st *python.State, of any, p python.Params) (any, error) {
 		if safe == python.NotSafe {
 			b, err = st.AppendCopy(b, s)
 		} else {
-			b, err = st.AppendEscaped(b, v)
+			b, err = st.AppendFilling(b, v)
 		}
 		return err
 	})

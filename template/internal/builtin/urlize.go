@@ -59,6 +59,9 @@ func urlize(st *python.State, in any, p python.Params) (any, error) {
 		}
 		s = s[spaces:]
 	}
+	if st.Autoescape && python.SafetyOf(in).HasLiterals() {
+		return python.TextOf(string(b), python.SafePart), nil
+	}
 	return python.TextOf(string(b), st.AutoSafety()), nil
 }
 

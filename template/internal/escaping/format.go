@@ -83,6 +83,12 @@ func AppendMrkdwn(b []byte, s string) []byte {
 	}
 }
 
+// AppendNoControls appends a text of which only a part is escaped as mrkdwn, so that nothing in it is
+// a mention or a link: JSON that is shown as text has strings of both kinds.
+func AppendNoControls(b []byte, s string) []byte {
+	return append(b, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(s)...)
+}
+
 // MrkdwnText reports whether a string of Slack's JSON, of which key is the nearest key above it, is
 // text that Slack decodes.
 func MrkdwnText(key string) bool {

@@ -148,6 +148,28 @@ func (e *call) run(st *rendering) (any, error) {
 	return st.Call(f, a)
 }
 
+// bring reports whether a text may be among the given arguments that does not stand in the template
+// and is not escaped.
+func (a *arguments) bring(given python.Args) bool {
+	return bring(a.positional, given.Positional) || bring(a.values, given.Values)
+}
+
+func bring(exprs []expr, values []any) bool {
+	for i, v := range values {
+		if i < len(exprs) {
+			if _, ok := exprs[i].(*constant); ok {
+				continue
+			}
+		}
+		switch v.(type) {
+		case nil, bool, int64, float64, python.BigInt, python.Markup, *python.Undefined:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // boundArguments are the arguments for a signature. Literals are bound once, at
 // compile time.
 type boundArguments struct {
@@ -162,6 +184,7 @@ func bindArguments(signature *python.ParamSpec, a arguments) boundArguments {
 		bound, err := signature.Bind(fixed)
 		if err == nil { // a mistake shows when the call runs, as in Jinja2
 			b.bound, b.constant = bound, true
+			b.bound.Literal = true
 		}
 	}
 	return b
@@ -189,6 +212,7 @@ type filterCall struct {
 	input     expr
 	filter    *python.Filter
 	arguments boundArguments
+	block     bool // of a filter tag or a set block
 }
 
 func (p *parser) newFilter(n node, input expr, f *python.Filter, a arguments) expr {
@@ -222,6 +246,9 @@ func (e *filterCall) run(st *rendering) (any, error) {
 	bound, err := e.arguments.eval(st, &e.filter.Signature, e.Pos)
 	if err != nil {
 		return nil, err
+	}
+	if e.block && (!e.filter.Keeps || e.arguments.arguments.bring(bound.Raw)) {
+		st.foreign = true
 	}
 	v, err := e.filter.Run(&st.State, in, bound)
 	if err != nil {

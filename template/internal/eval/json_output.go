@@ -109,7 +109,12 @@ func (o *output) printJSON(v any, own bool) error {
 	if err != nil {
 		return err
 	}
+	text := s
 	j.place.follow(o.b)
+	if m, ok := v.(python.Markup); ok && m.JSON != "" && !j.place.inString {
+		s, safe = m.JSON, python.SafeJSON
+		v = python.Markup{Text: s, Safety: safe}
+	}
 	if !j.place.inString {
 		j.quoted = j.quoted || safe.IsJSON() && strings.IndexByte(s, '"') >= 0
 		j.mixed = j.mixed || !safe.IsJSON() && !own && !python.IsJSONScalar(s) && !python.IsJSONGap(s)
@@ -118,22 +123,19 @@ func (o *output) printJSON(v any, own bool) error {
 		return err
 	}
 	if !o.top {
-		if safe == python.NotSafe {
-			j.text, err = st.Convert(j.text, s, st.Escaper)
-		} else {
-			j.text, err = st.AppendCopy(j.text, s)
+		switch {
+		case safe == python.NotSafe:
+			j.text, err = st.Convert(j.text, text, st.Escaper)
+		case safe.HasLiterals() && st.Format == escaping.Mrkdwn:
+			j.text, err = st.Convert(j.text, text, escaping.AppendNoControls)
+		default:
+			j.text, err = st.AppendCopy(j.text, text)
 		}
 	}
 	if len(o.b) > st.Limits.Output {
 		o.full()
 	}
 	return err
-}
-
-// appendNoControls escapes what begins a mention or a link of Slack in text of which a part is
-// escaped already: JSON that is shown as text has strings of both kinds.
-func appendNoControls(b []byte, s string) []byte {
-	return append(b, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(s)...)
 }
 
 func (st *rendering) appendJSONPlace(
@@ -146,12 +148,12 @@ func (st *rendering) appendJSONPlace(
 	if place.inString {
 		escape := escaping.AppendAsIs
 		switch {
-		case safe >= python.SafeJSON && python.InsideJSON(s):
+		case (safe >= python.SafeJSON || safe == python.SafePiece) && python.InsideJSON(s):
 			return st.AppendCopy(b, s)
 		case safe == python.NotSafe && (st.Format != escaping.Mrkdwn || !place.near.literal):
 			escape = st.Escaper
-		case safe >= python.SafeJSON && st.Format == escaping.Mrkdwn && !place.near.literal:
-			escape = appendNoControls
+		case safe.HasLiterals() && st.Format == escaping.Mrkdwn && !place.near.literal:
+			escape = escaping.AppendNoControls
 		}
 		return st.Convert(b, s, func(b []byte, s string) []byte {
 			return python.AppendJSONInside(b, string(escape(nil, s)), &style)
@@ -161,6 +163,9 @@ func (st *rendering) appendJSONPlace(
 	switch v := v.(type) {
 	case python.Markup:
 		if !v.Safety.IsJSON() {
+			if safe.HasLiterals() && st.Format == escaping.Mrkdwn && !place.near.literal {
+				s = string(escaping.AppendNoControls(nil, s))
+			}
 			return st.AppendJSONString(b, s, &style)
 		}
 		if st.Format != escaping.Mrkdwn || safe < python.SafeJSON || safe == python.SafeJSON &&
@@ -222,16 +227,6 @@ func appendUnescaped(b []byte, s string, style *python.JSONStyle) []byte {
 	return python.AppendJSONString(b, text, style)
 }
 
-// printBlock writes the text that a block has made.
-func (o *output) printBlock(v any) error {
-	if o.json != nil {
-		return o.print(v)
-	}
-	s, _ := python.AsString(v)
-	_, err := o.WriteString(s)
-	return err
-}
-
 // captured is the value of what a block has written: JSON if it reads as such, or else text.
 func (o *output) captured() any {
 	if o.json != nil { // it is read twice
@@ -247,6 +242,8 @@ func (o *output) captured() any {
 		return python.Markup{Text: string(o.b), Safety: python.SafeText}
 	case o.json.quoted && isJSONPiece(o.b):
 		return python.Markup{Text: string(o.b), Safety: python.SafeJSON}
+	case o.json.quoted && !o.json.mixed: // it may open or close JSON, or be text with quotes
+		return python.Markup{Text: string(o.json.text), Safety: python.SafeText, JSON: string(o.b)}
 	case !o.json.mixed:
 		return python.Markup{Text: string(o.json.text), Safety: python.SafeAnywhere}
 	}

@@ -143,7 +143,8 @@ func (e *concat) eval(st *rendering) (any, error) {
 	if !safe {
 		return string(b), nil
 	}
-	return python.Markup{Text: string(b), Safety: python.Mixed(values...)}, nil
+	v, err := st.Mix(string(b), values...)
+	return v, e.At(err)
 }
 
 // sign is -x or +x.

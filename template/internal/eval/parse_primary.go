@@ -165,10 +165,14 @@ func (p *parser) filter(e expr) expr {
 	return p.newFilter(p.node(at, append(args.operands(), e)...), e, f, args)
 }
 
-// filterChain parses "|f|g" after a set tag; nil if there is none.
+// filterChain parses "|f|g" of a set block or, after the first, of a filter tag; nil if there is none.
 func (p *parser) filterChain(e expr) expr {
 	for p.skipOp("|") {
 		e = p.filter(e)
+	}
+	for at := e; at != nil; {
+		f, _ := at.(*filterCall)
+		f.block, at = true, f.input
 	}
 	return e
 }

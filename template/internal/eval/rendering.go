@@ -19,6 +19,7 @@ type rendering struct {
 	data      map[string]any
 	root      *scope // of the template's top level
 	scope     *scope // the innermost
+	foreign   bool   // those filters may have written what is not escaped
 	collected any    // what a filter tag or a set block has collected for its filters
 	top       output
 	topScope  scope

@@ -48,37 +48,49 @@ type setBlock struct {
 
 func (s *setBlock) run(out *output) error {
 	st := out.st
-	v, err := st.collectBody(s.body, s.filters)
+	v, err := st.collectBody(s.body, s.filters, true)
 	if err != nil {
 		return s.pos.At(err)
-	}
-	if st.Autoescape {
-		if v, err = markSafe(st, v); err != nil {
-			return s.pos.At(err)
-		}
 	}
 	return s.pos.At(st.assign(&s.target, v))
 }
 
-func markSafe(st *rendering, v any) (any, error) {
-	s, safe, err := st.Text(v)
-	return python.Markup{Text: s, Safety: max(safe, python.SafeText)}, err
-}
-
-// collectBody runs a body in a scope of its own and puts what it writes through filters.
-func (st *rendering) collectBody(b body, filters expr) (v any, err error) {
+// collectBody runs a body in a scope of its own and puts what it writes through filters. Where values
+// are escaped, text is markup then, as in Jinja2; but what filters have decoded or brought along,
+// which Jinja2 leaves as it is, is escaped.
+// Whole makes text of anything else that they end in.
+func (st *rendering) collectBody(b body, filters expr, whole bool) (v any, err error) {
 	err = st.inScope(st.scope, func() error {
 		v, err = st.capture(b.run)
 		if err != nil || filters == nil {
 			return err
 		}
-		previous := st.collected
-		st.collected = v
-		defer func() { st.collected = previous }()
-		v, err = filters.eval(st)
+		body := v
+		collected, foreign := st.collected, st.foreign
+		st.collected, st.foreign = body, false
+		defer func() { st.collected, st.foreign = collected, foreign }()
+		if v, err = filters.eval(st); err != nil || !st.Autoescape {
+			return err
+		}
+		if _, ok := python.AsString(v); !ok && !whole {
+			return nil
+		}
+		v, err = st.escapeBlock(v, python.SafetyOf(body))
 		return err
 	})
 	return v, err
+}
+
+// escapeBlock makes markup of what filters have made of a block that was as safe as told.
+func (st *rendering) escapeBlock(v any, body python.Safety) (any, error) {
+	switch {
+	case python.SafetyOf(v) != python.NotSafe:
+		return v, nil
+	case st.foreign:
+		return st.Escape(v)
+	}
+	s, _, err := st.Text(v)
+	return python.TextOf(s, python.Filled(body)), err
 }
 
 // filterBlock is {% filter f %}…{% endfilter %}.
@@ -100,14 +112,14 @@ func compileFilterBlock(t *tagSource) (statement, error) {
 }
 
 func (s *filterBlock) run(out *output) error {
-	v, err := out.st.collectBody(s.body, s.filters)
+	v, err := out.st.collectBody(s.body, s.filters, false)
 	if err != nil {
 		return s.pos.At(err)
 	}
 	if _, ok := python.AsString(v); !ok {
 		return s.pos.Errorf(fault.ErrType, "a filter block must end in text, not %s", python.TypeName(v))
 	}
-	return out.printBlock(v)
+	return out.print(v)
 }
 
 // withStatement is {% with a = 1, b = 2 %}…{% endwith %}.

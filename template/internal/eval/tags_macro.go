@@ -80,7 +80,7 @@ func (s *callStatement) run(out *output) error {
 		return s.pos.Errorf(fault.ErrType, "what a call block calls must return text, not %s",
 			python.TypeName(v))
 	}
-	return out.printBlock(v)
+	return out.print(v)
 }
 
 // A macro is a macroCode with the rendering and the scope in which it was defined.

@@ -193,7 +193,11 @@ func (st *State) ElementAt(object any, i int) any {
 	case string:
 		return runeAt(o, i)
 	case Markup:
-		return Markup{runeAt(o.Text, i), o.Safety}
+		safe := o.Safety
+		if st.JSON && safe.IsJSON() { // the character may stand inside of a string
+			safe = cut(safe)
+		}
+		return TextOf(runeAt(o.Text, i), safe)
 	}
 	return nil
 }
@@ -343,12 +347,19 @@ func (st *State) SliceText(s string, safe Safety, bounds [3]any) (any, error) {
 		return nil, err
 	}
 	if n == 0 {
+		if st.JSON && safe.IsJSON() {
+			safe = cut(safe)
+		}
 		return TextOf("", safe), nil
 	}
 	if step == 1 { // a part of the string as it stands
 		low := RuneOffset(s, int(start))
 		high := low + RuneOffset(s[low:], int(n))
-		return TextOf(s[low:high], safe), nil
+		parts, err := st.Parts(s, safe)
+		if err != nil {
+			return nil, err
+		}
+		return parts.Part(low, high), nil
 	}
 	if err := st.AllocTimes(2, int64(len(s))); err != nil {
 		return nil, err
@@ -357,6 +368,9 @@ func (st *State) SliceText(s string, safe Safety, bounds [3]any) (any, error) {
 	out := make([]rune, n)
 	for i := range out {
 		out[i] = runes[start+int64(i)*step]
+	}
+	if st.JSON && safe.IsJSON() {
+		safe = cut(safe)
 	}
 	return TextOf(string(out), safe), nil
 }

@@ -291,12 +291,18 @@ func (st *State) Add(left, right any) (any, error) {
 			if err == nil {
 				b, err = st.AppendEscaped(b, right)
 			}
-			return Markup{string(b), Mixed(left, right)}, err
+			if err != nil {
+				return nil, err
+			}
+			return st.Mix(string(b), left, right)
 		}
 		if err := st.Alloc(len(ls) + len(rs)); err != nil {
 			return nil, err
 		}
-		return TextOf(ls+rs, Mixed(left, right)), nil
+		if lsafe == NotSafe {
+			return ls + rs, nil
+		}
+		return st.Mix(ls+rs, left, right)
 	}
 	switch l := st.Wrap(left).(type) {
 	case *List:
@@ -334,7 +340,7 @@ func (st *State) repeat(v any, n int64) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return Markup{s.(string), v.Safety}, nil
+		return TextOf(s.(string), v.Safety), nil
 	case *List:
 		items, err := st.repeatItems(v.Items, n)
 		return &List{Items: items}, err

@@ -114,8 +114,9 @@ func (f *BraceFormatter) field(field string, nesting int) (string, error) {
 	if err != nil || !f.Safe {
 		return text, err
 	}
-	if SafetyOf(v) != NotSafe {
-		return text, nil
+	if _, ok := v.(Markup); ok {
+		b, err := f.State.AppendFilling(nil, v)
+		return string(b), err
 	}
 	m, err := f.State.Escape(text)
 	return m.Text, err

@@ -235,7 +235,7 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 				b, err = st.AppendEscaped(nil, string(b))
 			}
 		case f.safe:
-			b, err = st.AppendEscaped(nil, v)
+			b, err = st.AppendFilling(nil, v)
 		default:
 			b, err = st.AppendString(nil, v)
 		}

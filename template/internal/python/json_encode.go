@@ -67,6 +67,12 @@ func (st *State) AppendJSON(b []byte, v any, style *JSONStyle, depth int) ([]byt
 		}
 		return st.AppendJSONString(b, v, style)
 	case Markup:
+		if style.Escape != nil && v.Safety.HasLiterals() {
+			if err := st.Alloc(len(v.Text)); err != nil {
+				return b, err
+			}
+			return st.AppendJSONString(b, string(escaping.AppendNoControls(nil, v.Text)), style)
+		}
 		return st.AppendJSONString(b, v.Text, style)
 	case []any:
 		return st.appendJSONItems(b, v, style, depth)

@@ -16,6 +16,9 @@ type Filter struct {
 	Params    string // see ParamSpec
 	Run       func(st *State, in any, p Params) (any, error)
 	Signature ParamSpec
+	// Keeps says that escaped text stays escaped: what the filter makes of text is made of its
+	// characters, in no other coding, and of the arguments.
+	Keeps bool
 }
 
 // A Test is what x is name(…) calls.

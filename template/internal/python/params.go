@@ -37,7 +37,8 @@ type Params struct {
 	Owner     string
 	Signature *ParamSpec
 	Values    []any // may be shorter than the parameters; absent where not given
-	Raw       Args  // of a variadic function
+	Raw       Args
+	Literal   bool // all of them stand in the template
 }
 
 type missing struct{}

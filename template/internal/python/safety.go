@@ -11,6 +11,9 @@ import (
 type Markup struct {
 	Text   string
 	Safety Safety
+	// JSON is what a block that opens or closes JSON, such as {"text": "…"}, with the bracket that
+	// ends a list, is outside of strings; "" for all other text.
+	JSON string
 }
 
 // Safety says where a text can stand as it is. What templates make of a markup is as safe as the
@@ -20,14 +23,20 @@ type Safety uint8
 // From the least safe to the safest.
 const (
 	NotSafe      Safety = iota
+	SafePart            // text with parts of SafeJSON in it, which may not be escaped for the format
+	SafePiece           // a part of SafeDump that can stand inside a JSON string, but not outside
 	SafeText            // escaped for the template's format
 	SafeAnywhere        // |safe: in HTML in any attribute, in JSON outside of strings too
-	SafeJSON            // in templates of JSON, a block that is JSON, or a piece of a JSON string
+	SafeJSON            // in templates of JSON, a block that is JSON
 	SafeDump            // in templates of JSON, |tojson: every string is escaped for the format
 )
 
 // IsJSON reports whether the text can stand outside of a JSON string.
 func (s Safety) IsJSON() bool { return s >= SafeAnywhere }
+
+// HasLiterals reports whether strings in the text may not be escaped for the format, because Slack
+// takes them literally where they stand in JSON.
+func (s Safety) HasLiterals() bool { return s == SafePart || s >= SafeJSON }
 
 // SafetyOf returns how safe a value is; what is no markup is not.
 func SafetyOf(v any) Safety {
@@ -38,7 +47,7 @@ func SafetyOf(v any) Safety {
 // TextOf makes a string, or markup if it is safe.
 func TextOf(s string, safe Safety) any {
 	if safe != NotSafe {
-		return Markup{s, safe}
+		return Markup{Text: s, Safety: safe}
 	}
 	return s
 }
@@ -46,26 +55,81 @@ func TextOf(s string, safe Safety) any {
 // Mixed is how safe a text is that is made of several parts, those that are not safe having been
 // escaped for the format.
 func Mixed(parts ...any) Safety {
-	best, weak := NotSafe, false
+	best, weak, literals := NotSafe, false, false
+	var place jsonPlace
 	for _, part := range parts {
 		s := SafetyOf(part)
+		literals = literals || s == SafeJSON || s == SafePart
 		if s.IsJSON() && best.IsJSON() && max(s, best) == SafeDump && s != best {
 			best, s = min(s, best), min(s, best) // not all of its strings are escaped
 		}
 		best = max(best, s)
-		if !s.IsJSON() {
-			text, ok := AsString(part)
+		text, ok := AsString(part)
+		switch {
+		case !s.IsJSON():
 			weak = weak || !ok || !IsJSONGap(text)
+		case s >= SafeJSON && place != outside: // its quotes would end the string
+			weak = true
+		}
+		if s.IsJSON() && !weak {
+			place = place.after(text)
 		}
 	}
-	if best != NotSafe && weak {
-		return SafeText
+	switch {
+	case best == NotSafe || !weak:
+		return best
+	case literals:
+		return SafePart
 	}
-	return best
+	return SafeText
 }
 
-// Filled is how safe a format is once values have been put into it.
-func Filled(format Safety) Safety { return min(format, SafeText) }
+// Mix is markup of several parts, whose text is s.
+func (st *State) Mix(s string, parts ...any) (any, error) {
+	m := Markup{Text: s, Safety: Mixed(parts...)}
+	if !st.JSON || m.Safety != SafeText {
+		return m, nil
+	}
+	opens := false
+	for _, part := range parts {
+		p, ok := part.(Markup)
+		text, _ := AsString(part)
+		if opens = opens || p.JSON != ""; !p.Safety.IsJSON() && p.JSON == "" && (ok || !IsJSONGap(text)) {
+			return m, nil
+		}
+	}
+	if !opens {
+		return m, nil
+	}
+	if err := st.AllocTimes(2, int64(len(s))); err != nil {
+		return nil, err
+	}
+	var b []byte
+	for _, part := range parts {
+		text, _ := AsString(part)
+		if p, _ := part.(Markup); p.JSON != "" {
+			text = p.JSON
+		}
+		var err error
+		if b, err = st.AppendCopy(b, text); err != nil {
+			return nil, err
+		}
+	}
+	m.JSON = string(b)
+	return m, nil
+}
+
+// Filled is how safe a format is once values have been put into it, and any other text that has
+// been changed in a way that may break JSON.
+func Filled(format Safety) Safety {
+	switch format {
+	case NotSafe:
+		return NotSafe
+	case SafeJSON, SafePart:
+		return SafePart
+	}
+	return SafeText
+}
 
 // IsJSONGap reports whether s is nothing but blanks and at most one comma.
 func IsJSONGap(s string) bool {
@@ -98,11 +162,11 @@ func (st *State) AutoSafety() Safety {
 func (st *State) JSONMarkup(s string) any {
 	switch {
 	case st.JSON:
-		return Markup{s, SafeDump}
+		return Markup{Text: s, Safety: SafeDump}
 	case st.Format == escaping.Markdown:
 		return s
 	}
-	return Markup{s, SafeText}
+	return Markup{Text: s, Safety: SafeText}
 }
 
 // JSONEscape is what strings inside of JSON are escaped with, nil for nothing.
