@@ -142,3 +142,35 @@ func TestFiltersOfBlocksDecodeNothing(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, got, "<")
 }
+
+// A leaf that is one expression is escaped as any other, and so is a value outside of JSON's strings.
+func TestValuesOfJSONAreEscapedForTheFormat(t *testing.T) {
+	t.Parallel()
+	data := map[string]any{"x": "<b> *c*", "l": []any{"<b>"}, "o": map[string]any{"k": []any{"<b>"}}, "n": 1}
+	for format, want := range map[Format]string{
+		FormatHTML:     `{"a": "&lt;b&gt; *c*", "b": " &lt;b&gt; *c*", "c": ["&lt;b&gt;"], "d": {"k": ["&lt;b&gt;"]}, "e": 1, "f": "<b> *c*"}`,
+		FormatMarkdown: `{"a": "\\<b\\> \\*c\\*", "b": " \\<b\\> \\*c\\*", "c": ["\\<b\\>"], "d": {"k": ["\\<b\\>"]}, "e": 1, "f": "<b> *c*"}`,
+		FormatMrkdwn:   `{"a": "&lt;b&gt; *c*", "b": " &lt;b&gt; *c*", "c": ["&lt;b&gt;"], "d": {"k": ["&lt;b&gt;"]}, "e": 1, "f": "<b> *c*"}`,
+		FormatPlain:    `{"a": "<b> *c*", "b": " <b> *c*", "c": ["<b>"], "d": {"k": ["<b>"]}, "e": 1, "f": "<b> *c*"}`,
+	} {
+		o, err := CompileObject([]byte(`{"a": "{{ x }}", "b": " {{ x }}", "c": "{{ l }}", "d": "{{ o }}", "e": "{{ n }}", "f": "{{ x|safe }}"}`),
+			Options{Format: format})
+		require.NoError(t, err)
+		got, err := o.Render(t.Context(), data)
+		require.NoError(t, err)
+		number := `"e":1`
+		if format == FormatMrkdwn {
+			number = `"e":"1"`
+		}
+		assert.Contains(t, string(got), number)
+		assert.JSONEq(t, want, strings.Replace(string(got), `"e":"1"`, `"e":1`, 1), format)
+		for _, source := range []string{
+			`{"a": {{ x }}, "b": " {{ x }}", "c": {{ l }}, "d": {{ o }}, "e": {{ n }}, "f": "{{ x|safe }}"}`,
+			`{"a": {{ x|tojson }}, "b": " {{ x|e }}", "c": {{ l|tojson }}, "d": {{ o|tojson }}, "e": {{ n|tojson }}, "f": "{{ x|safe }}"}`,
+		} {
+			text, err := renderJSON(t, source, data, format)
+			require.NoError(t, err)
+			assert.JSONEq(t, want, text, "%s %s", format, source)
+		}
+	}
+}

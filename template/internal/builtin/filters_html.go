@@ -4,6 +4,7 @@ import (
 	"html"
 	"strings"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
@@ -140,9 +141,9 @@ func cutAll(st *python.State, s, begin, end string) (string, error) {
 
 func tojson(st *python.State, in any, p python.Params) (any, error) {
 	style := &st.Names.JSON
-	if escape := st.JSONEscape(); escape != nil {
-		escaping := *style
-		style = &escaping
+	if escape := st.JSONEscape(); escape != nil && (st.JSON || st.Format == escaping.Mrkdwn) {
+		escaped := *style
+		style = &escaped
 		style.Escape, style.HTML = escape, false // & < > are escaped already
 	}
 	if v := p.Get(0, nil); v != nil {
@@ -260,10 +261,25 @@ func xmlattr(st *python.State, in any, p python.Params) (any, error) {
 		if b, err = st.AppendEscaped(b, k); err != nil {
 			return nil, err
 		}
-		if b, err = st.AppendFilling(append(b, `="`...), v); err != nil {
+		if b, err = appendAttribute(st, append(b, `="`...), key, v); err != nil {
 			return nil, err
 		}
 		b = append(b, '"')
 	}
 	return python.TextOf(string(b), st.AutoSafety()), nil
+}
+
+// appendAttribute appends the value of an attribute.
+func appendAttribute(st *python.State, b []byte, name string, v any) ([]byte, error) {
+	if m, ok := v.(python.Markup); st.Format != escaping.HTML || !st.Autoescape ||
+		ok && m.Safety >= python.SafeAnywhere {
+		filler := st.NewFiller()
+		return filler.Fill(b, v)
+	}
+	s, safe, err := st.Text(v)
+	if err != nil {
+		return b, err
+	}
+	place := escaping.AttributePlace(name, len(b))
+	return st.AppendInHTML(place, b, s, safe)
 }

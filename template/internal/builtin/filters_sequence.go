@@ -161,14 +161,20 @@ func join(st *python.State, in any, p python.Params) (any, error) {
 		separator = m.Text
 	}
 	var b []byte
+	filler := st.NewFiller()
 	for i, v := range values {
 		if i > 0 {
-			if b, err = st.AppendCopy(b, separator); err != nil {
+			if escapes {
+				b, err = filler.AppendText(b, separator, max(safe, python.SafeText))
+			} else {
+				b, err = st.AppendCopy(b, separator)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
 		if escapes {
-			b, err = st.AppendEscaped(b, v)
+			b, err = filler.Append(b, v)
 		} else {
 			b, err = st.AppendString(b, v)
 		}

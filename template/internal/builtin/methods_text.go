@@ -301,6 +301,7 @@ func joinMethod(st *python.State, of any, p python.Params) (any, error) {
 	safe := python.SafetyOf(of)
 	separator := python.StringOf(of)
 	var b []byte
+	filler := st.NewFiller()
 	first := true
 	err := st.Each(p.Values[0], func(v any) error {
 		s, ok := python.AsString(v)
@@ -309,7 +310,12 @@ func joinMethod(st *python.State, of any, p python.Params) (any, error) {
 		}
 		var err error
 		if !first {
-			if b, err = st.AppendCopy(b, separator); err != nil {
+			if safe == python.NotSafe {
+				b, err = st.AppendCopy(b, separator)
+			} else {
+				b, err = filler.AppendText(b, separator, safe)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -317,7 +323,7 @@ func joinMethod(st *python.State, of any, p python.Params) (any, error) {
 		if safe == python.NotSafe {
 			b, err = st.AppendCopy(b, s)
 		} else {
-			b, err = st.AppendFilling(b, v)
+			b, err = filler.Fill(b, v)
 		}
 		return err
 	})

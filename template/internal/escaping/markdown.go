@@ -78,7 +78,8 @@ func (p *MarkdownPlace) AppendValue(b []byte, s string) []byte {
 	if p.backslash { // it would escape ours
 		b = append(b, '\\')
 	}
-	b = appendMarkdown(b, s)
+	b, rest := BehindBracket(b, s)
+	b = appendMarkdown(b, rest)
 	switch {
 	case p.run == 0:
 	case strings.Contains(s, "|"): // it could end the cell of a table, and the code with it
@@ -88,6 +89,15 @@ func (p *MarkdownPlace) AppendValue(b []byte, s string) []byte {
 		p.seen, p.backslash = len(b), false // the line has begun already, with the backticks
 	}
 	return b
+}
+
+// BehindBracket appends the first character of a text spelled out if it follows a < that would begin
+// a tag with it, and returns what is left of the text.
+func BehindBracket(b []byte, s string) ([]byte, string) {
+	if s == "" || len(b) == 0 || b[len(b)-1] != '<' || !beginsTag(s[0]) {
+		return b, s
+	}
+	return appendEntity(b, s[0]), s[1:]
 }
 
 // appendLines appends lines to a block of code. Four blanks before a fence keep it from ending the

@@ -186,9 +186,9 @@ func (st *rendering) appendJSONPlace(
 		}
 	}
 	style.Lenient = true
-	style.Slack = st.JSONEscape()
-	if !place.near.literal {
-		style.Escape = style.Slack
+	style.Slack = st.SlackEscape()
+	if style.Slack == nil || !place.near.literal {
+		style.Escape = st.JSONEscape()
 	}
 	return st.AppendJSON(b, v, &style, 0)
 }

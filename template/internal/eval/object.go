@@ -361,7 +361,7 @@ func (l *leaf) render(st *rendering, b []byte, style *python.JSONStyle) (_ []byt
 	st.Autoescape = st.Format != escaping.Plain
 	*style = python.ObjectJSON()
 	style.Lenient = true
-	style.Slack = st.JSONEscape()
+	style.Slack = st.SlackEscape()
 	if st.Format == escaping.Mrkdwn && !escaping.MrkdwnText(l.path.name()) {
 		st.Autoescape = false
 	}

@@ -128,10 +128,11 @@ func (e *concat) eval(st *rendering) (any, error) {
 		values = append(values, v)
 	}
 	b := st.TakeScratch()
+	filler := st.NewFiller()
 	for _, v := range values {
 		var err error
 		if safe {
-			b, err = st.AppendEscaped(b, v)
+			b, err = filler.Append(b, v)
 		} else {
 			b, err = st.AppendString(b, v)
 		}

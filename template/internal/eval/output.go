@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"bytes"
+
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
@@ -59,10 +61,14 @@ func (o *output) full() {
 }
 
 // print writes a value as {{ }} does.
-func (o *output) print(v any) error {
+func (o *output) print(v any) error { return o.printOwn(v, false) }
+
+// printOwn is print; own says that the template itself spells the value out.
+func (o *output) printOwn(v any, own bool) error {
 	if o.json != nil {
-		return o.printOwn(v, false)
+		return o.printInJSON(v, own)
 	}
+	inPlace := o.st.Autoescape && (o.st.Format == escaping.Markdown || o.st.Format == escaping.HTML)
 	switch v := v.(type) {
 	case string:
 		if !o.st.Autoescape {
@@ -70,15 +76,15 @@ func (o *output) print(v any) error {
 			return err
 		}
 	case python.Markup:
-		if v.Safety >= python.SafeAnywhere || o.st.Format != escaping.HTML || !o.st.Autoescape {
+		if v.Safety >= python.SafeAnywhere || !inPlace {
 			_, err := o.WriteString(v.Text)
 			return err
 		}
 	}
-	var err error
-	if o.st.Autoescape && (o.st.Format == escaping.Markdown || o.st.Format == escaping.HTML) {
-		return o.printInPlace(v)
+	if inPlace {
+		return o.printInPlace(v, own)
 	}
+	var err error
 	if o.st.Autoescape {
 		o.b, err = o.st.AppendEscaped(o.b, v)
 	} else {
@@ -90,12 +96,8 @@ func (o *output) print(v any) error {
 	return err
 }
 
-// printOwn is print; own says that the template itself spells the value out.
-func (o *output) printOwn(v any, own bool) error {
-	switch {
-	case o.json == nil:
-		return o.print(v)
-	case o.st.Autoescape:
+func (o *output) printInJSON(v any, own bool) error {
+	if o.st.Autoescape {
 		return o.printJSON(v, own)
 	}
 	s, _, err := o.st.Text(v)
@@ -125,27 +127,31 @@ func (st *rendering) capture(run func(out *output) error) (any, error) {
 }
 
 // printInPlace writes a value into Markdown or HTML, where it matters what stands around it.
-func (o *output) printInPlace(v any) error {
-	s, safe, err := o.st.Text(v)
+func (o *output) printInPlace(v any, own bool) error {
+	st := o.st
+	s, safe, err := st.Text(v)
 	if err != nil {
 		return err
 	}
-	if err := o.st.AllocTimes(python.PerCharacter, int64(len(s))); err != nil {
-		return err
+	if !o.room(len(s)) {
+		return st.Fault
 	}
-	if o.st.Format == escaping.HTML {
+	switch {
+	case own && bytes.HasSuffix(o.b, []byte("<")): // the template's tag
+		o.b, err = st.AppendEscaped(o.b, v)
+	case st.Format == escaping.HTML:
 		if o.html == nil {
-			o.html = &escaping.HTMLPlace{}
+			o.html = &escaping.HTMLPlace{Part: !o.top}
 		}
-		o.b = o.html.AppendValue(o.b, s, safe != python.NotSafe)
-	} else {
+		o.b, err = st.AppendInHTML(o.html, o.b, s, safe)
+	default:
 		if o.md == nil {
 			o.md = &escaping.MarkdownPlace{Part: !o.top}
 		}
-		o.b = o.md.AppendValue(o.b, s)
+		o.b, err = st.AppendInMarkdown(o.md, o.b, s, safe)
 	}
-	if len(o.b) > o.st.Limits.Output {
+	if len(o.b) > st.Limits.Output {
 		o.full()
 	}
-	return nil
+	return err
 }

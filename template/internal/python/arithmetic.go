@@ -287,9 +287,10 @@ func (st *State) Add(left, right any) (any, error) {
 	if lok && rok {
 		lsafe, rsafe := SafetyOf(left), SafetyOf(right)
 		if (lsafe == NotSafe) != (rsafe == NotSafe) {
-			b, err := st.AppendEscaped(nil, left)
+			filler := st.NewFiller()
+			b, err := filler.Append(nil, left)
 			if err == nil {
-				b, err = st.AppendEscaped(b, right)
+				b, err = filler.Append(b, right)
 			}
 			if err != nil {
 				return nil, err

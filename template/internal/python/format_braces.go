@@ -27,6 +27,7 @@ func (f *BraceFormatter) Format(format string, nesting int) (string, error) {
 		return "", fault.Errorf(fault.ErrType, "the format nests too deeply")
 	}
 	var out []byte
+	filler := f.State.NewFiller()
 	write := func(s string) (err error) {
 		out, err = f.State.AppendCopy(out, s)
 		return err
@@ -54,11 +55,16 @@ func (f *BraceFormatter) Format(format string, nesting int) (string, error) {
 		if format[i] == '}' || end < 0 {
 			return "", fault.Errorf(fault.ErrType, "a brace in the format has no partner")
 		}
-		text, err := f.field(rest[:end], nesting)
+		text, safe, err := f.field(rest[:end], nesting)
 		if err != nil {
 			return "", err
 		}
-		if err := write(text); err != nil {
+		if f.Safe {
+			out, err = filler.AppendText(out, text, max(safe, SafeText))
+		} else {
+			err = write(text)
+		}
+		if err != nil {
 			return "", err
 		}
 		format = rest[end+1:]
@@ -83,9 +89,10 @@ func fieldEnd(s string) int {
 	return -1
 }
 
-func (f *BraceFormatter) field(field string, nesting int) (string, error) {
+// field is one value, and how safe it was.
+func (f *BraceFormatter) field(field string, nesting int) (string, Safety, error) {
 	if err := f.State.Spend(1 + PerCharacter*len(field)/BytesPerStep); err != nil {
-		return "", err
+		return "", NotSafe, err
 	}
 	name, spec := field, ""
 	if i := strings.IndexAny(field, ":!"); i >= 0 {
@@ -93,33 +100,32 @@ func (f *BraceFormatter) field(field string, nesting int) (string, error) {
 	}
 	v, err := f.lookup(name)
 	if err != nil {
-		return "", err
+		return "", NotSafe, err
 	}
 	if strings.HasPrefix(spec, "!") {
 		if len(spec) < 2 || len(spec) > 2 && spec[2] != ':' {
-			return "", fault.Errorf(fault.ErrType, "a conversion in the format is not one of !s, !r and !a")
+			return "", NotSafe, fault.Errorf(fault.ErrType, "a conversion in the format is not one of !s, !r and !a")
 		}
 		if v, err = f.convert(v, spec[1]); err != nil {
-			return "", err
+			return "", NotSafe, err
 		}
 		spec = spec[2:]
 	}
 	spec = strings.TrimPrefix(spec, ":")
 	if strings.IndexByte(spec, '{') >= 0 {
 		if spec, err = f.Format(spec, nesting+1); err != nil {
-			return "", err
+			return "", NotSafe, err
 		}
 	}
 	text, err := f.value(v, spec)
 	if err != nil || !f.Safe {
-		return text, err
+		return text, NotSafe, err
 	}
-	if _, ok := v.(Markup); ok {
-		b, err := f.State.AppendFilling(nil, v)
-		return string(b), err
+	if _, ok := v.(Markup); !ok {
+		v = text
 	}
-	m, err := f.State.Escape(text)
-	return m.Text, err
+	b, err := f.State.escaped(v)
+	return string(b), SafetyOf(v), err
 }
 
 func (f *BraceFormatter) convert(v any, conversion byte) (any, error) {

@@ -10,7 +10,7 @@ import (
 
 // PercentFormat is format % values. Into markup, values are put escaped.
 func (st *State) PercentFormat(format string, safe Safety, values any) (any, error) {
-	f := percentFormatter{st: st, safe: safe != NotSafe, values: values}
+	f := percentFormatter{st: st, safe: safe != NotSafe, values: values, filler: st.NewFiller()}
 	positional, isTuple := values.(*Tuple)
 	if !isTuple {
 		positional = &Tuple{Items: []any{values}}
@@ -58,6 +58,7 @@ type percentFormatter struct {
 	positional []any
 	next       int
 	out        []byte
+	filler     Filler
 }
 
 func (f *percentFormatter) write(s string) error {
@@ -113,6 +114,10 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 	text, err := f.format(&n, value)
 	if err != nil {
 		return "", err
+	}
+	if f.safe {
+		f.out, err = f.filler.AppendText(f.out, text, max(SafetyOf(value), SafeText))
+		return s, err
 	}
 	return s, f.write(text)
 }
@@ -227,15 +232,15 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 			s, err = st.asciiRepr(v)
 			b = []byte(s)
 			if f.safe && err == nil {
-				b, err = st.AppendEscaped(nil, s)
+				b, err = st.escaped(s)
 			}
 		case n.verb == 'r':
 			b, err = st.AppendRepr(nil, v, 0)
 			if f.safe && err == nil {
-				b, err = st.AppendEscaped(nil, string(b))
+				b, err = st.escaped(string(b))
 			}
 		case f.safe:
-			b, err = st.AppendFilling(nil, v)
+			b, err = st.escaped(v)
 		default:
 			b, err = st.AppendString(nil, v)
 		}

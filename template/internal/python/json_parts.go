@@ -1,6 +1,10 @@
 package python
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
+)
 
 // jsonPlace is where a byte of JSON stands.
 type jsonPlace uint8
@@ -85,6 +89,9 @@ func (st *State) Replace(
 	if err != nil {
 		return nil, err
 	}
+	if st.Format == escaping.HTML && safe != NotSafe && newSafe < SafeAnywhere && oldText != "" {
+		return st.replaceInHTML(s, safe, oldText, newText, n)
+	}
 	if p.places == nil || oldText == "" { // which is between any two characters
 		if p.places != nil {
 			safe = Filled(safe)
@@ -123,4 +130,19 @@ func (st *State) Replace(
 		rest, i = end, end
 	}
 	return TextOf(string(append(b, s[rest:]...)), safe), nil
+}
+
+// replaceInHTML is Replace in HTML, where it matters what the new text stands in.
+func (st *State) replaceInHTML(s string, safe Safety, oldText, newText string, n int) (any, error) {
+	filler := st.NewFiller()
+	var b []byte
+	for ; n > 0; n-- {
+		i := strings.Index(s, oldText)
+		var err error
+		if b, err = filler.AppendText(append(b, s[:i]...), newText, SafeText); err != nil {
+			return nil, err
+		}
+		s = s[i+len(oldText):]
+	}
+	return TextOf(string(append(b, s...)), min(safe, SafeText)), nil
 }

@@ -169,10 +169,19 @@ func (st *State) JSONMarkup(s string) any {
 	return Markup{Text: s, Safety: SafeText}
 }
 
-// JSONEscape is what strings inside of JSON are escaped with, nil for nothing.
+// JSONEscape is what strings inside of JSON are escaped with where the JSON is the result or a part of
+// it, nil for nothing.
 func (st *State) JSONEscape() func([]byte, string) []byte {
-	if st.Format == escaping.Mrkdwn && st.Autoescape {
-		return escaping.AppendMrkdwn
+	if !st.Autoescape || st.Format == escaping.Plain {
+		return nil
 	}
-	return nil
+	return st.Escaper
+}
+
+// SlackEscape is JSONEscape for a format in which some strings are taken literally.
+func (st *State) SlackEscape() func([]byte, string) []byte {
+	if st.Format != escaping.Mrkdwn {
+		return nil
+	}
+	return st.JSONEscape()
 }

@@ -7,7 +7,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -103,15 +102,6 @@ func (st *State) AppendEscaped(b []byte, v any) ([]byte, error) {
 		return b, err
 	}
 	return st.Convert(b, s, st.Escaper)
-}
-
-// AppendFilling is AppendEscaped for a value that is put into a format, of which no part is JSON any
-// more.
-func (st *State) AppendFilling(b []byte, v any) ([]byte, error) {
-	if m, ok := v.(Markup); ok && m.Safety.HasLiterals() && st.Format == escaping.Mrkdwn {
-		return st.Convert(b, m.Text, escaping.AppendNoControls)
-	}
-	return st.AppendEscaped(b, v)
 }
 
 // Escape is str(v), escaped for the template's format.
