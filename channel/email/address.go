@@ -91,6 +91,11 @@ func quoteLocal(local string) string {
 // asciiDomain returns a domain in lower case, and in A-labels if it holds
 // letters outside ASCII (RFC 5891), which every server takes.
 func asciiDomain(domain string) (string, error) {
+	// Each character becomes a byte of the name or more. The time that A-labels take grows with the
+	// square of their length.
+	if len(domain) > 253*utf8.UTFMax {
+		return "", errNoMailbox
+	}
 	if !isASCII(domain) {
 		var err error
 		if domain, err = idna.Lookup.ToASCII(domain); err != nil {

@@ -351,6 +351,10 @@ func leafText(raw []byte) string {
 	return s
 }
 
+// maxHost is the most bytes of a name that can be looked up, with the dot of the root. What is longer
+// stays as it is written: the time that A-labels take grows with the square of the name.
+const maxHost = 254
+
 // originOf returns the scheme, host and port of a URL in one spelling.
 func originOf(s string) (origin string, ok bool) {
 	u, err := url.Parse(strings.TrimSpace(s))
@@ -360,8 +364,10 @@ func originOf(s string) (origin string, ok bool) {
 	scheme := strings.ToLower(u.Scheme)
 	port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[scheme])
 	host := strings.ToLower(u.Hostname())
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // the name that is connected to
-		host = ascii
+	if len(host) <= maxHost {
+		if ascii, err := idna.Lookup.ToASCII(host); err == nil { // the name that is connected to
+			host = ascii
+		}
 	}
 	return scheme + "://" + host + ":" + port, true
 }

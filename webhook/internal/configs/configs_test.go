@@ -3,6 +3,7 @@ package configs
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/standard"
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/jsontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -96,4 +98,39 @@ func TestSigningOfEmptyConfigs(t *testing.T) {
 		require.NoError(t, err, configs)
 		assert.JSONEq(t, `{"signing_secret": "new"}`, string(written), configs)
 	}
+}
+
+// A-labels of a megabyte took more than a minute.
+func TestLongHosts(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"BÜCHER.example": "xn--bcher-kva.example",
+		// The longest, with the dot of the root.
+		"ü." + strings.Repeat("a.", 125) + "a": "xn--tda." + strings.Repeat("a.", 125) + "a",
+		// One byte more cannot be looked up, and stays as it is.
+		"ü." + strings.Repeat("a.", 125) + "Aa": "ü." + strings.Repeat("a.", 125) + "aa",
+	} {
+		origin, ok := originOf("https://" + host + "/hook")
+		require.True(t, ok)
+		assert.Equal(t, "https://"+want+":443", origin)
+	}
+}
+
+func TestMasksDeepInside(t *testing.T) {
+	t.Parallel()
+	const depth, masks = 1_000, 2 * event.MaxProblems
+	list := strings.TrimSuffix(strings.Repeat(maskJSON+",", masks), ",")
+	sub := &webhook.Subscription{Channels: []webhook.ChannelConfig{{Channel: "open", Configs: []byte(
+		`{"b":` + strings.Repeat("[", depth) + list + strings.Repeat("]", depth) + `}`)}}}
+	registry := channel.NewRegistry()
+	registry.Register("open", openDriver{})
+	reports, parts := 0, 0
+	Of(registry).Restore(sub, nil, func(path []any, _ string) {
+		reports++
+		parts += len(path)
+		require.Equal(t, []any{"channels", 0, "configs", "b"}, path[:4])
+	})
+	assert.Equal(t, masks, reports, "each is counted")
+	assert.LessOrEqual(t, parts, event.MaxProblems*(depth+4)+masks*4,
+		"and their paths together are not as long as masks times depth")
 }

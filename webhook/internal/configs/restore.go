@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -25,6 +26,7 @@ func (f Fields) Restore(
 	sub, stored *webhook.Subscription, report func(path []any, rule string),
 ) {
 	pairs := &pairing{}
+	refused := 0
 	var left []pairable
 	if stored != nil {
 		old := f.shown(stored)
@@ -37,7 +39,7 @@ func (f Fields) Restore(
 		if match, ok := pairs.of[i]; ok {
 			from = &stored.Channels[match]
 		}
-		r := restoring{Fields: f, report: report, channel: i, to: c, from: from}
+		r := restoring{Fields: f, report: report, refused: &refused, channel: i, to: c, from: from}
 		if from != nil {
 			r.moved = !f.sameTarget(c.Channel, c, from)
 			r.keepExtensions()
@@ -62,7 +64,8 @@ func (f Fields) shown(stored *webhook.Subscription) []pairable {
 type restoring struct {
 	Fields
 	report  func(path []any, rule string)
-	channel int // its position in the body
+	refused *int // how many masks were reported, of all channels
+	channel int  // its position in the body
 	to      *webhook.ChannelConfig
 	from    *webhook.ChannelConfig // the stored channel that it is; nil if there is none
 	moved   bool                   // to sends to another place than from
@@ -109,7 +112,14 @@ func (r *restoring) unmask() {
 
 // refuse reports a value of the configs.
 func (r *restoring) refuse(path *jsonPath, rule string) {
-	r.report(leafLocation(r.channel, path.parts()), rule)
+	var parts []any
+	switch *r.refused++; {
+	case *r.refused <= event.MaxProblems:
+		parts = path.parts()
+	case path != nil: // many masks may share a path that is as long as the rest of the configs
+		parts = []any{path.top}
+	}
+	r.report(leafLocation(r.channel, parts), rule)
 }
 
 // keepExtensions adds the stored extensions that the body leaves out. A field that is null is not
