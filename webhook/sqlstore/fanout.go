@@ -387,6 +387,10 @@ func (s *Store) writeRouted(
 	ctx context.Context, kind writeKind, e *enqueuing, fn func(context.Context, Querier) error,
 ) error {
 	for e.loads = 0; ; e.loads++ {
+		// The transaction finds remembered where the events go, unless routes change meanwhile. Otherwise
+		// all others that write would wait while it is found out.
+		e.routes = s.routes.get(e.organizationIDs)
+		e.match()
 		err := s.writeOf(ctx, kind, fn)
 		if !errors.Is(err, errBehind) {
 			return err

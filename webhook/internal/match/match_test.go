@@ -1,7 +1,10 @@
 package match
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -67,6 +70,93 @@ func TestWith(t *testing.T) {
 	gone := after.With(route(0, "wh_0", nil), route(2, "wh_2", nil))
 	assert.Zero(t, gone.Size(), "what is gone takes nothing")
 	assert.Zero(t, empty.Size())
+}
+
+// A table answers as a list of all routes would that is read from the first to the last, after any
+// changes, and so do the tables before.
+func TestAnyChanges(t *testing.T) {
+	t.Parallel()
+	patterns := []event.Pattern{"*", "a.*", "a.b", "a.b.*", "a.b.c", "b.*", "b.c", "", ".", ".*", "a.", "a*",
+		"a.*.c", "**", "a.b.c*"}
+	types := []string{"a.b", "a.b.c", "a.c", "b.c", "b.c.d.e", "a", "a.", ".a", ".", "", "*", "a.*", "a*",
+		"a.b.c*", "a..b"}
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		known := map[string]Route{}
+		table, tables, want := (*Table)(nil), []*Table{}, [][][]Target{}
+		for range 1 + r.IntN(40) {
+			changes := make([]Route, r.IntN(4))
+			for i := range changes {
+				list := make([]event.Pattern, r.IntN(6))
+				for j := range list {
+					list[j] = patterns[r.IntN(len(patterns))]
+				}
+				changes[i] = route(r.IntN(5), fmt.Sprint("wh_", r.IntN(30)), list)
+				for j := range r.IntN(3) {
+					changes[i].Targets = append(changes[i].Targets,
+						Target{Endpoint: webhook.Endpoint{SubscriptionID: changes[i].At.ID}, EndpointID: int64(j),
+							Revision: r.Int64()})
+				}
+				known[changes[i].At.ID] = changes[i]
+			}
+			table = table.With(changes...)
+			tables, want = append(tables, table), append(want, expected(known, types))
+		}
+		for i, table := range tables {
+			for j, eventType := range types {
+				require.Equal(t, want[i][j], slices.Clone(table.Targets(eventType)), "seed %d, table %d, type %q",
+					seed, i, eventType)
+			}
+		}
+		require.Less(t, len(table.levels), 8)
+		require.LessOrEqual(t, len(table.gone), len(table.routes))
+	}
+}
+
+// expected returns where events of each type go.
+func expected(known map[string]Route, types []string) [][]Target {
+	routes := slices.SortedFunc(maps.Values(known), func(a, b Route) int {
+		return cmp.Or(a.At.CreatedAt.Compare(b.At.CreatedAt), cmp.Compare(a.At.ID, b.At.ID))
+	})
+	targets := make([][]Target, len(types))
+	for i, eventType := range types {
+		for _, r := range routes {
+			sub := webhook.Subscription{EventTypes: r.EventTypes}
+			if sub.Matches(eventType) {
+				targets[i] = append(targets[i], r.Targets...)
+			}
+		}
+	}
+	return targets
+}
+
+// Emitters of ever new types, and a webhook that changes meanwhile, made each event cost as many
+// matches as there are webhooks and patterns.
+func TestNewTypesCostWhatTheyMatch(t *testing.T) {
+	t.Parallel()
+	var empty *Table
+	fastest := func(webhooks, patterns int) time.Duration {
+		routes := make([]Route, webhooks)
+		for i := range routes {
+			own := make([]event.Pattern, patterns)
+			for j := range own {
+				own[j] = event.Pattern(fmt.Sprintf("type_%d.of_%d", j, i))
+			}
+			routes[i] = route(i, fmt.Sprint("wh_", i), own, "webhook")
+		}
+		table := empty.With(routes...)
+		least := time.Duration(1<<63 - 1)
+		for try := range 5 {
+			begin := time.Now()
+			for i := range 100 {
+				require.Empty(t, table.Targets(fmt.Sprintf("new_%d.type_%d", try, i)))
+			}
+			least = min(least, time.Since(begin))
+		}
+		return least
+	}
+	small, large := fastest(5, 4), fastest(1_000, 500)
+	assert.Less(t, large, 100*small, "25,000 times as many patterns")
 }
 
 func TestMemoIsBounded(t *testing.T) {
