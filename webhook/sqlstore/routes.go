@@ -27,8 +27,10 @@ const (
 	// routesPage is how many routes are read at a time.
 	routesPage = 500
 	// maxRoutesBytes bounds the memory for the routes of the organizations that emitted last, in
-	// bytes. The routes of a single organization may take more.
-	maxRoutesBytes = 128 << 20
+	// bytes: that of large ones, each of which has more than largeRoutes, and that of all others. The
+	// routes of a single large organization may take more.
+	maxRoutesBytes = 64 << 20
+	largeRoutes    = maxRoutesBytes / 8
 )
 
 type routeStatements struct {
@@ -90,13 +92,27 @@ func (r *routes) targets(eventType string) []match.Target {
 	return r.table.Targets(eventType)
 }
 
-// routeCache keeps the routes of the organizations that emitted last. The zero
-// value is ready to use.
+// routeCache keeps the routes of the organizations that emitted last. A large organization takes the
+// place of other large ones only, so that those of all others are not read again and again for it.
+// The zero value is ready to use.
 type routeCache struct {
-	mu      sync.Mutex
-	entries map[string]*list.Element // of *routes
-	used    list.List                // the last one first
-	size    int
+	mu            sync.Mutex
+	entries       map[string]*list.Element // of *routes
+	others, large recentRoutes
+}
+
+// recentRoutes are routes, and how many bytes they take together.
+type recentRoutes struct {
+	used list.List // the last one first
+	size int
+}
+
+// like returns the routes among which r counts.
+func (c *routeCache) like(r *routes) *recentRoutes {
+	if r.size() > largeRoutes {
+		return &c.large
+	}
+	return &c.others
 }
 
 // get returns the routes that are in memory, by organization.
@@ -106,8 +122,8 @@ func (c *routeCache) get(organizationIDs []string) map[string]*routes {
 	defer c.mu.Unlock()
 	for _, id := range organizationIDs {
 		if e := c.entries[id]; e != nil {
-			c.used.MoveToFront(e)
 			known[id] = e.Value.(*routes)
+			c.like(known[id]).used.MoveToFront(e)
 		}
 	}
 	return known
@@ -120,24 +136,27 @@ func (c *routeCache) put(before, r *routes) {
 	if c.entries == nil {
 		c.entries = make(map[string]*list.Element)
 	}
-	e := c.entries[r.organizationID]
-	switch {
-	case e == nil:
-		c.entries[r.organizationID] = c.used.PushFront(r)
-	case e.Value.(*routes) != before && e.Value.(*routes).version >= r.version:
-		return
-	default:
-		c.size -= e.Value.(*routes).size()
-		e.Value = r
-		c.used.MoveToFront(e)
+	if e := c.entries[r.organizationID]; e != nil {
+		there := e.Value.(*routes)
+		if there != before && there.version >= r.version {
+			return
+		}
+		c.remove(e)
 	}
-	c.size += r.size()
-	for c.size > maxRoutesBytes && c.used.Len() > 1 {
-		last := c.used.Back()
-		gone := c.used.Remove(last).(*routes)
-		delete(c.entries, gone.organizationID)
-		c.size -= gone.size()
+	kind := c.like(r)
+	c.entries[r.organizationID] = kind.used.PushFront(r)
+	kind.size += r.size()
+	for kind.size > maxRoutesBytes && kind.used.Len() > 1 {
+		c.remove(kind.used.Back())
 	}
+}
+
+func (c *routeCache) remove(e *list.Element) {
+	r := e.Value.(*routes)
+	kind := c.like(r)
+	kind.used.Remove(e)
+	kind.size -= r.size()
+	delete(c.entries, r.organizationID)
 }
 
 func (r *routes) size() int { return 256 + r.table.Size() }

@@ -31,22 +31,42 @@ func routesOf(id string, version int64, bytes int) *routes {
 
 func TestRouteCacheIsBounded(t *testing.T) {
 	t.Parallel()
-	var c routeCache
-	const large = maxRoutesBytes / 4
-	c.put(nil, routesOf("first", 1, large))
-	for i := range 10 {
-		c.put(nil, routesOf(strconv.Itoa(i), 1, large))
-		require.NotEmpty(t, c.get([]string{"first"}), "what is in use stays")
-		require.LessOrEqual(t, c.size, maxRoutesBytes)
+	for _, bytes := range []int{largeRoutes - 1<<10, largeRoutes * 2} {
+		var c routeCache
+		c.put(nil, routesOf("first", 1, bytes))
+		for i := range 20 {
+			c.put(nil, routesOf(strconv.Itoa(i), 1, bytes))
+			require.NotEmpty(t, c.get([]string{"first"}), "what is in use stays")
+			require.LessOrEqual(t, c.others.size+c.large.size, maxRoutesBytes)
+		}
+		assert.Greater(t, c.others.size+c.large.size, maxRoutesBytes/2)
+		assert.Equal(t, c.others.used.Len()+c.large.used.Len(), len(c.entries))
 	}
-	assert.Len(t, c.entries, 3)
-	assert.Equal(t, 3, c.used.Len())
-	c.put(nil, routesOf("huge", 1, 2*maxRoutesBytes))
-	assert.Len(t, c.entries, 1, "one that takes more than all may stays alone")
-	require.NotEmpty(t, c.get([]string{"huge"}))
-	c.put(nil, routesOf("small", 1, 1))
-	assert.Empty(t, c.get([]string{"huge"}))
-	assert.Less(t, c.size, 1_000)
+}
+
+// One organization with very many webhooks had the routes of all others read again at each event of
+// its own.
+func TestLargeRoutesLeaveOthersInMemory(t *testing.T) {
+	t.Parallel()
+	var c routeCache
+	names := []string{"a", "b", "c"}
+	for _, name := range names {
+		c.put(nil, routesOf(name, 1, 1<<20))
+	}
+	for i := range 10 {
+		large := strconv.Itoa(i)
+		c.put(nil, routesOf(large, 1, 2*maxRoutesBytes))
+		require.Len(t, c.get(append(names, large)), 4, "one that takes more than all may stays alone")
+		assert.Equal(t, 1, c.large.used.Len())
+	}
+	one := c.get([]string{"9"})["9"]
+	c.put(one, routesOf("9", 2, 1)) // it has deleted most
+	assert.Zero(t, c.large.size)
+	assert.Len(t, c.entries, 4)
+	for _, name := range append(names, "9") {
+		c.put(c.get([]string{name})[name], routesOf(name, 3, 1))
+	}
+	assert.Less(t, c.others.size, 4_000)
 }
 
 func TestRouteCacheKeepsTheLatest(t *testing.T) {
@@ -65,5 +85,5 @@ func TestRouteCacheKeepsTheLatest(t *testing.T) {
 	is(3)
 	c.put(third, first) // by one that has seen the database go back
 	is(1)
-	assert.Equal(t, first.size(), c.size)
+	assert.Equal(t, first.size(), c.others.size)
 }

@@ -123,7 +123,7 @@ func TestMasksDeepInside(t *testing.T) {
 	sub := &webhook.Subscription{Channels: []webhook.ChannelConfig{{Channel: "open", Configs: []byte(
 		`{"b":` + strings.Repeat("[", depth) + list + strings.Repeat("]", depth) + `}`)}}}
 	registry := channel.NewRegistry()
-	registry.Register("open", openDriver{})
+	require.NoError(t, registry.Register("open", openDriver{}))
 	reports, parts := 0, 0
 	Of(registry).Restore(sub, nil, func(path []any, _ string) {
 		reports++
