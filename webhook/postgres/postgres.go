@@ -103,7 +103,7 @@ func newStore(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, e
 	}
 	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{
 		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, Sealer: config.Sealer,
-		MapError: mapped,
+		MapError: mapped, Connections: int(pool.Config().MaxConns),
 	})
 	if err != nil {
 		_ = db.Close()

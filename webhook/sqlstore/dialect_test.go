@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"database/sql"
 	"reflect"
 	"regexp"
 	"testing"
@@ -61,7 +62,7 @@ func TestDialectsKnowEveryWord(t *testing.T) {
 		x, err := newExpander(dialect, "shop_")
 		require.NoError(t, err)
 		n := 0
-		for _, statements := range statementsOf(x.store(nil, Config{})) {
+		for _, statements := range statementsOf(x.store(new(sql.DB), Config{})) {
 			eachText(statements, func(text string) {
 				n++
 				require.NotRegexp(t, word, x.words(text))

@@ -268,8 +268,12 @@ func (s *Store) Cancel(
 func (s *Store) Deliveries(
 	ctx context.Context, q webhook.DeliveryQuery,
 ) ([]webhook.Delivery, error) {
+	leave, err := s.scans.enter(ctx, q.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	l := newListing(q)
-	var err error
 	switch {
 	case q.EventID != "":
 		err = s.listEvent(ctx, l)

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"reflect"
 	"regexp"
 	"slices"
@@ -77,7 +78,7 @@ func sharedStatements(t *testing.T) map[string][]string {
 	t.Helper()
 	x, err := newExpander(portable{}, "p_")
 	require.NoError(t, err)
-	s := x.store(nil, Config{})
+	s := x.store(new(sql.DB), Config{})
 	all := make(map[string][]string)
 	add := func(text string, columns []column) {
 		text = strings.Join(strings.Fields(text), " ")

@@ -189,6 +189,11 @@ func (s *Store) addStatistics(ctx context.Context, q Querier, now time.Time, t t
 func (s *Store) Statistics(
 	ctx context.Context, query webhook.StatisticsQuery,
 ) (webhook.Statistics, error) {
+	leave, err := s.scans.enter(ctx, query.OrganizationID)
+	if err != nil {
+		return webhook.Statistics{}, err
+	}
+	defer leave()
 	f := &webhook.Statistics{}
 	found, err := one(ctx, s.read, s.subscriptions.exists,
 		[]any{query.SubscriptionID, query.OrganizationID}, []any{new(int64)})
@@ -248,6 +253,11 @@ func (s *Store) countUnfinished(
 func (s *Store) HourlyStatistics(
 	ctx context.Context, query webhook.HourlyQuery,
 ) (page webhook.HourlyPage, err error) {
+	leave, err := s.scans.enter(ctx, query.OrganizationID)
+	if err != nil {
+		return webhook.HourlyPage{}, err
+	}
+	defer leave()
 	first, last := query.SubscriptionID, query.SubscriptionID
 	if query.SubscriptionID == "" {
 		if first, last, page.Next, err = s.hourlyPage(ctx, query); err != nil {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -26,6 +27,10 @@ type Config struct {
 	// Reader is another handle for the same database, for queries that write nothing. Defaults to the
 	// handle that New is given.
 	Reader *sql.DB
+	// Connections is how many connections these queries have. Those of an organization that may take
+	// long, such as its statistics, use half of them at most, and the others wait. Defaults to what
+	// SetMaxOpenConns of the handle says, and to 4 if that sets no bound.
+	Connections int
 	// NoMigrate leaves the schema to the caller, with [Migrations]. New then returns an error if the
 	// schema is not the newest. Defaults to migrating.
 	NoMigrate bool
@@ -54,6 +59,7 @@ type Store struct {
 	mapError func(error) error
 	guard    func() error
 	sealer   Sealer // nil: configs are stored in clear
+	scans    *scans
 
 	subscriptions subscriptionStatements
 	routing       routeStatements
@@ -127,6 +133,9 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 	return s, nil
 }
 
+// defaultConnections is how many connections a pool has by default.
+const defaultConnections = 4
+
 // store returns a Store over the database, whatever its tables are.
 func (x expander) store(db *sql.DB, config Config) *Store {
 	s := &Store{
@@ -165,8 +174,9 @@ func (x expander) store(db *sql.DB, config Config) *Store {
 		blocks:        make(map[block]struct{}),
 	}
 	if config.Reader != nil {
-		s.read = sqlTx{config.Reader}
+		db, s.read = config.Reader, sqlTx{config.Reader}
 	}
+	s.scans = newScans(cmp.Or(config.Connections, db.Stats().MaxOpenConnections, defaultConnections))
 	s.read = guardedTx{s.read, s.callGuard}
 	return s
 }

@@ -494,6 +494,11 @@ func (s *Store) walkSubscriptions(
 	ctx context.Context, query webhook.SubscriptionQuery, statement string,
 	visit func(*storedSubscription) bool,
 ) error {
+	leave, err := s.scans.enter(ctx, query.OrganizationID)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for {
 		page, err := s.querySubscriptions(ctx, statement, pageOf(query, walkStep, 0)...)
 		if err != nil {

@@ -91,6 +91,13 @@ const (
 func (s *Store) Totals(
 	ctx context.Context, now time.Time, q webhook.TotalsQuery,
 ) (webhook.Totals, error) {
+	if !q.AllOrganizations {
+		leave, err := s.scans.enter(ctx, q.OrganizationID)
+		if err != nil {
+			return webhook.Totals{}, err
+		}
+		defer leave()
+	}
 	t, err := s.readTotals(ctx, micros(now), q)
 	if err != nil {
 		return webhook.Totals{}, s.mapped(err)
