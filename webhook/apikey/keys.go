@@ -47,7 +47,6 @@ const (
 	// UsePrecision is how much LastUsedAt may be behind: it is written no more often.
 	UsePrecision = time.Minute
 
-	maxSeen   = 10_000
 	guessTime = time.Second
 	useTime   = 5 * time.Second
 	maxWrites = 2
@@ -120,10 +119,7 @@ type Keys struct {
 	writes  chan struct{}
 	running sync.WaitGroup // of writes
 
-	mu sync.Mutex
-	// seen are API keys that were found to work, and when this process last began to write their last
-	// use. They are looked up all the same: it only says who waits for whom.
-	seen map[webhook.APIKeyHash]time.Time
+	seen seenKeys
 }
 
 // New returns Keys. It returns an [*event.ValidationError] that lists every invalid field of cfg,
@@ -152,7 +148,7 @@ func New(store Store, cfg Config) (*Keys, error) {
 		return nil, ErrUnsupported
 	}
 	return &Keys{store: keys, cfg: cfg, guesses: make(chan struct{}, MaxGuesses),
-		writes: make(chan struct{}, maxWrites), seen: map[webhook.APIKeyHash]time.Time{}}, nil
+		writes: make(chan struct{}, maxWrites), seen: newSeenKeys(cfg.MaxPerOrganization)}, nil
 }
 
 // Create makes an API key with the organization, name, rights and time of expiry of asked, and
@@ -257,6 +253,9 @@ func (k *Keys) Revoke(
 	default:
 		revoked, err = k.store.RevokeAPIKey(ctx, time.Now(), organizationID, id, by.Name)
 	}
+	if err == nil {
+		k.seen.forgetID(organizationID, id)
+	}
 	told := Change{Action: "revoke", Key: revoked, By: by.Name, Err: err}
 	if err != nil {
 		told.Key = webhook.APIKey{OrganizationID: organizationID}
@@ -311,12 +310,10 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (webhook.APIKey, er
 		err = ErrExpired
 	}
 	if err != nil {
-		k.mu.Lock()
-		delete(k.seen, hash)
-		k.mu.Unlock()
+		k.seen.forget(hash)
 		return webhook.APIKey{}, err
 	}
-	if k.note(hash, found.LastUsedAt, now) {
+	if k.seen.note(hash, &found, now) {
 		k.use(ctx, hash, now)
 	}
 	return found, nil
@@ -324,10 +321,7 @@ func (k *Keys) Authenticate(ctx context.Context, key string) (webhook.APIKey, er
 
 // lookUp reads the API key. One that was not seen to work waits for its turn.
 func (k *Keys) lookUp(ctx context.Context, hash webhook.APIKeyHash) (webhook.APIKey, error) {
-	k.mu.Lock()
-	_, seen := k.seen[hash]
-	k.mu.Unlock()
-	if seen {
+	if k.seen.has(hash) {
 		return k.store.APIKey(ctx, hash)
 	}
 	timer := time.NewTimer(guessTime)
@@ -341,25 +335,6 @@ func (k *Keys) lookUp(ctx context.Context, hash webhook.APIKeyHash) (webhook.API
 	case <-ctx.Done():
 		return webhook.APIKey{}, ctx.Err()
 	}
-}
-
-// note remembers that the API key works, and reports whether its last use has to be written.
-func (k *Keys) note(hash webhook.APIKeyHash, lastUsed, now time.Time) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	written, seen := k.seen[hash]
-	if !seen && len(k.seen) >= maxSeen {
-		for other := range k.seen { // any of them
-			delete(k.seen, other)
-			break
-		}
-	}
-	due := now.Sub(lastUsed) >= UsePrecision && now.Sub(written) >= UsePrecision
-	if due {
-		written = now
-	}
-	k.seen[hash] = written
-	return due
 }
 
 // use writes the last use in a goroutine of its own. If too many writes are in progress, it is left

@@ -417,6 +417,53 @@ func TestGuesses(t *testing.T) {
 	})
 }
 
+// An organization that makes, uses and revokes keys without end had those of all others forgotten, and
+// with guesses beside them, these were refused.
+func TestKeysWithoutEndLeaveOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k, s := newKeys(t, apikey.Config{MaxPerOrganization: 5})
+		elsewhere, err := apikey.New(s, apikey.Config{MaxPerOrganization: 5})
+		require.NoError(t, err)
+		var others []string
+		for i := range 20 {
+			key, _ := create(t, k, webhook.APIKey{OrganizationID: strconv.Itoa(i)})
+			_, err := k.Authenticate(t.Context(), key)
+			require.NoError(t, err)
+			others = append(others, key)
+		}
+		for i := range 15_000 {
+			key, created := create(t, k, webhook.APIKey{OrganizationID: org})
+			_, err := k.Authenticate(t.Context(), key)
+			require.NoError(t, err)
+			revoker := k
+			if i%2 == 0 {
+				revoker = elsewhere // this process is not told
+			}
+			_, err = revoker.Revoke(t.Context(), apikey.Service("test"), org, created.ID)
+			require.NoError(t, err)
+		}
+		k.Wait()
+
+		s.gate = make(chan struct{})
+		guess, _ := create(t, elsewhere, webhook.APIKey{OrganizationID: "guesser"})
+		var running sync.WaitGroup
+		for range apikey.MaxGuesses {
+			running.Go(func() { _, _ = k.Authenticate(t.Context(), guess) })
+		}
+		synctest.Wait()
+		before := s.lookups.Load()
+		for _, key := range others {
+			running.Go(func() { _, _ = k.Authenticate(t.Context(), key) })
+		}
+		synctest.Wait()
+		assert.EqualValues(t, len(others), s.lookups.Load()-before, "keys that work do not wait for guesses")
+		close(s.gate)
+		running.Wait()
+		k.Wait()
+	})
+}
+
 func FuzzAuthenticate(f *testing.F) {
 	k, s := newKeys(f, apikey.Config{})
 	key, created := create(f, k, webhook.APIKey{})

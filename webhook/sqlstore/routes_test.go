@@ -40,7 +40,7 @@ func TestRouteCacheIsBounded(t *testing.T) {
 			require.LessOrEqual(t, c.others.size+c.large.size, maxRoutesBytes)
 		}
 		assert.Greater(t, c.others.size+c.large.size, maxRoutesBytes/2)
-		assert.Equal(t, c.others.used.Len()+c.large.used.Len(), len(c.entries))
+		assert.Len(t, c.entries, c.others.used.Len()+c.large.used.Len())
 	}
 }
 
