@@ -22,10 +22,13 @@ type ReplayStore interface {
 	// the stored revision is not r.Revision, it changes nothing and returns ErrConflict, or
 	// ErrNotFound if there is none.
 	UpdateReplay(ctx context.Context, r *Replay) error
-	// ClaimReplay returns the replay, of any organization, that has not ended and whose Until is the
-	// earliest, if that is not after now. It sets Until to the given time and raises the revision, so
-	// that only one of concurrent calls gets it. It returns nil if there is none.
-	ClaimReplay(ctx context.Context, now, until time.Time) (*Replay, error)
+	// ClaimReplay returns the replay, of any organization but those to be skipped, that has not ended
+	// and whose Until is the earliest, if that is not after now. It sets Until to the given time and
+	// raises the revision, so that only one of concurrent calls gets it. It returns nil if there is
+	// none. The organizations to be skipped may be many: those that had their turn.
+	ClaimReplay(
+		ctx context.Context, now, until time.Time, skipOrganizations []string,
+	) (*Replay, error)
 }
 
 // MaxReplays is how many replays of an organization may be under way, and EndedReplaysKept how many

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -11,9 +12,11 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 )
 
-// The bounds of a step of a replay. A process makes one step for each claim of the replay, so that
-// those of all organizations take turns.
+// The bounds of a step of a replay. A process makes one step for each claim of the replay: see
+// replayTurns.
 const (
+	// replayPlaces is how many steps a process makes at a time.
+	replayPlaces = 4
 	// replayStep is how many deliveries a step replays at most.
 	replayStep = 200
 	// replayAhead is how far ahead of the present they become due at most. So a replay that is stopped
@@ -211,32 +214,75 @@ func (d *Dispatcher) countReplay(
 	return min(n, most), true, nil
 }
 
+// replayTurns lets the organizations take turns with steps of their replays: in a round each has one,
+// and no organization has more than one at a time. So a replay whose steps take long, because few of
+// many deliveries fit, holds up those of its own organization only.
+type replayTurns struct {
+	// had are the organizations that have had their turn in this round, and underWay those whose step
+	// goes on, which are among them.
+	had      []string
+	underWay map[string]bool
+}
+
+// maxReplayTurns bounds a round: a store is told whom to skip.
+const maxReplayTurns = 1000
+
+func (t *replayTurns) begin(organizationID string) {
+	if len(t.had) >= maxReplayTurns {
+		t.nextRound()
+	}
+	t.had = append(t.had, organizationID)
+	t.underWay[organizationID] = true
+}
+
+// nextRound begins another round, and reports whether that gives any organization a turn.
+func (t *replayTurns) nextRound() bool {
+	before := len(t.had)
+	t.had = slices.DeleteFunc(t.had, func(id string) bool { return !t.underWay[id] })
+	return len(t.had) < before
+}
+
+// endedStep is what a step of an organization's replay came to.
+type endedStep struct {
+	organizationID string
+	err            error
+}
+
 // replayLoop goes on with replays, whichever process began them.
 func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "replay deliveries")
 	var stuck outage.Throttle
+	turns := replayTurns{underWay: make(map[string]bool)}
+	ended := make(chan endedStep, replayPlaces)
+	defer func() {
+		for range turns.underWay {
+			<-ended
+		}
+	}()
 	stepFailed := false
 	for {
-		claimed, err := d.claimReplay(ctx, store)
-		if err == nil && claimed != nil {
-			err = d.replayStep(ctx, store, claimed, &stuck)
-			stepFailed = err != nil
-		}
 		wait := d.cfg.PollInterval
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			wait = failures.Failed(ctx, err)
-		default:
-			// That there is nothing to claim is no success after a step that failed: its replay waits for
-			// the end of its lease.
-			if claimed != nil || !stepFailed {
-				failures.Over(ctx)
-			}
+		if len(turns.underWay) < replayPlaces {
+			claimed, err := d.claimReplay(ctx, store, &turns)
 			if claimed != nil {
+				turns.begin(claimed.OrganizationID)
+				go func() {
+					err := d.replayStep(ctx, store, claimed, &stuck)
+					ended <- endedStep{claimed.OrganizationID, err}
+				}()
+			}
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				wait = failures.Failed(ctx, err)
+			case claimed != nil:
 				continue
+			case !stepFailed:
+				// That there is nothing to claim is no success after a step that failed: its replay waits to
+				// be tried again, or for the end of its lease.
+				failures.Over(ctx)
 			}
 		}
 		timer := time.NewTimer(wait)
@@ -244,16 +290,23 @@ func (r *run) replayLoop(ctx context.Context, store webhook.ReplayStore) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		case step := <-ended:
+			delete(turns.underWay, step.organizationID)
+			if stepFailed = step.err != nil; !stepFailed {
+				failures.Over(ctx)
+			} else if ctx.Err() == nil {
+				failures.Failed(ctx, step.err)
+			}
 		case <-d.replayStarted:
-			timer.Stop()
 		case <-timer.C:
 		}
+		timer.Stop()
 	}
 }
 
 // claimReplay returns a replay for a step of it, nil if there is none to go on with.
 func (d *Dispatcher) claimReplay(
-	ctx context.Context, store webhook.ReplayStore,
+	ctx context.Context, store webhook.ReplayStore, turns *replayTurns,
 ) (*webhook.Replay, error) {
 	d.clock.refresh(ctx)
 	if err := d.clock.unknown(); err != nil {
@@ -261,8 +314,12 @@ func (d *Dispatcher) claimReplay(
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	now := d.now()
-	return store.ClaimReplay(ctx, now, now.Add(replayLease))
+	for now := d.now(); ; {
+		r, err := store.ClaimReplay(ctx, now, now.Add(replayLease), turns.had)
+		if r != nil || err != nil || !turns.nextRound() {
+			return r, err
+		}
+	}
 }
 
 // replayStep replays the next deliveries, and stores how far the replay is. stuck bounds the lines of

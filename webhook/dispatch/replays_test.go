@@ -482,14 +482,14 @@ func (s *unsteadyReplays) Now(context.Context) (time.Time, error) {
 }
 
 func (s *unsteadyReplays) ClaimReplay(
-	ctx context.Context, now, until time.Time,
+	ctx context.Context, now, until time.Time, skipOrganizations []string,
 ) (*webhook.Replay, error) {
 	if s.hangs.Add(-1) >= 0 {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	s.ahead.Store(max(s.ahead.Load(), int64(now.Sub(time.Now().Add(-time.Hour)))))
-	return s.Store.ClaimReplay(ctx, now, until)
+	return s.Store.ClaimReplay(ctx, now, until, skipOrganizations)
 }
 
 // A store that does not answer once does not end the replays of a process.
@@ -533,4 +533,62 @@ func TestNothingIsReplayedBeforeTheTimeIsKnown(t *testing.T) {
 		assert.Equal(t, 5, seen.count(t))
 		assert.Less(t, time.Duration(store.ahead.Load()), time.Second)
 	})
+}
+
+// slowLists is a store that takes longer than a step for the deliveries of some organizations.
+type slowLists struct {
+	*memstore.Store
+	slow           map[string]bool
+	underWay, most atomic.Int64
+}
+
+func (s *slowLists) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
+	if s.slow[q.OrganizationID] {
+		s.most.Store(max(s.most.Load(), s.underWay.Add(1)))
+		defer s.underWay.Add(-1)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Store.Deliveries(ctx, q)
+}
+
+// The replays of an organization whose steps take as long as they may hold up no other's: it has one
+// of the places of a process, and the others do not wait for it.
+func TestSlowReplaysHoldUpNoOtherOrganization(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		slow   []string
+		within time.Duration
+	}{
+		{[]string{"org_slow"}, 5 * time.Second},
+		// They have all places, and take turns.
+		{[]string{"org_1", "org_2", "org_3", "org_4", "org_5", "org_6"}, 5 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &slowLists{Store: memstore.New(), slow: map[string]bool{}}
+			d, seen := replayBench(t, store, 900)
+			options := dispatch.ReplayOptions{PerSecond: 1000}
+			for _, id := range c.slow {
+				store.slow[id] = true
+				for range webhook.MaxReplays {
+					q := deadOnes
+					q.OrganizationID = id
+					_, err := d.StartReplay(t.Context(), q, options, "")
+					require.NoError(t, err)
+				}
+			}
+			defer start(t, d)()
+			time.Sleep(time.Second)
+			r, err := d.StartReplay(t.Context(), deadOnes, options, "")
+			require.NoError(t, err)
+			time.Sleep(c.within)
+			r, err = d.FindReplay(t.Context(), "", r.ID)
+			require.NoError(t, err)
+			assert.True(t, r.Ended(), "it takes five steps: %d replayed", r.Replayed)
+			assert.Equal(t, 900, seen.count(t))
+			assert.EqualValues(t, min(len(c.slow), 4), store.most.Load(), "places")
+		})
+	}
 }

@@ -108,7 +108,9 @@ func (s *Store) UpdateReplay(ctx context.Context, r *webhook.Replay) error {
 }
 
 // ClaimReplay implements [webhook.ReplayStore].
-func (s *Store) ClaimReplay(ctx context.Context, now, until time.Time) (*webhook.Replay, error) {
+func (s *Store) ClaimReplay(
+	ctx context.Context, now, until time.Time, skipOrganizations []string,
+) (*webhook.Replay, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -117,7 +119,9 @@ func (s *Store) ClaimReplay(ctx context.Context, now, until time.Time) (*webhook
 	var first *webhook.Replay
 	for i := range s.replays.all {
 		r := &s.replays.all[i]
-		if !r.Ended() && micros(r.Until) <= micros(now) && (first == nil || r.Until.Before(first.Until)) {
+		if !r.Ended() && micros(r.Until) <= micros(now) &&
+			(first == nil || r.Until.Before(first.Until)) &&
+			!slices.Contains(skipOrganizations, r.OrganizationID) {
 			first = r
 		}
 	}

@@ -20,6 +20,7 @@ type Dialect interface{ dialect }
 //
 //	{in}           "is one of these integers": the parameter is what ints returns
 //	{notin}        the opposite, with the same parameter
+//	{notintexts}   "is none of these texts": the parameter is what texts returns
 //	{versions}     a subquery: a JSON object with the versions of organizations by their
 //	               ids; the parameter is what texts returns
 //	{join}         an inner join that reads the table on its left first
@@ -69,7 +70,7 @@ type dialect interface {
 	// bind replaces question marks by the parameters of the database. It is called
 	// once for each statement, when a Store is made.
 	bind(statement string) string
-	// ints returns the parameter for {in} and {notin}, and texts the one for {versions}.
+	// ints returns the parameter for {in} and {notin}, and texts the one for {notintexts} and {versions}.
 	ints(numbers []int64) string
 	texts(texts []string) string
 

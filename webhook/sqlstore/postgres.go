@@ -24,6 +24,7 @@ func (postgresDialect) name() string { return "postgres" }
 var postgresWords = strings.NewReplacer(
 	"{in}", "= ANY (?::text::bigint[])",
 	"{notin}", "NOT IN (SELECT unnest(?::text::bigint[]))",
+	"{notintexts}", "NOT IN (SELECT unnest(?::text::text[]))",
 	"{versions}", `(SELECT coalesce(json_object_agg(organization_id, version)::text, '{}')
 		FROM {p}organizations WHERE organization_id = ANY (?::text::text[]))`,
 	"{join}", "JOIN",

@@ -28,7 +28,8 @@ func newReplayStatements(x expander) replayStatements {
 			VALUES (?, ?, ?, ?, 1, ?)`),
 		get:  x.sql(columns + `organization_id = ? AND id = ?`),
 		list: x.sql(columns + `organization_id = ? ORDER BY created_at DESC, id DESC`),
-		next: x.sql(columns + `until IS NOT NULL AND until <= ? ORDER BY until LIMIT 1`),
+		next: x.sql(columns + `until IS NOT NULL AND until <= ? AND organization_id {notintexts}
+			ORDER BY until LIMIT 1`),
 		change: x.sql(`UPDATE {p}replays SET until = ?, details = ?, revision = revision + 1
 			WHERE organization_id = ? AND id = ? AND revision = ?`),
 	}
@@ -171,8 +172,11 @@ func (s *Store) changeReplay(ctx context.Context, q Querier, r *webhook.Replay) 
 }
 
 // ClaimReplay implements [webhook.ReplayStore]. It begins no transaction if there is nothing to do.
-func (s *Store) ClaimReplay(ctx context.Context, now, until time.Time) (*webhook.Replay, error) {
-	found, err := s.selectReplays(ctx, s.read, s.replays.next, micros(now))
+func (s *Store) ClaimReplay(
+	ctx context.Context, now, until time.Time, skipOrganizations []string,
+) (*webhook.Replay, error) {
+	found, err := s.selectReplays(ctx, s.read, s.replays.next, micros(now),
+		s.x.dialect.texts(skipOrganizations))
 	if err != nil || len(found) == 0 {
 		return nil, s.mapped(err)
 	}

@@ -24,6 +24,7 @@ func (sqliteDialect) name() string { return "sqlite" }
 var sqliteWords = strings.NewReplacer(
 	"{in}", "IN (SELECT value FROM json_each(?))",
 	"{notin}", "NOT IN (SELECT value FROM json_each(?))",
+	"{notintexts}", "NOT IN (SELECT value FROM json_each(?))",
 	"{versions}", `(SELECT json_group_object(organization_id, version)
 		FROM {p}organizations WHERE organization_id IN (SELECT value FROM json_each(?)))`,
 	// SQLite keeps to the written order of tables after CROSS JOIN.
@@ -212,6 +213,9 @@ func (sqliteDialect) ints(ids []int64) string {
 
 // texts writes a JSON array.
 func (sqliteDialect) texts(texts []string) string {
+	if texts == nil {
+		return "[]"
+	}
 	out, _ := json.Marshal(texts) // strings can be written
 	return string(out)
 }

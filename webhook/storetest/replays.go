@@ -100,7 +100,7 @@ func replayStored(f *fixture, s webhook.ReplayStore) {
 	ctx, cancel := context.WithCancel(f.ctx)
 	cancel()
 	require.Error(f.t, s.CreateReplay(ctx, newReplay(3, org)))
-	_, err = s.ClaimReplay(ctx, start(), start())
+	_, err = s.ClaimReplay(ctx, start(), start(), nil)
 	require.Error(f.t, err)
 	require.Error(f.t, s.UpdateReplay(ctx, second))
 	same(second, "a call with a cancelled context changes nothing")
@@ -112,9 +112,9 @@ func replayClaim(f *fixture, s webhook.ReplayStore) {
 	for _, r := range []*webhook.Replay{later, earlier, ended} {
 		require.NoError(f.t, s.CreateReplay(f.ctx, r))
 	}
-	claim := func(now, until time.Time) *webhook.Replay {
+	claim := func(now, until time.Time, skip ...string) *webhook.Replay {
 		f.t.Helper()
-		r, err := s.ClaimReplay(f.ctx, now, until)
+		r, err := s.ClaimReplay(f.ctx, now, until, skip)
 		require.NoError(f.t, err)
 		return r
 	}
@@ -131,7 +131,11 @@ func replayClaim(f *fixture, s webhook.ReplayStore) {
 	require.Nil(f.t, claim(lease.Add(-tick), lease.Add(time.Minute)),
 		"those under a lease, and those that have ended, are not claimed")
 	require.NoError(f.t, s.UpdateReplay(f.ctx, r), "the holder of a lease stores its progress")
-	require.NotNil(f.t, claim(lease, lease.Add(time.Minute)), "a lease ends")
+	require.Nil(f.t, claim(lease, lease, "org_other", `"]`, org), "all are skipped")
+	r = claim(lease, lease.Add(time.Minute), "org_other", `"]`)
+	require.NotNil(f.t, r, "a lease ends")
+	require.Equal(f.t, later.ID, r.ID, "that of an organization that is not skipped")
+	require.Equal(f.t, earlier.ID, claim(lease, lease.Add(time.Minute)).ID)
 }
 
 func replaysBounded(f *fixture, s webhook.ReplayStore) {
@@ -182,7 +186,7 @@ func replaysConcurrently(f *fixture, stores ...webhook.ReplayStore) {
 	for n := range 8 {
 		running.Go(func() {
 			for range 2 * webhook.MaxReplays {
-				r, err := stores[n%len(stores)].ClaimReplay(f.ctx, now, now.Add(time.Hour))
+				r, err := stores[n%len(stores)].ClaimReplay(f.ctx, now, now.Add(time.Hour), nil)
 				if !assert.NoError(f.t, err) {
 					return
 				}
