@@ -180,6 +180,7 @@ func (d *Dispatcher) changeHealth(ctx context.Context, res *result, health webho
 		})
 	if stale {
 		d.resetEndpoint(ctx, t.Endpoint) // and forget what was seen of it
+		d.queue.SignalClaim()
 	}
 	if errors.Is(err, webhook.ErrConflict) || errors.Is(err, webhook.ErrNotFound) {
 		return nil
@@ -189,13 +190,16 @@ func (d *Dispatcher) changeHealth(ctx context.Context, res *result, health webho
 
 // afterFailure makes the state of an endpoint degraded or disabled at a time, because of a result,
 // unless it is already. failingSince is when it began to fail, zero if that is not known. stale says
-// that another process has found it healthy since.
+// that it has become healthy since, by another process or a person.
 func (l Lifecycle) afterFailure(
 	state *webhook.EndpointState, res *result, health webhook.Health, failingSince, at time.Time,
 ) (changed, stale bool) {
 	switch {
 	case state.Health == webhook.Disabled || state.Health == health:
 		return false, false
+	case health == webhook.Disabled && state.Health == webhook.Healthy && res.attempt != nil &&
+		state.Since.After(res.attempt.StartedAt):
+		return false, true
 	case health == webhook.Degraded && !state.Since.IsZero() && state.Since.After(failingSince):
 		return false, true
 	}

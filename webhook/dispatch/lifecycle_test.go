@@ -486,6 +486,120 @@ func TestGoneDisablesOneEndpoint(t *testing.T) {
 	})
 }
 
+// cancelInFlight cancels the delivery that is in flight.
+func (b *testBench) cancelInFlight(t *testing.T) {
+	t.Helper()
+	found := b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusInFlight})
+	require.Len(t, found, 1)
+	require.NoError(t, b.Cancel(t.Context(), "", found[0].ID))
+}
+
+// An attempt shows how its endpoint is, also if its delivery was cancelled meanwhile.
+func TestAttemptsOfCancelledDeliveriesShowHowTheEndpointIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var changes healthChanges
+		var cfg dispatch.Config
+		cfg.Hooks.HealthChanged = changes.hook
+		endpoint := &target{err: status(503)}
+		b := newBench(t, cfg, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emitFor(t, 5*time.Second, 3*time.Minute)
+		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
+		elapse(time.Until(b.state(t, sub).NextProbe) - time.Second)
+		endpoint.mu.Lock()
+		endpoint.takes = 5 * time.Second
+		endpoint.mu.Unlock()
+
+		failed := b.state(t, sub).FailedProbes
+		elapse(3 * time.Second)
+		b.cancelInFlight(t)
+		elapse(5 * time.Second)
+		require.Equal(t, failed+1, b.state(t, sub).FailedProbes, "a probe that failed")
+		elapse(time.Until(b.state(t, sub).NextProbe) + time.Second)
+		endpoint.set(nil)
+		b.cancelInFlight(t)
+		elapse(5 * time.Second)
+		require.Equal(t, webhook.Healthy, b.state(t, sub).Health, "a probe that succeeded")
+		require.Len(t, changes.all(), 2)
+		elapse(time.Hour) // what waited goes out
+
+		endpoint.set(status(410))
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		b.cancelInFlight(t)
+		elapse(10 * time.Second)
+		require.Equal(t, webhook.Disabled, b.state(t, sub).Health, "an endpoint that is gone")
+		require.Len(t, changes.all(), 3)
+	})
+}
+
+// lateSettle is a store whose answers to a result of an attempt come late, once.
+type lateSettle struct {
+	webhook.Store
+	late atomic.Int64
+}
+
+func (s *lateSettle) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
+	if wait := time.Duration(s.late.Load()); wait > 0 && settlements[0].Attempt != nil {
+		s.late.Store(0)
+		time.Sleep(wait)
+	}
+	return s.Store.Settle(ctx, now, settlements)
+}
+
+// That an endpoint was gone says nothing of it once a person has enabled it since, and what the store
+// refuses long after the attempt says little.
+func TestAnOldAnswerDoesNotDisableTheEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &lateSettle{Store: memstore.New()}
+		endpoint := &target{err: status(410), takes: 5 * time.Second}
+		b := benchOn(t, store, dispatch.Config{}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		require.NoError(t, b.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		require.NoError(t, b.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(10 * time.Second)
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
+
+		store.late.Store(int64(time.Minute))
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		b.cancelInFlight(t)
+		elapse(2 * time.Minute)
+		assert.Zero(t, store.late.Load())
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
+	})
+}
+
+// What was given back because of such an answer is claimed again at once.
+func TestAfterAnOldAnswerDeliveriesGoOnAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{err: status(410), takes: 5 * time.Second}
+		b := newBench(t, dispatch.Config{PollInterval: time.Hour}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		for range 5 {
+			b.emit(t, event.ObjectCreated)
+		}
+		elapse(time.Second)
+		require.NoError(t, b.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		require.NoError(t, b.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(6 * time.Second)
+		endpoint.set(nil)
+		elapse(30 * time.Second)
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
+		assert.Equal(t, 5, b.count(t, webhook.StatusDead)+b.count(t, webhook.StatusSucceeded))
+	})
+}
+
 func TestRefusalsAndSomeFailuresChangeNoHealth(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(*rand.Rand) error{

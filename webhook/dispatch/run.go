@@ -421,7 +421,14 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 	turns := false // another delivery of a line may have its turn
 	for i := range batch {
 		s := &batch[i].settlement
-		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
+		isRefused := len(refused) > 0 && slices.Contains(refused, s.Lease)
+		if isRefused {
+			batch[i].gone = batch[i].gone && d.shownLately(batch[i].attempt)
+		}
+		if d.mayChangeState(&batch[i]) {
+			r.changeState(ctx, batch[i]) // a copy: the batch is used again
+		}
+		if isRefused {
 			d.logDelivery(ctx, &d.lines.late, batch[i].task, s.Attempt)
 			continue
 		}
@@ -433,18 +440,6 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 		if wait, ok := claimWait(s, at, d.cfg.PollInterval); ok {
 			d.queue.ClaimAt(local.Add(wait))
 		}
-		if d.mayChangeState(&batch[i]) {
-			res := batch[i] // the batch is used again
-			r.pendingStateChanges.Add(1)
-			r.stateChanges.Go(func() {
-				// As many at a time as one call stores: what others store must not wait behind thousands.
-				r.stateSlots <- struct{}{}
-				d.changeState(ctx, &res)
-				<-r.stateSlots
-				r.pendingStateChanges.Add(-1)
-				r.claimIfDrained()
-			})
-		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
 			r.pendingHooks.Add(1)
 			r.hookResults <- hookResult(batch[i].task, s)
@@ -453,6 +448,27 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 	if turns {
 		d.queue.SignalClaim()
 	}
+}
+
+// changeState has the state of the endpoint changed as a result says, if it does.
+func (r *run) changeState(ctx context.Context, res result) {
+	r.pendingStateChanges.Add(1)
+	r.stateChanges.Go(func() {
+		// As many at a time as one call stores: what others store must not wait behind thousands.
+		r.stateSlots <- struct{}{}
+		r.d.changeState(ctx, &res)
+		<-r.stateSlots
+		r.pendingStateChanges.Add(-1)
+		r.claimIfDrained()
+	})
+}
+
+// shownLately reports whether what an attempt has shown of its endpoint counts although the store
+// refuses the result, because the delivery was cancelled or claimed by another process. A probe needs
+// no such bound: if another process has made one since, the state has another revision.
+func (d *Dispatcher) shownLately(attempt *webhook.Attempt) bool {
+	ended := attempt.StartedAt.Add(attempt.Duration)
+	return d.clock.latest().Sub(ended) < d.cfg.Lease
 }
 
 // extendLoop extends the leases of what this process holds.

@@ -595,14 +595,14 @@ func (p *simProcess) settleEnded(c *simCall) {
 	for i := range c.results {
 		res := &c.results[i]
 		s := &res.settlement
+		if simConfig.Lifecycle.mayChangeState(res, local, false) {
+			p.changeState(*res)
+		}
 		if slices.Contains(c.lost, s.Lease) {
 			continue
 		}
 		if wait, ok := claimWait(s, at, simConfig.PollInterval); ok {
 			p.core.ClaimAt(local.Add(wait))
-		}
-		if simConfig.Lifecycle.mayChangeState(res, local, false) {
-			p.changeState(*res)
 		}
 	}
 	p.leases.release(c.leases)
