@@ -98,15 +98,15 @@ func requeueBehind(t *task, res *result, retriesNotBefore time.Time) result {
 // the delivery is no longer this process's.
 func (r *run) prepare(t *task) (entry *cacheEntry, res result, settle bool) {
 	d := r.d
-	owned := d.leases.owns(t, d.clock.latest())
-	if res, next := turnBeforeLookup(t, owned, r.attemptCtx.Err() != nil, d.now()); next != lookUp {
+	lease := d.leases.state(t, d.clock.latest())
+	if res, next := turnBeforeLookup(t, lease, r.attemptCtx.Err() != nil, d.now()); next != lookUp {
 		return nil, res, next == settleTurn
 	}
 	since := t.lookupSince(time.Now(), d.cfg.PollInterval)
 	entry, err := d.channels.get(r.attemptCtx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision,
 		since)
 	res, next := turnAfterLookup(t, lookup{
-		entry: entry, err: err, owned: d.leases.owns(t, d.clock.latest()),
+		entry: entry, err: err, lease: d.leases.state(t, d.clock.latest()),
 		stopping: r.attemptCtx.Err() != nil, checkHealth: !since.IsZero(),
 	}, d.cfg.PollInterval)
 	if next == beginAttempt {
@@ -147,13 +147,16 @@ const (
 	dropTurn                 // nothing: the delivery is no longer this process's
 )
 
-// turnBeforeLookup says what follows, whatever the subscription says, and with which result. owned
-// says that this process has the lease, and stopping that attempts are no longer made.
-func turnBeforeLookup(t *task, owned, stopping bool, at time.Time) (result, turn) {
+// turnBeforeLookup says what follows, whatever the subscription says, and with which result. stopping
+// says that attempts are no longer made.
+//
+// A delivery whose lease has ended is given back. If another process has it, the store refuses that.
+// If a clock was set ahead, or no other process was there, it counts as no lost lease.
+func turnBeforeLookup(t *task, lease leaseState, stopping bool, at time.Time) (result, turn) {
 	switch {
-	case !owned:
+	case lease == leaseLost:
 		return result{}, dropTurn
-	case t.requeueOnly || stopping:
+	case lease == leaseEnded || t.requeueOnly || stopping:
 		return requeue(t), settleTurn
 	case expired(&t.Task, at):
 		return resultOfExpired(t, at), settleTurn
@@ -174,8 +177,8 @@ func (t *task) lookupSince(now time.Time, poll time.Duration) time.Time {
 type lookup struct {
 	entry *cacheEntry
 	err   error
-	// owned says that this process still has the lease: to look up may take longer than that.
-	owned bool
+	// lease is asked for again: to look up may take longer than that.
+	lease leaseState
 	// stopping says that attempts are no longer made, and checkHealth that the health of the endpoint
 	// was read too.
 	stopping, checkHealth bool
@@ -184,8 +187,10 @@ type lookup struct {
 // turnAfterLookup says what follows, and with which result.
 func turnAfterLookup(t *task, found lookup, poll time.Duration) (result, turn) {
 	switch entry := found.entry; {
-	case !found.owned:
+	case found.lease == leaseLost:
 		return result{}, dropTurn
+	case found.lease == leaseEnded:
+		return requeue(t), settleTurn // see turnBeforeLookup
 	case errors.Is(found.err, webhook.ErrNotFound):
 		return requeue(t), settleTurn // deleted: the store counts it as cancelled
 	case found.err != nil && found.stopping:
@@ -220,7 +225,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		return requeue(t), true
 	}
 	if t.Lost > 0 && !r.noteStart(t) {
-		return requeue(t), d.leases.owns(t, d.clock.latest())
+		return requeue(t), d.leases.state(t, d.clock.latest()) != leaseLost
 	}
 	ctx := d.cfg.Renders.ContextFor(r.attemptCtx, template.Turn{
 		OrganizationID: t.OrganizationID,

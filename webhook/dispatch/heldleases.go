@@ -183,9 +183,27 @@ func (h *heldLeases) probes(leases []webhook.Lease) (probes []*task) {
 	return probes
 }
 
-// owns reports whether the lease of the delivery is this process's at now.
-func (h *heldLeases) owns(t *task, now time.Time) bool {
+// leaseState is what is known of a lease.
+type leaseState int
+
+const (
+	leaseOwned leaseState = iota // it is this process's
+	leaseEnded                   // as far as the clocks tell: another process may have the delivery
+	leaseLost                    // the store knows it no more
+)
+
+// state returns what is known of the lease of the delivery at now.
+func (h *heldLeases) state(t *task, now time.Time) leaseState {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !t.leaseLost && now.Before(t.Until)
+	switch {
+	case t.leaseLost:
+		return leaseLost
+	case now.Before(t.Until):
+		return leaseOwned
+	}
+	return leaseEnded
 }
+
+// owns reports whether the lease of the delivery is this process's at now.
+func (h *heldLeases) owns(t *task, now time.Time) bool { return h.state(t, now) == leaseOwned }

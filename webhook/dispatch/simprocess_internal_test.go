@@ -385,8 +385,11 @@ func (p *simProcess) drop(f *simFlight) {
 	p.flights = p.flights[:len(p.flights)-1]
 }
 
-func (p *simProcess) owns(t *task) bool {
-	return p.leases.owns(t, p.known.latest(p.local(), p.wallClock())) || p.w.bug == bugAsksNoLease
+func (p *simProcess) lease(t *task) leaseState {
+	if p.w.bug == bugAsksNoLease {
+		return leaseOwned
+	}
+	return p.leases.state(t, p.known.latest(p.local(), p.wallClock()))
 }
 
 // attempt is attemptSuspect, and then attempt.
@@ -423,7 +426,7 @@ func (p *simProcess) leaveAlone() {
 func (p *simProcess) prepare(f *simFlight) {
 	t := f.t
 	f.checkedAt = p.w.now
-	if res, next := turnBeforeLookup(t, p.owns(t), false, p.now()); next != lookUp {
+	if res, next := turnBeforeLookup(t, p.lease(t), false, p.now()); next != lookUp {
 		p.over(f, res, next == settleTurn)
 		return
 	}
@@ -451,9 +454,12 @@ func (p *simProcess) lookupEnded(c *simCall) {
 
 func (p *simProcess) lookedUp(f *simFlight, err error) {
 	t := f.t
-	owned := p.owns(t) || p.w.bug == bugLooksUpForLong
+	lease := p.lease(t)
+	if p.w.bug == bugLooksUpForLong {
+		lease = leaseOwned
+	}
 	res, next := turnAfterLookup(t,
-		lookup{entry: f.entry, err: err, owned: owned, checkHealth: !f.since.IsZero()},
+		lookup{entry: f.entry, err: err, lease: lease, checkHealth: !f.since.IsZero()},
 		simConfig.PollInterval)
 	if next != beginAttempt {
 		p.over(f, res, next == settleTurn)
@@ -486,8 +492,8 @@ func (p *simProcess) lookedUp(f *simFlight, err error) {
 func (p *simProcess) startEnded(c *simCall) {
 	f := c.flight
 	p.leases.lose(c.lost)
-	if c.failed || !p.owns(f.t) {
-		p.over(f, requeue(f.t), p.owns(f.t))
+	if lease := p.lease(f.t); c.failed || lease != leaseOwned {
+		p.over(f, requeue(f.t), lease != leaseLost)
 		return
 	}
 	p.core.ResumeStopwatch(p.local(), f.item)

@@ -170,10 +170,13 @@ func TestAnAnswerFromBeforeTheMachineSlept(t *testing.T) {
 // To read the subscription may take longer than the lease.
 func TestLeaseIsAskedForAfterTheLookup(t *testing.T) {
 	t.Parallel()
-	found := lookup{entry: &cacheEntry{}, owned: true}
+	found := lookup{entry: &cacheEntry{}}
 	_, next := turnAfterLookup(&task{}, found, time.Second)
 	assert.Equal(t, beginAttempt, next)
-	found.owned = false
+	found.lease = leaseEnded
+	_, next = turnAfterLookup(&task{}, found, time.Second)
+	assert.Equal(t, settleTurn, next)
+	found.lease = leaseLost
 	_, next = turnAfterLookup(&task{}, found, time.Second)
 	assert.Equal(t, dropTurn, next)
 }
