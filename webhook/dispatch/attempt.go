@@ -150,8 +150,9 @@ const (
 // turnBeforeLookup says what follows, whatever the subscription says, and with which result. stopping
 // says that attempts are no longer made.
 //
-// A delivery whose lease has ended is given back. If another process has it, the store refuses that.
-// If a clock was set ahead, or no other process was there, it counts as no lost lease.
+// A delivery whose lease has ended is given back. If another process has it, or it was cancelled, the
+// store refuses that. If a clock was set ahead, or no other process was there, it counts as no lost
+// lease.
 func turnBeforeLookup(t *task, lease leaseState, stopping bool, at time.Time) (result, turn) {
 	switch {
 	case lease == leaseLost:
@@ -305,7 +306,7 @@ func (d *Dispatcher) pausedFor(t *task) time.Duration {
 // resultOf is the result of a delivery that had that attempt.
 func resultOf(t *task, attempt *webhook.Attempt, next decision) result {
 	if next.expires {
-		attempt.Error = excerpt(attempt.Error + expiresBefore)
+		attempt.Error = cut(attempt.Error, maxExcerpt-len(expiresBefore)) + expiresBefore
 	}
 	return result{
 		task: t, observed: next.observed, gone: next.gone, permanent: next.permanent,

@@ -162,3 +162,35 @@ func TestPutSubscriptionNeedsAnID(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, list)
 }
+
+// replayedMeanwhile is a store in which a cancelled delivery is replayed, and claimed again, before
+// Cancel returns.
+type replayedMeanwhile struct{ webhook.Store }
+
+func (s replayedMeanwhile) Cancel(
+	ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID,
+) error {
+	if err := s.Store.Cancel(ctx, now, organizationID, id); err != nil {
+		return err
+	}
+	err := s.Store.Replay(ctx, now, organizationID, id)
+	time.Sleep(2 * time.Second)
+	return err
+}
+
+// Cancel ends the lease that it found, and not one that came after a replay.
+func TestCancelLeavesALaterLeaseAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{takes: 5 * time.Second}
+		b := benchOn(t, replayedMeanwhile{memstore.New()},
+			dispatch.Config{MaxInFlightPerEndpoint: 1, PollInterval: time.Second}, endpoint.send)
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		require.NoError(t, b.Cancel(t.Context(), "", b.only(t).ID))
+		elapse(20 * time.Second)
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+	})
+}

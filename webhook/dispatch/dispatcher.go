@@ -103,7 +103,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		Splits:    func(err error) bool { return errors.Is(err, webhook.ErrBlocked) },
 	}
 	d.states = newStateCommits(d)
-	d.suspects = newSuspects(d)
+	d.suspects.init(d)
 	d.lines.init()
 	d.tails = newTails(store, &d.cfg, false)
 	d.results = newTails(store, &d.cfg, true)
@@ -362,7 +362,7 @@ func (d *Dispatcher) Cancel(
 	if err := d.store.Cancel(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
-	d.leases.markLost(id)
+	d.leases.markCancelled(id)
 	d.results.wake()
 	d.queue.SignalClaim() // for the next one of its subject
 	return nil

@@ -74,12 +74,13 @@ func (h *heldLeases) countAndOldest() (n int, due time.Time) {
 	return len(h.tasks), due
 }
 
-// markLost notes that the lease of a delivery is lost, whichever it is: it will not be attempted.
-func (h *heldLeases) markLost(id webhook.DeliveryID) {
+// markCancelled notes that a delivery was cancelled: it will not be attempted. It is not known which
+// lease that has ended. If it was replayed since, and claimed again, the store takes it back.
+func (h *heldLeases) markCancelled(id webhook.DeliveryID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if t, ok := h.tasks[id]; ok {
-		t.leaseLost = true
+		t.cancelled = true
 	}
 }
 
@@ -89,7 +90,7 @@ func (h *heldLeases) expiring(before time.Time) []webhook.Lease {
 	defer h.mu.Unlock()
 	var leases []webhook.Lease
 	for _, t := range h.tasks {
-		if !t.leaseLost && t.Until.Before(before) {
+		if !t.leaseLost && !t.cancelled && t.Until.Before(before) {
 			leases = append(leases, t.Lease)
 		}
 	}
@@ -188,8 +189,10 @@ type leaseState int
 
 const (
 	leaseOwned leaseState = iota // it is this process's
-	leaseEnded                   // as far as the clocks tell: another process may have the delivery
-	leaseLost                    // the store knows it no more
+	// leaseEnded says that another process may have the delivery, as far as the clocks tell, or that it
+	// was cancelled.
+	leaseEnded
+	leaseLost // the store knows it no more
 )
 
 // state returns what is known of the lease of the delivery at now.
@@ -199,10 +202,10 @@ func (h *heldLeases) state(t *task, now time.Time) leaseState {
 	switch {
 	case t.leaseLost:
 		return leaseLost
-	case now.Before(t.Until):
-		return leaseOwned
+	case t.cancelled || !now.Before(t.Until):
+		return leaseEnded
 	}
-	return leaseEnded
+	return leaseOwned
 }
 
 // owns reports whether the lease of the delivery is this process's at now.

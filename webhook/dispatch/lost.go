@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -24,25 +25,48 @@ var errLost = errors.New("the process stopped, or lost its lease, before there w
 // it, so that only the one which is to blame is lost again.
 type suspects struct {
 	starts groupcommit.Group[webhook.Lease, struct{}]
-	// aloneSlot has one place: that of the attempt of a delivery that was lost twice
-	// or more. waitingSlots bounds the workers that wait for it.
-	aloneSlot, waitingSlots chan struct{}
+	// alone has one place: that of the attempt of a delivery that was lost twice or more.
+	alone rotation
+
+	mu sync.Mutex
+	// waiting counts the workers that wait for it or have it, maxWaiting at most, by organization.
+	waiting           map[string]int
+	total, maxWaiting int
+}
+
+// join reports whether one worker more may wait with a delivery of the organization. Of the places
+// that the others leave, an organization may have half, so that there is one for another.
+func (s *suspects) join(organizationID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting[organizationID] >= (s.maxWaiting-s.total+1)/2 {
+		return false
+	}
+	s.waiting[organizationID]++
+	s.total++
+	return true
+}
+
+func (s *suspects) leave(organizationID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total--
+	if s.waiting[organizationID]--; s.waiting[organizationID] == 0 {
+		delete(s.waiting, organizationID)
+	}
 }
 
 // suspectPause is how long a suspect waits in the store if too many wait here.
 const suspectPause = 5 * time.Second
 
-func newSuspects(d *Dispatcher) suspects {
-	return suspects{
-		starts: groupcommit.Group[webhook.Lease, struct{}]{
-			Commit:    d.commitStarts,
-			Weight:    func(webhook.Lease) int { return 1 },
-			MaxWeight: maxSettle,
-			Timeout:   storeTimeout,
-		},
-		aloneSlot:    make(chan struct{}, 1),
-		waitingSlots: make(chan struct{}, max(d.cfg.MaxInFlight/16, 1)),
+func (s *suspects) init(d *Dispatcher) {
+	s.starts = groupcommit.Group[webhook.Lease, struct{}]{
+		Commit:    d.commitStarts,
+		Weight:    func(webhook.Lease) int { return 1 },
+		MaxWeight: maxSettle,
+		Timeout:   storeTimeout,
 	}
+	s.waiting, s.maxWaiting = make(map[string]int), max(d.cfg.MaxInFlight/16, 1)
 }
 
 func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) ([]struct{}, error) {
@@ -66,24 +90,20 @@ func (r *run) attemptSuspect(t *task) (result, bool) {
 // and no result on one is still to be stored.
 func (r *run) attemptAlone(t *task) (result, bool) {
 	s := &r.d.suspects
-	select {
-	case s.waitingSlots <- struct{}{}:
-		defer func() { <-s.waitingSlots }()
-	default:
+	if !s.join(t.OrganizationID) {
 		res := requeue(t)
 		res.settlement.DueAt = r.d.now().Add(suspectPause)
 		return res, true
 	}
-	select {
-	case s.aloneSlot <- struct{}{}:
-	case <-r.attemptCtx.Done():
+	defer s.leave(t.OrganizationID)
+	if s.alone.begin(r.attemptCtx, t.OrganizationID) != nil {
 		return requeue(t), true
 	}
 	res, ok := r.attempt(t)
 	if ok {
-		res.onSettled = func() { <-s.aloneSlot }
+		res.onSettled = s.alone.end
 	} else {
-		<-s.aloneSlot
+		s.alone.end()
 	}
 	return res, ok
 }

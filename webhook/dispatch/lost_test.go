@@ -374,6 +374,59 @@ func TestTheNoteOfAnAttemptStays(t *testing.T) {
 	})
 }
 
+// What was lost twice is attempted alone. Organizations take turns there, so that one whose endpoints
+// hang does not hold up what another has lost.
+func TestOrganizationsTakeTurnsWithAttemptsAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		cfg := dispatch.Config{AttemptTimeout: 10 * time.Second, MaxInFlight: 128,
+			Retry: dispatch.RetrySchedule{0, time.Hour}, Logger: slog.New(slog.DiscardHandler)}
+		b := benchOn(t, store, cfg, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+			if m.EventType == event.ObjectCreated {
+				<-ctx.Done()
+				return channel.Result{}, ctx.Err()
+			}
+			return channel.Result{StatusCode: 200}, nil
+		})
+		emit := func(organization, eventType string) {
+			e := event.New(eventType, event.Subject{Type: "object", ID: "obj_1"})
+			e.Namespace, e.OrganizationID = "acme", organization
+			_, err := b.Emit(t.Context(), e)
+			require.NoError(t, err)
+		}
+		for organization, endpoints := range map[string]int{"noisy": 60, "victim": 1} {
+			for range endpoints {
+				require.NoError(t, b.CreateSubscription(t.Context(), &webhook.Subscription{Name: "a",
+					OrganizationID: organization, EventTypes: []event.Pattern{"*"},
+					Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{}`)}}}))
+			}
+		}
+		emit("noisy", event.ObjectCreated)
+		for range 5 {
+			emit("victim", event.ObjectUpdated)
+		}
+		for range 2 { // processes that die with what they have begun
+			time.Sleep(2 * time.Second)
+			tasks, err := store.Claim(t.Context(), time.Now(), webhook.ClaimRequest{
+				Until: time.Now().Add(time.Second), Limit: 512, PerOrganization: 512, PerEndpoint: 512})
+			require.NoError(t, err)
+			require.Len(t, tasks, 65)
+			var leases []webhook.Lease
+			for _, task := range tasks {
+				leases = append(leases, task.Lease)
+			}
+			_, err = store.Start(t.Context(), time.Now(), leases)
+			require.NoError(t, err)
+		}
+		time.Sleep(2 * time.Second)
+		b.run(t)
+		time.Sleep(2 * time.Minute)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{OrganizationID: "victim",
+			Status: webhook.StatusSucceeded}), 5)
+	})
+}
+
 // slowNote is a store that takes a second to note that attempts begin.
 type slowNote struct{ webhook.Store }
 

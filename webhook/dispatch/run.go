@@ -429,7 +429,9 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 			r.changeState(ctx, batch[i]) // a copy: the batch is used again
 		}
 		if isRefused {
-			d.logDelivery(ctx, &d.lines.late, batch[i].task, s.Attempt)
+			if s.Attempt != nil { // or it was given back, in case that it was still this process's
+				d.logDelivery(ctx, &d.lines.late, batch[i].task, s.Attempt)
+			}
 			continue
 		}
 		d.logIfDead(ctx, batch[i].task, s)

@@ -869,7 +869,7 @@ func (w *simWorld) correct(p *simProcess, a simAction) {
 	} else {
 		w.log(p.name, "cancels %v", d)
 		w.store.cancel(w.now, d)
-		p.leases.markLost(d.id)
+		p.leases.markCancelled(d.id)
 	}
 }
 

@@ -23,9 +23,9 @@ type task struct {
 	hasWaited atomic.Bool
 	// names are those of the endpoint, set by the worker that makes the attempt.
 	names names
-	// leaseLost says that another process has the lease, or that the delivery was cancelled. It, Until,
-	// and the two below belong to heldLeases.
-	leaseLost bool
+	// leaseLost says that the store does not know the lease any more, and cancelled that the delivery
+	// was cancelled here. They, Until, and the two below belong to heldLeases.
+	leaseLost, cancelled bool
 	// settling says that the result is being stored, and lostMeanwhile that the store does not know
 	// the lease any more since: because it has the result, unless it refuses that.
 	settling, lostMeanwhile bool

@@ -124,17 +124,20 @@ func reason(err error, failure *channel.Error) string {
 
 // excerpt returns the beginning of s, as valid UTF-8 without NUL bytes, because not every
 // database can store those.
-func excerpt(s string) string {
+func excerpt(s string) string { return cut(s, maxExcerpt) }
+
+// cut is excerpt for another number of bytes.
+func cut(s string, size int) string {
 	const replacement = "\uFFFD"
-	if len(s) > maxExcerpt {
-		s = s[:maxExcerpt]
+	if len(s) > size {
+		s = s[:size]
 	}
 	if !utf8.ValidString(s) || strings.Contains(s, "\x00") {
 		s = strings.ReplaceAll(strings.ToValidUTF8(s, replacement), "\x00", replacement)
 	}
-	for len(s) > maxExcerpt {
-		_, size := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-size]
+	for len(s) > size {
+		_, last := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-last]
 	}
 	return s
 }

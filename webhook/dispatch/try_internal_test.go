@@ -2,8 +2,10 @@ package dispatch
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 
@@ -36,5 +38,17 @@ func TestReasonIsNeverEmpty(t *testing.T) {
 		var a webhook.Attempt
 		recordFailure(&a, err)
 		assert.Equal(t, want, a.Error)
+	}
+}
+
+// That an event expires is said also behind an error that is as long as one may be.
+func TestThatItExpiresIsNeverCutOff(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", strings.Repeat("x", maxExcerpt), strings.Repeat("é", maxExcerpt)} {
+		attempt := &webhook.Attempt{Error: text}
+		resultOf(&task{}, attempt, decision{expires: true})
+		assert.True(t, strings.HasSuffix(attempt.Error, expiresBefore), len(text))
+		assert.LessOrEqual(t, len(attempt.Error), maxExcerpt)
+		assert.True(t, utf8.ValidString(attempt.Error))
 	}
 }
