@@ -251,7 +251,9 @@ func (r *run) claimLoop(ctx context.Context) {
 			}
 			continue
 		}
-		d.queue.RescheduleAll()
+		for _, t := range d.queue.RescheduleAll() {
+			r.results <- requeue(t)
+		}
 		d.logHeldBack(ctx, false)
 		wait := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds

@@ -227,7 +227,9 @@ func (p *simProcess) round() {
 			p.planClaim(false)
 			return
 		}
-		p.core.RescheduleAll(p.local())
+		for _, t := range p.core.RescheduleAll(p.local()) {
+			p.result(requeue(t))
+		}
 		p.act()
 		if leases := p.leases.expiring(p.now()); len(leases) > 0 {
 			p.extend(leases, p.planClaim)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,10 +29,15 @@ func traceOf(digit string) tracecontext.Context {
 }
 
 // seenTraces is a channel that keeps the traces of its attempts, by event.
-type seenTraces map[string][]tracecontext.Context
+type seenTraces struct {
+	mu sync.Mutex
+	by map[string][]tracecontext.Context
+}
 
-func (s seenTraces) send(ctx context.Context, m *channel.Message) (channel.Result, error) {
-	s[m.EventID] = append(s[m.EventID], tracecontext.From(ctx))
+func (s *seenTraces) send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by[m.EventID] = append(s.by[m.EventID], tracecontext.From(ctx))
 	if m.Attempt == 1 {
 		return channel.Result{}, status(503)
 	}
@@ -43,7 +49,7 @@ func (s seenTraces) send(ctx context.Context, m *channel.Message) (channel.Resul
 func TestAttemptsHaveTheTraceOfTheEmit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		seen := seenTraces{}
+		seen := &seenTraces{by: map[string][]tracecontext.Context{}}
 		cfg := dispatch.Config{Retry: dispatch.RetrySchedule{time.Second}}
 		store := memstore.New()
 		b := benchOn(t, store, cfg, seen.send)
@@ -83,10 +89,10 @@ func TestAttemptsHaveTheTraceOfTheEmit(t *testing.T) {
 		stop()
 		require.NoError(t, <-done)
 		none := tracecontext.Context{}
-		assert.Equal(t, seenTraces{
+		assert.Equal(t, map[string][]tracecontext.Context{
 			"evt_elsewhere": {one, one}, "evt_tx": {other, other},
 			"evt_here": {other, other, other}, "evt_none": {none, none}, "evt_invalid": {none, none},
-		}, seen)
+		}, seen.by)
 	})
 }
 
@@ -95,7 +101,7 @@ func TestAttemptsHaveTheTraceOfTheEmit(t *testing.T) {
 func TestHooksSetTheTrace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		seen := seenTraces{}
+		seen := &seenTraces{by: map[string][]tracecontext.Context{}}
 		caller, emit := traceOf("1"), traceOf("2")
 		attempts := []tracecontext.Context{traceOf("3"), traceOf("4")}
 		var cfg dispatch.Config
@@ -115,7 +121,7 @@ func TestHooksSetTheTrace(t *testing.T) {
 		e := newEvent(event.ObjectCreated)
 		require.NoError(t, errorOf(b.Emit(tracecontext.With(t.Context(), caller), e)))
 		elapse(5 * time.Second)
-		assert.Equal(t, attempts, seen[e.ID])
+		assert.Equal(t, attempts, seen.by[e.ID])
 	})
 }
 

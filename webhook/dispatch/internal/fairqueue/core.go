@@ -461,8 +461,7 @@ func (c *Core[T]) Finish(
 	c.updateTrippedCount(e)
 	switch {
 	case e.breaker.BackingOff(now):
-		finished.Requeue = values(c.removeQueued(e))
-		e.hasBacklog, e.backlogMarkedInPlan, e.overflowed = true, c.planNumber, true
+		finished.Requeue = c.removeBackingOff(e)
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
 		finished.Requeue, e.retries = values(e.retries), nil
@@ -506,11 +505,12 @@ func (c *Core[T]) reset(e *endpointQueue[T]) []T {
 
 // RescheduleAll schedules endpoints whose breaker is no longer open, and all endpoints and
 // organizations that have found no slot. It also forgets endpoints that have been idle for long. It
-// is called with each poll of the store.
-func (c *Core[T]) RescheduleAll(now time.Time) {
+// takes out what was pushed for endpoints whose breaker had opened meanwhile, and returns the values:
+// the caller requeues them. It is called with each poll of the store.
+func (c *Core[T]) RescheduleAll(now time.Time) (removed []T) {
 	c.now = now
 	if !c.accepting {
-		return
+		return nil
 	}
 	for !c.waitingForSlot.empty() {
 		c.scheduleOrganization(c.waitingForSlot.head)
@@ -520,11 +520,22 @@ func (c *Core[T]) RescheduleAll(now time.Time) {
 		if e.host != nil {
 			c.wakeWaiters(e.host, len(c.activeEndpoints))
 		}
+		if e.len() > 0 && e.breaker.BackingOff(now) {
+			removed = append(removed, c.removeBackingOff(e)...)
+		}
 		c.schedule(e)
 		c.deactivateIfIdle(e)
 	}
 	c.ensureWorker()
 	c.evictIdle()
+	return removed
+}
+
+// removeBackingOff takes out what is queued for an endpoint that is left alone, and returns the
+// values. They are its backlog then.
+func (c *Core[T]) removeBackingOff(e *endpointQueue[T]) []T {
+	e.hasBacklog, e.backlogMarkedInPlan, e.overflowed = true, c.planNumber, true
+	return values(c.removeQueued(e))
 }
 
 // schedule puts the endpoint into a run queue of its organization, and that into c.runQueue, if the

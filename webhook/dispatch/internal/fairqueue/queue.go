@@ -179,10 +179,10 @@ func (q *Queue[T]) ResetEndpoint(endpoint Endpoint) (removed []T) {
 }
 
 // RescheduleAll is [Core.RescheduleAll].
-func (q *Queue[T]) RescheduleAll() {
+func (q *Queue[T]) RescheduleAll() (removed []T) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.RescheduleAll(time.Now())
+	return q.core.RescheduleAll(time.Now())
 }
 
 // PauseStopwatch is [Core.PauseStopwatch].

@@ -256,6 +256,33 @@ func TestWhatCameWhileTheBreakerWasOpen(t *testing.T) {
 	})
 }
 
+// What is pushed for an endpoint that has asked for an hour does not wait here: it is no longer this
+// process's alone, and has no part of the buffer.
+func TestWhatCameWhileTheBreakerWasOpenIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000,
+			BufferedPerEndpoint: 1000})
+		q.Push(items(1, 2, endpointA))
+		known(q, 2, endpointA)
+		first, second := q.Next(), q.Next()
+		require.Equal(t, fairqueue.Begun, q.TryBegin(second, fairqueue.Host{}, fairqueue.RateLimit{}))
+		plan := q.PlanClaim()
+		q.Finish(first, breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Hour})
+		q.RecordClaim(items(3, 2, endpointA), plan)
+		q.Push(items(3, 2, endpointA))
+		q.Push(items(5, 1, endpointB))
+		require.Equal(t, []string{"3", "4"}, q.RescheduleAll())
+		assert.Equal(t, 1, q.Stats().Buffered)
+		assert.Empty(t, q.RescheduleAll())
+		assert.Contains(t, q.PlanClaim().SkipEndpoints, endpointA.Endpoint)
+		assert.EqualValues(t, 5, q.Next().ID)
+		time.Sleep(time.Hour)
+		assert.False(t, q.ReservePrefetch(endpointA), "a later delivery does not overtake them")
+		assert.NotContains(t, q.PlanClaim().SkipEndpoints, endpointA.Endpoint)
+	})
+}
+
 func TestIdleEndpointsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

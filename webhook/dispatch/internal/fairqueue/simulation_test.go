@@ -293,7 +293,7 @@ func (s *simulation) step() {
 	case n < 93:
 		s.pass(time.Duration(s.random.IntN(200)) * time.Millisecond)
 	case n < 97:
-		s.core.RescheduleAll(s.now)
+		s.reschedule()
 	case n < 99:
 		s.grant()
 	default:
@@ -579,10 +579,17 @@ func (s *simulation) pass(d time.Duration) {
 	s.require(claim || len(s.claimTimes) == before, "nothing is claimed when it is due")
 }
 
+// reschedule is a poll of the store.
+func (s *simulation) reschedule() {
+	for _, d := range s.core.RescheduleAll(s.now) {
+		s.move(d, queued, inStore)
+	}
+}
+
 // settle lets the workers do all they can, and checks that nothing waits then which could run.
 func (s *simulation) settle() {
 	for range s.endpoints { // one search passes over a few that are blocked
-		s.core.RescheduleAll(s.now)
+		s.reschedule()
 		for s.act(); s.workers > 0; s.act() {
 			s.work()
 		}
@@ -624,9 +631,9 @@ func (s *simulation) runOut() {
 	}
 	s.pass(fairqueue.IdleTTL + 2*breaker.MaxBackoff)
 	s.core.RecordClaim(s.now, nil, wideBudget)
-	s.core.RescheduleAll(s.now)
+	s.reschedule()
 	s.act()
 	s.pass(fairqueue.IdleTTL + time.Second)
-	s.core.RescheduleAll(s.now)
+	s.reschedule()
 	require.Equal(s.t, fairqueue.Stats{}, s.core.Stats(), "seed %d: all is forgotten", s.seed)
 }
