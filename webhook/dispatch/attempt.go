@@ -33,6 +33,9 @@ type result struct {
 	leftToOthers bool
 	// queuedAgain says that the task is queued again, and the worker is done with it.
 	queuedAgain bool
+	// tried is the change of the endpoint's state that the store did not answer to, nil if there is none:
+	// it may have been stored.
+	tried *stateChange
 	// onSettled is called once the result is stored, or given up; nil calls nothing.
 	onSettled func()
 }

@@ -196,6 +196,63 @@ func TestGoneIsStoredAgain(t *testing.T) {
 	})
 }
 
+// lostReplies is a store that stores states of endpoints, and whose replies are lost so many times.
+type lostReplies struct {
+	webhook.Store
+	lost atomic.Int64
+}
+
+func (s *lostReplies) SetEndpointStates(
+	ctx context.Context, changes []webhook.EndpointChange,
+) ([]error, error) {
+	results, err := s.Store.SetEndpointStates(ctx, changes)
+	if err == nil && s.lost.Add(-1) >= 0 {
+		return nil, fmt.Errorf("%w: the reply is lost", webhook.ErrUnavailable)
+	}
+	return results, err
+}
+
+// A change of the health that is stored is told, also if the process learns only when it tries again
+// that it is.
+func TestAChangeWhoseReplyIsLostIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &lostReplies{Store: memstore.New()}
+		endpoint := &target{err: status(503)}
+		var changes healthChanges
+		var cfg dispatch.Config
+		cfg.Hooks.HealthChanged = changes.hook
+		b := benchOn(t, store, cfg, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		told := func(health webhook.Health, n int) {
+			t.Helper()
+			assert.Equal(t, health, b.state(t, sub).Health)
+			require.Len(t, changes.all(), n)
+			last := changes.all()[n-1]
+			assert.Equal(t, health, last.After.Health)
+			assert.NotEqual(t, health, last.Before.Health)
+			assert.Equal(t, event.ObjectCreated, last.EventType)
+			assert.LessOrEqual(t, store.lost.Load(), int64(0))
+		}
+		store.lost.Store(1)
+		b.emitFor(t, 5*time.Second, 2*time.Minute)
+		told(webhook.Degraded, 1)
+
+		endpoint.set(nil)
+		elapse(time.Until(b.state(t, sub).NextProbe) - time.Second)
+		store.lost.Store(2) // also that of the second try, which is refused
+		elapse(time.Minute)
+		told(webhook.Healthy, 2)
+
+		endpoint.set(status(410))
+		store.lost.Store(1)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Minute)
+		told(webhook.Disabled, 3)
+	})
+}
+
 // slowStates is a store that takes its time to store states of endpoints, and counts them.
 type slowStates struct {
 	webhook.Store

@@ -152,6 +152,18 @@ func (d *Dispatcher) logStateNotStored(ctx context.Context, t *task, err error) 
 	}
 }
 
+// stateChange is a change of the state of an endpoint.
+type stateChange struct{ before, after *webhook.EndpointState }
+
+// stored reports whether a state is the one that the change has made. Stores keep microseconds.
+func (c *stateChange) stored(state *webhook.EndpointState) bool {
+	same := func(a, b time.Time) bool {
+		return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
+	}
+	return c != nil && state.Health == c.after.Health && state.FailedProbes == c.after.FailedProbes &&
+		same(state.Since, c.after.Since) && same(state.NextProbe, c.after.NextProbe)
+}
+
 func (d *Dispatcher) tryChangeState(ctx context.Context, res *result) error {
 	switch {
 	case res.gone:
@@ -167,23 +179,33 @@ func (d *Dispatcher) tryChangeState(ctx context.Context, res *result) error {
 // has been changed since the attempt: then the attempt says nothing of the endpoint as it is now.
 func (d *Dispatcher) changeHealth(ctx context.Context, res *result, health webhook.Health) error {
 	t, at := res.task, d.now()
-	stale := false
+	var stale, changed, stored bool
+	var change stateChange
 	err := d.updateState(ctx, t.OrganizationID, t.Endpoint, res.revision, t.EventType,
 		func(state *webhook.EndpointState) bool {
+			if stored = res.tried.stored(state); stored {
+				return false
+			}
+			change.before = state.Clone()
 			failingSince := res.failingSince
 			if !failingSince.IsZero() {
 				failingSince = d.clock.fromLocal(failingSince)
 			}
-			var changed bool
 			changed, stale = d.cfg.Lifecycle.afterFailure(state, res, health, failingSince, at)
+			change.after = state.Clone()
 			return changed
 		})
 	if stale {
 		d.resetEndpoint(ctx, t.Endpoint) // and forget what was seen of it
 		d.queue.SignalClaim()
 	}
-	if errors.Is(err, webhook.ErrConflict) || errors.Is(err, webhook.ErrNotFound) {
+	switch {
+	case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
 		return nil
+	case err != nil && changed:
+		res.tried = &change
+	case err == nil && stored:
+		d.afterStateChange(ctx, res.tried.before, res.tried.after, t.EventType)
 	}
 	return err
 }
@@ -244,12 +266,27 @@ func (d *Dispatcher) endProbe(ctx context.Context, res *result) error {
 		return nil
 	}
 	after := d.cfg.Lifecycle.afterClaimedProbe(before, res, d.now(), d.reach.cutOff())
+	if res.tried != nil { // the same again, so that it is known if it has been stored
+		after = *res.tried.after.Clone()
+		after.Revision = before.Revision
+	}
+	change := &stateChange{before, after.Clone()}
 	err := d.commitState(ctx, &after, res.revision)
+	if errors.Is(err, webhook.ErrConflict) && res.tried != nil {
+		state, readErr := d.store.EndpointState(ctx, t.OrganizationID, t.Endpoint)
+		if readErr != nil && !errors.Is(readErr, webhook.ErrNotFound) {
+			return readErr
+		}
+		if readErr == nil && res.tried.stored(&state) {
+			after, err = state, nil
+		}
+	}
 	switch {
 	case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
 		t.storedProbe.Store(nil)
 		return nil
 	case err != nil:
+		res.tried = change
 		return err
 	}
 	t.storedProbe.Store(nil)
