@@ -3,6 +3,7 @@ package examples_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -23,6 +24,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var monitored = flag.Bool("prometheus", false,
+	"test the alert rules, and let a Prometheus scrape the emitter: half a minute of CPU time")
+
 // prometheusTool returns the path of a program of Prometheus.
 func prometheusTool(t *testing.T, name string) string {
 	t.Helper()
@@ -37,8 +41,8 @@ func prometheusTool(t *testing.T, name string) string {
 }
 
 func TestAlertRules(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of CPU time")
+	if !*monitored {
+		t.Skip("only with -prometheus")
 	}
 	t.Parallel()
 	promtool := prometheusTool(t, "promtool")
@@ -50,6 +54,10 @@ func TestAlertRules(t *testing.T) {
 		output, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(output))
 	}
+}
+
+func TestAlertsAreExplainedAndTested(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("monitoring/README.md")
 	require.NoError(t, err)
 	tests, err := os.ReadFile("monitoring/alerts_test.yml")
@@ -81,8 +89,8 @@ func alertNames(t *testing.T) (names []string) {
 // TestMonitoring lets a real Prometheus scrape the emitter while it has traffic, and evaluates
 // every expression of the dashboard and of the alerts.
 func TestMonitoring(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if !*monitored {
+		t.Skip("only with -prometheus")
 	}
 	t.Parallel()
 	binary := prometheusTool(t, "prometheus")
