@@ -12,9 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// differentialCount is how many random templates are compared. TEMPLATE_DIFFERENTIAL_COUNT and
+// differentialCount returns how many random templates are compared. TEMPLATE_DIFFERENTIAL_COUNT and
 // TEMPLATE_DIFFERENTIAL_SEED change what a run looks at.
-const differentialCount = 1000
+func differentialCount(t *testing.T) int {
+	t.Helper()
+	if thorough() {
+		return environmentNumber(t, "TEMPLATE_DIFFERENTIAL_COUNT", 1000)
+	}
+	return environmentNumber(t, "TEMPLATE_DIFFERENTIAL_COUNT", 400)
+}
 
 type oracleCase struct {
 	Template string          `json:"template"`
@@ -90,7 +96,7 @@ func TestDifferential(t *testing.T) {
 	g := newTemplateGenerator(uint64(environmentNumber(t, "TEMPLATE_DIFFERENTIAL_SEED", 1)))
 	input := generatorInput(t)
 	data := dataInOrder(t, input)
-	cases := make([]oracleCase, environmentNumber(t, "TEMPLATE_DIFFERENTIAL_COUNT", differentialCount))
+	cases := make([]oracleCase, differentialCount(t))
 	for i := range cases {
 		cases[i] = oracleCase{g.template(), input, i%4 == 3}
 	}

@@ -57,7 +57,7 @@ func TestReadyFiltersAreBounded(t *testing.T) {
 	}
 	l := library(t, LibraryConfig{Ready: ReadyAll})
 	var slowest slowestCosts
-	for _, source := range readyAttacks() {
+	for _, source := range attacks(readyAttacks()) {
 		slowest.add(source, checkCost(t, source[:min(len(source), 120)], source, nil,
 			Options{Library: l}))
 	}

@@ -183,7 +183,7 @@ func TestTenantsAreBounded(t *testing.T) {
 			slowest.add(source, checkCost(t, source, source, data, formats[i%len(formats)]))
 		}
 	}
-	for i, source := range tenantPrograms() {
+	for i, source := range attacks(tenantPrograms()) {
 		slowest.add(source, checkCost(t, source, source, data, formats[i%len(formats)]))
 	}
 	slowest.log(t)
