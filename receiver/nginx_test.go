@@ -30,8 +30,8 @@ func TestRefusalsBehindNginx(t *testing.T) {
 			server := httptest.NewServer(b.Handler(receiver.HandlerFunc(ok)))
 			t.Cleanup(server.Close)
 			p := startNginx(t, server.Listener.Addr().String())
-			for size, times := range map[int]int{100_000: 20, 300_000: 20, 900_000: 20,
-				2_000_000: 20, 8_000_000: 5} {
+			for size, times := range map[int]int{100_000: 20, 300_000: 10, 900_000: 10,
+				2_000_000: 5, 8_000_000: 2} {
 				if testing.Short() {
 					if size > 1_000_000 {
 						continue

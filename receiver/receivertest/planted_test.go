@@ -21,7 +21,8 @@ import (
 )
 
 // runs is how often a right receiver is tested, to find false alarms in one run of forty.
-var runs = flag.Int("receivertest.runs", 1, "how often receivers that keep every rule are run")
+var runs = flag.Int("receivertest.runs", 1,
+	"how often receivers that keep every rule are run; more than once, and all faults are planted")
 
 // A plant is a receiver with one fault, and the rule that it breaks.
 type plant struct {
@@ -78,7 +79,8 @@ func hide(name string) func([]byte) {
 	}
 }
 
-// The suite finds every planted fault, by the rule that it breaks.
+// The suite finds every planted fault, by the rule that it breaks. With a single run, the first fault
+// of each rule is planted, and every third one after it.
 func TestPlantedFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -87,12 +89,17 @@ func TestPlantedFaults(t *testing.T) {
 	faults := slices.Concat(credentialFaults(), eventFaults(), bodyFaults())
 	assert.GreaterOrEqual(t, len(faults), 80)
 	names := make(map[string]bool)
+	rules := make(map[string]int)
 	slots := make(chan struct{}, 24)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, f := range faults {
 		require.False(t, names[f.fault], "planted twice: %s", f.fault)
 		names[f.fault] = true
+		rules[f.breaks]++
+		if *runs == 1 && rules[f.breaks]%3 != 1 {
+			continue
+		}
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
