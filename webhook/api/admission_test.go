@@ -268,7 +268,7 @@ func TestRefusalsBehindNginx(t *testing.T) {
 			{"DELETE", "", f.keys[orgA], 405},
 			{"GET", "", "guess", 401},
 		} {
-			const times = 20
+			const times = 10
 			got := make(map[int]int)
 			for range times {
 				r, err := http.NewRequestWithContext(t.Context(), tt.method, "http://app"+prefix+tt.path,

@@ -16,7 +16,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-var isolationSeconds = flag.Int("isolation.seconds", 15,
+var isolationSeconds = flag.Int("isolation.seconds", 5,
 	"how many virtual seconds the victim of TestIsolation emits during each attack")
 
 // Whatever others do, a victim keeps 95% of its rate, and twice its p99 at most.

@@ -631,7 +631,7 @@ func TestRefusalsAndSomeFailuresChangeNoHealth(t *testing.T) {
 				})
 				b.subscribe(t, "*")
 				b.run(t)
-				length := 10 * day
+				length := 6 * day // an endpoint is disabled after five
 				if testing.Short() {
 					length = 6 * time.Hour
 				}

@@ -93,7 +93,7 @@ func (s *simulation) channels(t *testing.T) *channel.Registry {
 	return channels
 }
 
-var weekEndpoints = flag.Int("week.endpoints", 100,
+var weekEndpoints = flag.Int("week.endpoints", 50,
 	"how many endpoints TestAWeekOfManyEndpoints has: 1000 take 15 seconds of CPU time")
 
 // A week with many endpoints, of which 5% are dead, 5% slow, and 2% refuse one type of event. Each
