@@ -155,7 +155,7 @@ func (l *load) emit(ctx context.Context, d *dispatch.Dispatcher) {
 		emitCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		_, err := d.Emit(emitCtx, e)
 		cancel()
-		pause := 5 * time.Millisecond
+		pause := 20 * time.Millisecond // the outages are what takes time, and not the events
 		l.mu.Lock()
 		if err == nil {
 			l.accepted[e.ID] = true

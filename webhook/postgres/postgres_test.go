@@ -44,9 +44,14 @@ func begin(t *testing.T, dsn string) storetest.CallerTx {
 	}
 }
 
-var whole = flag.Bool("whole", false,
-	"run the whole suite of stores on a pool and behind PgBouncer, not only what depends on the "+
-		"connections")
+var (
+	whole = flag.Bool("whole", false,
+		"run the whole suite of stores on a pool and behind PgBouncer, not only what depends on the "+
+			"connections")
+	thorough = flag.Bool("thorough", false,
+		"stop servers more often, and let several processes use a store also on a pool, behind "+
+			"PgBouncer and sealed")
+)
 
 // connectionGroups returns the groups of the suite that depend on how the store gets its
 // connections. TestStore runs all groups, and the others run the same statements on either kind of
@@ -55,9 +60,17 @@ func connectionGroups() []string {
 	if *whole {
 		return nil // all
 	}
-	return []string{
-		"Transactions", "Notifications", "Wrapped", "Cancellation", "Durability", "Peers",
+	return thoroughly([]string{
+		"Transactions", "Notifications", "Wrapped", "Cancellation", "Durability",
+	}, "Peers")
+}
+
+// thoroughly returns the groups of the suite, with more of them if the flag thorough is set.
+func thoroughly(groups []string, more ...string) []string {
+	if *thorough {
+		groups = append(groups, more...)
 	}
+	return groups
 }
 
 func TestStore(t *testing.T) {

@@ -20,7 +20,10 @@ func TestServerRestarts(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	l := startLoad(t, c.dsn(""), c.dsn(""))
-	stops := []syscall.Signal{stopImmediate, stopFast, stopImmediate, stopFast}
+	stops := []syscall.Signal{stopImmediate, stopFast}
+	if *thorough {
+		stops = append(stops, stops...)
+	}
 	for _, how := range stops {
 		l.progress()
 		c.stop(t, how)

@@ -47,7 +47,8 @@ func TestSealedStore(t *testing.T) {
 		Peer: func(t *testing.T, s webhook.Store) webhook.Store {
 			return openSealed(t, s.(*stored).dsn, "a", "b")
 		},
-		Groups: []string{"Subscriptions", "Pause", "Removal", "Tenants", "Durability", "Peers"},
+		Groups: thoroughly([]string{"Subscriptions", "Pause", "Removal", "Tenants", "Durability"},
+			"Peers"),
 	})
 }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-var soaked = flag.Int("soak.deliveries", 20_000,
+var soaked = flag.Int("soak.deliveries", 5_000,
 	"deliveries of the tests of claims")
 
 // TestClaimsOfManyDeliveries claims a few deliveries of many, and of many endpoints. What a claim

@@ -38,7 +38,6 @@ const (
 	crashModeEnv = "WEBHOOKS_CRASH_MODE" // "emit", "read", "drain", "poison" or "limited"
 	crashPathEnv = "WEBHOOKS_CRASH_DB"
 	crashURLEnv  = "WEBHOOKS_CRASH_URL"
-	crashKills   = 60
 )
 
 func TestMain(m *testing.M) {
@@ -169,6 +168,10 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
+	kills := 20
+	if *thorough {
+		kills = 60
+	}
 	sink := &endpoint{arrived: make(map[string]int)}
 	server := httptest.NewServer(sink)
 	t.Cleanup(server.Close)
@@ -182,7 +185,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		return cmd
 	}
 	var accepted []string
-	for range crashKills {
+	for range kills {
 		cmd := child("emit")
 		stdout, err := cmd.StdoutPipe()
 		require.NoError(t, err)
@@ -222,9 +225,9 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills: %d events accepted, %d delivered, %d duplicates",
-		crashKills, len(accepted), len(sink.arrived), duplicates)
+		kills, len(accepted), len(sink.arrived), duplicates)
 	assert.Zero(t, lost, "events that Emit accepted must arrive")
-	assert.Greater(t, len(accepted), crashKills)
+	assert.Greater(t, len(accepted), kills)
 }
 
 // TestKilledReadersMissNothing kills processes that emit and deliver, and at the same time those that

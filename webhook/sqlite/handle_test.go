@@ -54,10 +54,10 @@ func TestNewOnAHandle(t *testing.T) {
 			return begin(t, s.(*stored).path)
 		},
 		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
-		Groups: []string{
+		Groups: thoroughly([]string{
 			"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
-			"Wrapped", "Cancellation", "Concurrency", "Peers",
-		},
+			"Wrapped", "Cancellation",
+		}, "Concurrency", "Peers"),
 	})
 }
 

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -63,6 +64,19 @@ func begin(t *testing.T, path string) storetest.CallerTx {
 	tx, err := handle(t, "file:"+path+allPragmas).BeginTx(t.Context(), nil)
 	require.NoError(t, err)
 	return storetest.CallerTx{Tx: sqlite.Tx(tx), Commit: tx.Commit, Rollback: tx.Rollback}
+}
+
+var thorough = flag.Bool("thorough", false,
+	"kill more processes, and run what several goroutines and processes do to a store also on a handle "+
+		"and sealed")
+
+// thoroughly returns the groups of the suite, with more of them if the flag thorough is set. TestStore
+// runs all groups in any case.
+func thoroughly(groups []string, more ...string) []string {
+	if *thorough {
+		groups = append(groups, more...)
+	}
+	return groups
 }
 
 func TestStore(t *testing.T) {
