@@ -128,7 +128,7 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		var log lockedBuffer
 		var changes healthChanges
 		endpoint := &target{err: status(503)}
-		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg := dispatch.Config{PollInterval: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		cfg.Hooks.HealthChanged = changes.hook
 		var failingSince []time.Time // of the attempts, one at a time
 		cfg.Hooks.AttemptEnd = func(_ context.Context, a dispatch.AttemptEnd) {
@@ -362,6 +362,7 @@ func TestProbesCostDeliveriesNothing(t *testing.T) {
 		endpoint := &target{err: status(500)}
 		// A second attempt that fails is the last one, and so is one after an hour.
 		cfg := dispatch.Config{
+			PollInterval: 10 * time.Second,
 			Retry: dispatch.ExponentialRetry{InitialInterval: 30 * time.Minute, MaxAttempts: 2,
 				MaxElapsed: time.Hour},
 			Lifecycle: dispatch.Lifecycle{DegradedAfter: time.Second},
@@ -447,7 +448,7 @@ func TestGoneDisablesOneEndpoint(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var changes healthChanges
-		cfg := dispatch.Config{}
+		cfg := dispatch.Config{PollInterval: 10 * time.Second}
 		cfg.Hooks.HealthChanged = changes.hook
 		b := newBench(t, cfg, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 			if m.DeliveryID == "dlv_1" {
@@ -1005,7 +1006,7 @@ func TestNeverDegraded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var attempts atomic.Int64
-		cfg := dispatch.Config{PollInterval: time.Second,
+		cfg := dispatch.Config{PollInterval: 10 * time.Second,
 			Lifecycle: dispatch.Lifecycle{DegradedAfter: dispatch.Never}}
 		b := newBench(t, cfg, func(context.Context, *channel.Message) (channel.Result, error) {
 			attempts.Add(1)

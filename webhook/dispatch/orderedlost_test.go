@@ -11,6 +11,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -22,7 +23,8 @@ func TestAnEventThatStopsEveryProcessIsSkipped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				m := &mortals{store: memstore.New(), fatal: "poison.", begun: make(map[string]int)}
+				m := &mortals{store: memstore.New(), fatal: "poison.", begun: make(map[string]int),
+					cfg: dispatch.Config{PollInterval: time.Minute}}
 				b := benchOn(t, m.store, m.cfg, accept)
 				require.NoError(t, b.CreateSubscription(t.Context(), &webhook.Subscription{
 					Name: "test", EventTypes: []event.Pattern{event.MatchAll},

@@ -96,7 +96,8 @@ func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
 		var mu sync.Mutex
 		var arrived []string
 		attempts := 0
-		cfg := dispatch.Config{Lifecycle: dispatch.Lifecycle{DegradedAfter: dispatch.Never}}
+		cfg := dispatch.Config{PollInterval: 10 * time.Second,
+			Lifecycle: dispatch.Lifecycle{DegradedAfter: dispatch.Never}}
 		b := newBench(t, cfg,
 			func(_ context.Context, m *channel.Message) (channel.Result, error) {
 				mu.Lock()

@@ -218,8 +218,9 @@ func TestPruneKeepsWhatRetentionSays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{
-			Retry:     dispatch.ExponentialRetry{MaxAttempts: 1},
-			Retention: dispatch.Retention{Succeeded: time.Hour, Dead: 3 * time.Hour},
+			PollInterval: 10 * time.Second,
+			Retry:        dispatch.ExponentialRetry{MaxAttempts: 1},
+			Retention:    dispatch.Retention{Succeeded: time.Hour, Dead: 3 * time.Hour},
 		}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
 			if m.EventType == event.ObjectDeleted {
 				return channel.Result{}, status(500)
