@@ -49,7 +49,11 @@ func (a *API) listEventTypes(*request) (*response, error) {
 }
 
 func (a *API) getOpenAPI(*request) (*response, error) {
-	return &response{status: http.StatusOK, body: json.RawMessage(a.openAPI)}, nil
+	document, err := a.openAPI()
+	if err != nil {
+		return nil, err
+	}
+	return &response{status: http.StatusOK, body: json.RawMessage(document)}, nil
 }
 
 // openapi.json is written by hand. Tests compare it with the routes, the answers and the

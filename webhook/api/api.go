@@ -9,6 +9,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -97,7 +98,7 @@ type API struct {
 	idempotency  *idempotency.Group
 	cfg          Config
 	fields       configs.Fields
-	openAPI      []byte
+	openAPI      func() ([]byte, error) // makes the document once, when it is asked for: it takes 10 ms
 	mux          *http.ServeMux
 	requests     *admission
 	// tests and replays bound requests that have a place in requests as well.
@@ -126,10 +127,6 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 	if err != nil {
 		return nil, err
 	}
-	document, err := openAPIDocument(&cfg)
-	if err != nil {
-		return nil, err
-	}
 	repeatable, err := idempotency.New(d, idempotency.Config{
 		PerMinute: cfg.IdempotentPerMinute, Logger: cfg.Logger,
 	})
@@ -139,7 +136,7 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 	a := &API{
 		dispatcher: d, authenticate: authenticate, idempotency: repeatable, cfg: cfg,
 		fields:   configs.Of(d.Channels()),
-		openAPI:  document,
+		openAPI:  sync.OnceValues(func() ([]byte, error) { return openAPIDocument(&cfg) }),
 		requests: newAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization, clientPatience),
 		tests:    newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
 		replays:  newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),

@@ -115,7 +115,7 @@ func TestOpenAPIStatuses(t *testing.T) {
 
 		seen := map[string][]int{}
 		var refusal error
-		plain := f.apiOn(f.store, &refusal) // one for all routes: to make its document takes 10 ms
+		plain := f.apiOn(f.store, &refusal)
 		for _, route := range f.api.Routes() {
 			seen[route] = f.usualStatuses(route, plain, &refusal)
 		}
