@@ -49,8 +49,8 @@ var (
 		"run the whole suite of stores on a pool and behind PgBouncer, not only what depends on the "+
 			"connections")
 	thorough = flag.Bool("thorough", false,
-		"stop servers more often, and let several processes use a store also on a pool, behind "+
-			"PgBouncer and sealed")
+		"stop servers more often, try more random histories, and let several processes use a store also "+
+			"on a pool, behind PgBouncer and sealed")
 )
 
 // connectionGroups returns the groups of the suite that depend on how the store gets its
@@ -73,6 +73,14 @@ func thoroughly(groups []string, more ...string) []string {
 	return groups
 }
 
+// histories returns how many TestStore runs. Zero means all.
+func histories() int {
+	if *thorough {
+		return 0
+	}
+	return 2
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var groups []string // all
@@ -80,8 +88,8 @@ func TestStore(t *testing.T) {
 		groups = []string{"Enqueue", "Claim", "Settle", "Transactions"}
 	}
 	storetest.Run(t, storetest.Harness{
-		Groups: groups,
-		New:    func(t *testing.T) webhook.Store { return open(t, tablesDSN(t)) },
+		Groups: groups, Histories: histories(),
+		New: func(t *testing.T) webhook.Store { return open(t, tablesDSN(t)) },
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)

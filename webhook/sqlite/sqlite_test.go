@@ -67,8 +67,8 @@ func begin(t *testing.T, path string) storetest.CallerTx {
 }
 
 var thorough = flag.Bool("thorough", false,
-	"kill more processes, and run what several goroutines and processes do to a store also on a handle "+
-		"and sealed")
+	"kill more processes, try more random histories, and run what several goroutines and processes do "+
+		"to a store also on a handle and sealed")
 
 // thoroughly returns the groups of the suite, with more of them if the flag thorough is set. TestStore
 // runs all groups in any case.
@@ -79,6 +79,14 @@ func thoroughly(groups []string, more ...string) []string {
 	return groups
 }
 
+// histories returns how many TestStore runs. Zero means all.
+func histories() int {
+	if *thorough {
+		return 0
+	}
+	return 2
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var groups []string // all
@@ -86,7 +94,7 @@ func TestStore(t *testing.T) {
 		groups = []string{"Enqueue", "Claim", "Settle", "Transactions"}
 	}
 	storetest.Run(t, storetest.Harness{
-		Groups: groups,
+		Groups: groups, Histories: histories(),
 		New: func(t *testing.T) webhook.Store {
 			return open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 		},

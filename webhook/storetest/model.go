@@ -14,9 +14,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-func modelCases() []testCase {
+func modelCases(histories int) []testCase {
 	var cases []testCase
-	for seed := range uint64(6) {
+	for seed := range uint64(histories) {
 		cases = append(cases, testCase{fmt.Sprint("Seed", seed),
 			func(f *fixture) { followModel(f, seed, 300) }})
 	}

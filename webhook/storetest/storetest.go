@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -32,6 +33,9 @@ type Harness struct {
 	// Concurrency, Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for
 	// a second way to open a store that has passed the whole suite.
 	Groups []string
+	// Histories is how many random sequences of calls the group Model makes, each compared with a simple
+	// model of a store. Zero means 6. They are a fifth of the time that the suite takes.
+	Histories int
 }
 
 // CallerTx is a transaction that the suite uses as a caller would.
@@ -102,7 +106,7 @@ func Run(t *testing.T, h Harness) {
 		{"Cancellation", cancellationCases()},
 		{"Limits", limitCases()},
 		{"Concurrency", concurrencyCases()},
-		{"Model", modelCases()},
+		{"Model", modelCases(cmp.Or(h.Histories, 6))},
 		{"Durability", durabilityCases(h)},
 		{"Peers", peerCases(h)},
 	}
