@@ -392,8 +392,8 @@ func (a *attempt) extendAt(at time.Time) {
 	}
 }
 
-// settle is called when the handler and the Invalidator have returned. An Extend that is running may go on: it
-// changes nothing after the claim is settled.
+// settle is called when the handler and the Invalidator have returned. An Extend that is running
+// may go on: it changes nothing after the claim is settled.
 func (a *attempt) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -32,7 +32,7 @@ func (s slowStore) Subscriptions(
 	ctx context.Context, q webhook.SubscriptionQuery,
 ) ([]*webhook.Subscription, error) {
 	select {
-	case <-time.After(time.Minute):
+	case <-time.After(30 * time.Second):
 	case <-ctx.Done():
 	}
 	return s.Store.Subscriptions(ctx, q)

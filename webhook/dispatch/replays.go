@@ -41,12 +41,12 @@ const (
 	replayPatience = 3
 )
 
-// StartReplay begins to replay the settled deliveries that fit the query, the oldest first, q.Limit of
-// them at most if that is not 0. What [Dispatcher.ReplayAll] skips is skipped. It returns at once:
-// the Run of this process or of another one goes on with it, also after a restart, until all are
-// replayed or [Dispatcher.StopReplay] ends it. Organizations take turns. Deliveries become due at the rate of the options,
-// and are replayed half a minute before that at most. Those that are settled after the call are
-// left alone. by says who began it; it may be empty.
+// StartReplay begins to replay the settled deliveries that fit the query, the oldest first, q.Limit
+// of them at most if that is not 0. What [Dispatcher.ReplayAll] skips is skipped. It returns at
+// once: the Run of this process or of another one goes on with it, also after a restart, until all
+// are replayed or [Dispatcher.StopReplay] ends it. Organizations take turns. Deliveries become due
+// at the rate of the options, and are replayed half a minute before that at most. Those that are
+// settled after the call are left alone. by says who began it; it may be empty.
 //
 // StartReplay returns an [*event.ValidationError] if q.Status is not a settled one or empty, or the
 // rate is below one an hour; a [*webhook.LimitError] if the organization has [webhook.MaxReplays]

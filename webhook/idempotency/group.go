@@ -135,10 +135,11 @@ func New(store Store, cfg Config) (*Group, error) {
 // cannot keep the answer, Do logs a warning and returns the answer; a repetition then runs the work
 // again.
 //
-// work gets [WorkTime], less the time that the store took to note the request, even if ctx ends before: a client that gave up will repeat the
-// request, and expects its answer. After an error that says that nothing was done (see the
-// documentation of the package) the request can be repeated at once, unless an earlier try
-// ended without an answer; otherwise 30 seconds after that try began.
+// work gets [WorkTime], less the time that the store took to note the request, even if ctx ends
+// before: a client that gave up will repeat the request, and expects its answer. After an error
+// that says that nothing was done (see the documentation of the package) the request can be
+// repeated at once, unless an earlier try ended without an answer; otherwise 30 seconds after that
+// try began.
 func (g *Group) Do(ctx context.Context, r Request, work Work) ([]byte, error) {
 	store := g.store.Capabilities().Idempotency
 	switch {

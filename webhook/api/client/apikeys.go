@@ -27,8 +27,9 @@ func (c *Client) CreateAPIKey(
 	return expect(out, out.ID, err)
 }
 
-// RevokeAPIKey revokes an API key by its id, and returns it as it is now. What is no id, such as the API
-// key itself, is not sent, because paths are logged: the error is an [*Error] with status 404.
+// RevokeAPIKey revokes an API key by its id, and returns it as it is now. What is no id, such as
+// the API key itself, is not sent, because paths are logged: the error is an [*Error] with status
+// 404.
 func (c *Client) RevokeAPIKey(ctx context.Context, id string) (*webhook.APIKey, error) {
 	if !apikey.IsID(id) {
 		return nil, &Error{StatusCode: http.StatusNotFound, Type: "NotFoundError",

@@ -31,8 +31,9 @@ type Config struct {
 // Client calls a management API. Make one with [New]. It is safe for concurrent use.
 //
 // All methods return an [*Error] if the API answers with an error. If there is no answer, or one
-// that cannot be decoded, they return an error that wraps the cause: that of the HTTP client, which is
-// an [*url.Error] also if the answer breaks off, or of ctx. The Client reads at most 64 MiB of an answer. It does not retry.
+// that cannot be decoded, they return an error that wraps the cause: that of the HTTP client, which
+// is an [*url.Error] also if the answer breaks off, or of ctx. The Client reads at most 64 MiB of
+// an answer. It does not retry.
 //
 // A redirect is followed if the method stays the same. Of any other request than a GET, 301 to 303
 // would make a GET that changes nothing: they are an [*Error] that names the address.

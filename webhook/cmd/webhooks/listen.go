@@ -68,8 +68,8 @@ func (a *app) listen(ctx context.Context, o listenOptions, webhookID, target str
 	return a.forwardAll(ctx, c, f, q, o)
 }
 
-// forwardAll forwards what the tail has, and what is replayed, until ctx ends. Whatever ends it, it says
-// where it ended.
+// forwardAll forwards what the tail has, and what is replayed, until ctx ends. Whatever ends it, it
+// says where it ended.
 func (a *app) forwardAll(
 	ctx context.Context, c *tailClient, f *forwarder, q client.TailQuery, o listenOptions,
 ) error {

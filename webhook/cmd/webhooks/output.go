@@ -75,8 +75,8 @@ func (p *printer) object(v any) error {
 	return err
 }
 
-// visibleJSON escapes what is not printable in a line of JSON: beyond ASCII, and that is DEL too, all of
-// it is in strings.
+// visibleJSON escapes what is not printable in a line of JSON: beyond ASCII, and that is DEL too,
+// all of it is in strings.
 func visibleJSON(line string) string {
 	plain := func(r rune) bool { return r < 0x7f || r != unicode.ReplacementChar && unicode.IsPrint(r) }
 	if strings.IndexFunc(line, func(r rune) bool { return !plain(r) }) < 0 {
