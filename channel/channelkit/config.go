@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
@@ -193,12 +194,12 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// Line returns a field that must be one line of at most limit bytes that neither begins nor ends
+// Line returns a field that must be one line of at most limit characters that neither begins nor ends
 // with white space. If the field breaks a rule, Line adds a problem and returns the field anyway.
 // It returns "" if the field is absent.
 func (r *ConfigReader) Line(name string, limit int) string {
 	s := r.Text(name)
-	if len(s) > limit {
+	if utf8.RuneCountInString(s) > limit {
 		r.Problems.Add(name, "must be at most %d characters", limit)
 	}
 	if !isFieldValue(s) {

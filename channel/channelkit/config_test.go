@@ -31,6 +31,16 @@ func TestReadConfigRefusesDuplicates(t *testing.T) {
 	assert.Equal(t, `1`, string(value), "the first one stays")
 }
 
+// The limit of a line is in characters, as its rule says.
+func TestLineCountsCharacters(t *testing.T) {
+	t.Parallel()
+	r := channelkit.ReadConfig(json.RawMessage(`{"a":"äöü€","b":"äöü€☕"}`), nil)
+	assert.Equal(t, "äöü€", r.Line("a", 4))
+	assert.NoError(t, r.Problems.Err())
+	r.Line("b", 4)
+	assert.EqualError(t, r.Problems.Err(), "invalid: b: must be at most 4 characters")
+}
+
 // What encoding/json takes for an object is one here, and nothing else.
 func FuzzReadConfig(f *testing.F) {
 	for _, s := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[`, `{"a":{"b":[]}} `, `{"a":1}x`,

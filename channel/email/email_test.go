@@ -490,6 +490,22 @@ func TestNewSMTPProblems(t *testing.T) {
 	assert.ErrorContains(t, err, "Token")
 	_, err = email.NewSMTP(email.SMTPConfig{Host: "h", From: "a@example.com", Auth: "NTLM"})
 	assert.ErrorContains(t, err, "Auth: must be")
+	for _, c := range []email.SMTPConfig{{Password: "sesame"},
+		{Token: func(context.Context) (string, error) { return "", nil }}} {
+		c.Host, c.From = "h", "a@example.com"
+		_, err = email.NewSMTP(c)
+		assert.ErrorContains(t, err, "Username: is required with a Password or a Token")
+	}
+	for _, host := range []string{"smtp.example.com:587", "[::1]", "[2001:db8::7]:25", "smtps://a.example",
+		"a.example/", "a b", "::1]", " a.example"} {
+		_, err = email.NewSMTP(email.SMTPConfig{Host: host, From: "a@example.com"})
+		assert.ErrorContains(t, err, "Host: must be a name or an address, without a port or brackets", host)
+	}
+	for _, host := range []string{"smtp.example.com", "localhost", "127.0.0.1", "::1", "fe80::1%eth0",
+		"a_b.example", "mail.example.com."} {
+		_, err = email.NewSMTP(email.SMTPConfig{Host: host, From: "a@example.com"})
+		assert.NoError(t, err, host)
+	}
 }
 
 func TestEmailContract(t *testing.T) {

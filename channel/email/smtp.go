@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,7 +42,7 @@ const (
 
 // SMTPConfig configures an SMTP. Host and From are required.
 type SMTPConfig struct {
-	// Host is the mail server's name. Required.
+	// Host is the mail server's name, or its IP address without brackets. It has no port. Required.
 	Host string
 
 	// Port of the server. Defaults to 587 with STARTTLS, 465 with ImplicitTLS,
@@ -64,7 +66,8 @@ type SMTPConfig struct {
 	// sent.
 	Auth SMTPAuth
 
-	// Username is the name for the login. Defaults to none.
+	// Username is the name for the login. Required with a Password or a Token; otherwise defaults to
+	// none.
 	Username string
 
 	// Password is the password for AuthPlain and AuthLogin.
@@ -129,6 +132,9 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	var problems event.Problems
 	if config.Host == "" {
 		problems.Required("Host")
+	} else if _, err := netip.ParseAddr(config.Host); err != nil &&
+		strings.ContainsAny(config.Host, ":[]/ \t\r\n") {
+		problems.Add("Host", "must be a name or an address, without a port or brackets")
 	}
 	from, err := parseMailbox(config.From)
 	if err != nil {
@@ -203,6 +209,9 @@ func (c *SMTPConfig) checkAuth(problems *event.Problems) {
 	switch c.Auth {
 	case "":
 		if c.Username == "" {
+			if c.Password != "" || c.Token != nil {
+				problems.Add("Username", "is required with a Password or a Token")
+			}
 			return
 		}
 		if c.Password == "" && c.Token == nil {

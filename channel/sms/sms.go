@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -78,10 +79,10 @@ const NoRateLimit = -1
 const maxNumbers = 50
 
 // NewDriver returns the driver of the "sms" channel, which sends texts through provider. Its
-// configuration is a [Config]. It returns an error if provider is nil, or if a field of options is
-// wrong.
+// configuration is a [Config]. It returns an error if provider is nil, or a nil pointer, or if a
+// field of options is wrong.
 func NewDriver(provider Provider, options Options) (channel.Driver, error) {
-	if provider == nil {
+	if v := reflect.ValueOf(provider); provider == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("sms: NewDriver: the provider is nil")
 	}
 	settings.Default(&options.MaxSegments, 4)

@@ -584,7 +584,9 @@ func TestSMSRate(t *testing.T) {
 
 func TestNewDriverProblems(t *testing.T) {
 	t.Parallel()
-	_, err := sms.NewDriver(&texts{}, sms.Options{MaxSegments: -1, Timeout: -1, MessagesPerSecond: -2})
+	_, err := sms.NewDriver((*sms.Twilio)(nil), sms.Options{})
+	require.EqualError(t, err, "sms: NewDriver: the provider is nil")
+	_, err = sms.NewDriver(&texts{}, sms.Options{MaxSegments: -1, Timeout: -1, MessagesPerSecond: -2})
 	assert.EqualError(
 		t,
 		err,
