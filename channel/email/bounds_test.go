@@ -35,7 +35,7 @@ func TestMailsOfDeepJSONAreBounded(t *testing.T) {
 		body, order := parts(t, got.parse(t))
 		assert.Equal(t, []string{"text/plain", "application/json"}, order)
 		for kind, text := range body {
-			assert.True(t, strings.TrimSpace(text) == source, kind)
+			assert.Equal(t, source, strings.TrimSpace(text), kind)
 		}
 	}
 	source := deep(2_000, 20_000)

@@ -50,24 +50,22 @@ func convertMarkdown(ctx context.Context, source string) (html string, ok bool, 
 		}
 	}()
 	converter := goldmark.New(goldmark.WithParser(p), goldmark.WithExtensions(extension.GFM))
-	if err := converter.Convert([]byte(source), &meteredWriter{&out, m}); err != nil {
-		return "", false, nil //nolint:nilerr // no renderer of goldmark returns one
-	}
-	return out.String(), true, nil
+	ok = converter.Convert([]byte(source), &meteredWriter{&out, m}) == nil
+	return out.String(), ok, nil
 }
 
 // meteredWriter takes the HTML. References repeat what they refer to, so that may be long.
 type meteredWriter struct {
-	*bytes.Buffer
+	out   *bytes.Buffer
 	meter *meter
 }
 
 func (w *meteredWriter) Write(p []byte) (int, error) {
-	if w.Len()+len(p) > maxMarkdownHTML {
+	if w.out.Len()+len(p) > maxMarkdownHTML {
 		panic(errTooMuchMarkdown)
 	}
 	w.meter.spend(len(p))
-	return w.Buffer.Write(p)
+	return w.out.Write(p)
 }
 
 // A meter counts the work of a conversion, and ends it.

@@ -28,7 +28,7 @@ func TestIndentIsBounded(t *testing.T) {
 	} {
 		out, err := jsontext.Indent([]byte(text), "  ")
 		require.NoError(t, err, name)
-		assert.True(t, string(out) == text, name)
+		assert.Equal(t, text, string(out), name)
 	}
 	_, err := jsontext.Indent([]byte(strings.Repeat("[", depth)+strings.Repeat("1,", elements)), "  ")
 	require.Error(t, err, "that is no JSON")
