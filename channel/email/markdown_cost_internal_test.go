@@ -31,7 +31,7 @@ const (
 	mostDeaf  = 20 * time.Millisecond // between two looks at the context
 	// slack is how much more CPU time passes: machines differ, and what these tests look for costs a
 	// hundred times as much. The tests log the highest figures.
-	slack = 5 * slowdown
+	slack = 5
 )
 
 // markdownCost is what converting a text took.
@@ -174,11 +174,11 @@ func markdownShapes() map[string]func(p, q string, size int) string {
 }
 
 // TestMarkdownIsBounded measures pieces of Markdown and their repetitions and nestings, in texts as
-// long as are converted. It must not run while other tests do. The race detector, which finds
-// nothing in what one goroutine does, leaves it a few.
+// long as are converted. It must not run while other tests do. The race detector finds nothing in
+// what one goroutine computes.
 func TestMarkdownIsBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("takes seconds, and many times as long with the race detector")
 	}
 	pieces, shapes := markdownPieces(), markdownShapes()
 	names := slices.Sorted(maps.Keys(shapes))
@@ -206,7 +206,7 @@ func TestMarkdownIsBounded(t *testing.T) {
 	}
 	for i, shape := range names {
 		for j, p := range pieces {
-			if *markdownRounds > 1 || (i+j)%(6*slowdown) == 0 {
+			if *markdownRounds > 1 || (i+j)%6 == 0 {
 				measure(shape, p, p)
 			}
 		}
@@ -219,7 +219,7 @@ func TestMarkdownIsBounded(t *testing.T) {
 		}
 		return b.String()
 	}
-	for range 100 * *markdownRounds / slowdown {
+	for range 100 * *markdownRounds {
 		measure(names[random.IntN(len(names))], pick(), pick())
 	}
 	for i, of := range []string{"CPU time", "bytes", "deaf"} {

@@ -2,5 +2,4 @@
 
 package email
 
-// slowdown is how much slower a conversion is than without the race detector.
-const slowdown = 1
+const raceDetector = false

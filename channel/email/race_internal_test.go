@@ -2,5 +2,4 @@
 
 package email
 
-// slowdown is how much slower the race detector makes a conversion.
-const slowdown = 20
+const raceDetector = true
