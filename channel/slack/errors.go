@@ -11,9 +11,9 @@ import (
 	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
-// maxSlackReply is as much of an answer as is looked at: to a bot, Slack repeats
-// the whole message before it is done.
-const maxSlackReply = 1 << 20
+// maxSlackReply is as much of an answer as is looked at: to a bot, Slack says first how it went, and
+// then repeats the whole message.
+const maxSlackReply = 64 << 10
 
 // slackActions says what Slack's own error codes mean: those of incoming
 // webhooks, which stand in the body as plain text, and those of chat.postMessage.
