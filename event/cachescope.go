@@ -84,7 +84,7 @@ func (s *CacheScope) covers(key string, keys CacheKeys) bool {
 	case s.kind() == ScopeCollection:
 		return collection == s.CollectionID
 	case s.kind() == ScopeNamespace:
-		return namespace == s.NamespaceID || namespace == s.Namespace
+		return namespace != "" && (namespace == s.NamespaceID || namespace == s.Namespace)
 	default:
 		return false
 	}
@@ -113,9 +113,9 @@ func (s *CacheScope) equal(other *CacheScope) bool {
 // event knows more than its scope:
 //
 //   - A collection scope also covers the keys with the event's Collection whose namespace is the
-//     event's Namespace or NamespaceID. If the event has no Namespace, the namespace of the key is
-//     not compared, because dropping a fresh entry costs a load and keeping a stale one gives wrong
-//     answers.
+//     event's Namespace or NamespaceID. If the event or the key has no Namespace, the namespace of
+//     the key is not compared, because dropping a fresh entry costs a load and keeping a stale one
+//     gives wrong answers.
 //   - A namespace scope also covers the keys with the event's Namespace or NamespaceID, unless the
 //     scope names another namespace.
 //
@@ -136,11 +136,12 @@ func (k CacheKeys) Invalidated(e *Event, key string) bool {
 	}
 	switch s.kind() {
 	case ScopeCollection:
-		elsewhere := e.Namespace != "" && namespace != e.Namespace && namespace != e.NamespaceID
+		elsewhere := differ(e.Namespace, namespace) && namespace != e.NamespaceID
 		return collection == e.Collection && !elsewhere
 	case ScopeNamespace:
 		contradicted := differ(s.NamespaceID, e.NamespaceID) || differ(s.Namespace, e.Namespace)
-		return !contradicted && (namespace == e.Namespace || namespace == e.NamespaceID)
+		return !contradicted && namespace != "" &&
+			(namespace == e.Namespace || namespace == e.NamespaceID)
 	default:
 		return false
 	}
@@ -245,7 +246,8 @@ func (k CacheKeys) Key(namespace, collection, object string) string {
 }
 
 // Split returns the parts of a key that [CacheKeys.Key] made. It returns false if the key has
-// another form or a part of it is empty.
+// another form or a part of it is empty; with a prefix of one's own the namespace may be empty,
+// because event types of one's own need none.
 func (k CacheKeys) Split(key string) (namespace, collection, object string, ok bool) {
 	rest, ok := strings.CutPrefix(key, k.prefix())
 	if !ok {
@@ -253,7 +255,7 @@ func (k CacheKeys) Split(key string) (namespace, collection, object string, ok b
 	}
 	namespace, rest, _ = strings.Cut(rest, ":")
 	collection, object, _ = strings.Cut(rest, ":")
-	if namespace == "" || collection == "" || object == "" {
+	if collection == "" || object == "" || namespace == "" && k.prefix() == contractPrefix+":" {
 		return "", "", "", false
 	}
 	return unescapePart(namespace), unescapePart(collection), object, true

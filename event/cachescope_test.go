@@ -277,3 +277,40 @@ func TestCacheKeysPrefix(t *testing.T) {
 	}
 	assert.Nil(t, types.DefaultScope(event.New("x.y", event.Subject{}), shop))
 }
+
+// Types of one's own need no namespace, and keys with a prefix of one's own may have none.
+func TestCacheKeysWithoutNamespace(t *testing.T) {
+	t.Parallel()
+	shop := event.CacheKeys{Prefix: "shop"}
+	key := shop.Key("", "articles", "1")
+	assert.Equal(t, "shop::articles:1", key)
+	namespace, collection, object, ok := shop.Split(key)
+	assert.True(t, ok)
+	assert.Equal(t, []string{"", "articles", "1"}, []string{namespace, collection, object})
+	for _, other := range []string{"shop::articles", "shop:::1", "shop::articles:", "mixpeek::articles:1"} {
+		_, _, _, ok := shop.Split(other)
+		assert.False(t, ok, other)
+	}
+	_, _, _, ok = event.CacheKeys{Prefix: "mixpeek"}.Split("mixpeek::articles:1")
+	assert.False(t, ok, "the contract's keys have all parts")
+
+	named := event.Event{Collection: "articles", CacheScope: event.CollectionScope("col_1")}
+	for name, test := range map[string]struct {
+		event event.Event
+		want  bool
+	}{
+		"key":                {event.Event{CacheScope: event.KeyScope(key)}, true},
+		"collection":         {event.Event{CacheScope: event.CollectionScope("articles")}, true},
+		"collection by name": {named, true},
+		"collection by name, in a namespace": {event.Event{Namespace: "acme", NamespaceID: "ns_1",
+			Collection: "articles", CacheScope: event.CollectionScope("col_1")}, true},
+		"another collection": {event.Event{CacheScope: event.CollectionScope("videos")}, false},
+		"namespace by id":    {event.Event{CacheScope: event.NamespaceScope("ns_1")}, false},
+		"namespace by name": {event.Event{CacheScope: &event.CacheScope{Kind: "namespace",
+			Namespace: "acme"}}, false},
+		"namespace, both": {event.Event{Namespace: "acme", NamespaceID: "ns_1",
+			CacheScope: event.NamespaceScope("ns_1")}, false},
+	} {
+		assert.Equal(t, test.want, shop.Invalidated(&test.event, key), name)
+	}
+}

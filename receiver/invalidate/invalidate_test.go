@@ -324,4 +324,10 @@ func TestGenerationsOfAnotherPrefix(t *testing.T) {
 	c.entries[key] = "value"
 	require.NoError(t, g.Invalidate(t.Context(), scoped(event.KeyScope("shop:acme:articles:1"))))
 	require.Empty(t, c.keys(), "the key is deleted with its numbers")
+
+	key, err = g.Key(t.Context(), "", "articles", "1") // types of one's own need no namespace
+	require.NoError(t, err)
+	c.entries[key] = "value"
+	require.NoError(t, g.Invalidate(t.Context(), scoped(event.KeyScope("shop::articles:1"))))
+	require.Empty(t, c.keys(), "without a namespace too")
 }
