@@ -76,7 +76,10 @@ func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox,
 //     that cannot be encoded, or a name in Metadata that is not UTF-8.
 //
 // All other events that a receiver accepts can be stored, even with an incomplete envelope. Set
-// [receiver.Config.MaxBody] below the first bound, so that senders of larger events get 413.
+// [receiver.Config.MaxBody], and MaxDecoded if bodies may be compressed, below the first bound, so
+// that senders of larger events get 413. The stored JSON can be longer than the body: a \b of two
+// bytes becomes \u0008. It is at most three times as long, so that all bodies of up to a third of
+// the first bound can be stored.
 //
 // The handler gets the event as it is on the wire: without OrganizationID, and with the
 // types in Metadata that JSON decodes to.

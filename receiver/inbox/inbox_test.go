@@ -215,6 +215,21 @@ func TestEventsThatComeByOtherWays(t *testing.T) {
 	assert.Len(t, deliveries(t, in), 2)
 }
 
+// A body of a third of what can be stored is stored, however much longer its JSON becomes.
+func TestStoresWhatBecomesLonger(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t, memstore.New(), (&handled{}).HandleEvent)
+	const before, after = `{"event_id":"evt_1","event_type":"a.b","metadata":{"s":"`, `"}}`
+	const size = (dispatch.MaxPayload - 400) / 3
+	body := before + strings.Repeat(`\b`, (size-len(before)-len(after))/2) + after
+	e, err := event.Decode([]byte(body))
+	require.NoError(t, err)
+	stored, err := e.MarshalJSON()
+	require.NoError(t, err)
+	require.Greater(t, len(stored), 3*len(body)-500, "it is about three times as long")
+	require.NoError(t, in.HandleEvent(t.Context(), e))
+}
+
 // An event that can never be stored is not sent again.
 func TestRefusesForGoodWhatCannotBeStored(t *testing.T) {
 	t.Parallel()
