@@ -70,6 +70,24 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// What a caller does with its lists after New has no effect.
+func TestConfigIsCopied(t *testing.T) {
+	t.Parallel()
+	proxies := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	types, secrets := []string{"application/json"}, []receiver.Secret{{Value: secret}}
+	b := setup(t, func(c *receiver.Config) {
+		c.AllowHTTP, c.TrustedProxies, c.ContentTypes, c.Secrets = false, proxies, types, secrets
+	})
+	proxies[0] = netip.MustParsePrefix("0.0.0.0/0")
+	types[0], secrets[0].Value = "text/plain", "another-secret-of-another-sender"
+	for peer, status := range map[string]int{"192.0.2.1:1": 200, "198.51.100.7:1": 400} {
+		r := post(envelope(t, "evt_1"))
+		r.RemoteAddr = peer
+		r.Header.Set("X-Forwarded-Proto", "https")
+		assert.Equal(t, status, serve(b.Handler(receiver.HandlerFunc(ok)), r).Code, peer)
+	}
+}
+
 // Zero is the default, and a negative number is an error, in every field.
 func TestNegativeIsRefused(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -36,6 +37,9 @@ func New(config Config) (*Receiver, error) {
 		}
 	}
 	cfg.Secrets = nil // only the hashes are needed from now on
+	// What the caller does with its lists afterwards is nothing that was checked.
+	cfg.TrustedProxies = slices.Clone(cfg.TrustedProxies)
+	cfg.ContentTypes = slices.Clone(cfg.ContentTypes)
 	return &Receiver{
 		cfg: cfg, secrets: secrets,
 		strangers: newDrain(strangerDrainBytes, strangerDrainTime),
