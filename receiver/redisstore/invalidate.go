@@ -18,9 +18,9 @@ var (
 )
 
 // Counters are [invalidate.Counters] in Redis. They are safe for concurrent use, and many
-// processes may share them. A server that evicts may lose them: readers then load again, and
-// get no stale answers. A failover that loses the last Bump brings stale answers back: see the
-// package's documentation.
+// processes may share them. A number expires 30 days after its last bump, and a server that evicts
+// may lose it sooner: readers then load again, and get no stale answers. A failover that loses the
+// last Bump brings stale answers back: see the package's documentation.
 type Counters struct {
 	client     Client
 	prefix     string

@@ -91,6 +91,33 @@ func TestCounters(t *testing.T) {
 	})
 }
 
+// Numbers expire, also those of names that nobody has. They do not return.
+func TestCountersExpire(t *testing.T) {
+	t.Parallel()
+	client, prefix := connect(t)
+	ctx, counters := t.Context(), newCounters(t, client, prefix)
+	_, err := counters.Read(ctx, "read", "both")
+	require.NoError(t, err)
+	require.NoError(t, counters.Bump(ctx, "bumped", "both"))
+	for _, name := range []string{"read", "bumped", "both"} {
+		ttl := client.PTTL(ctx, prefix+"generation:"+name).Val()
+		assert.InDelta(t, 30*24*time.Hour, ttl, float64(time.Minute), name)
+	}
+	before, err := counters.Read(ctx, "read", "bumped", "both")
+	require.NoError(t, err)
+	for _, name := range []string{"read", "bumped", "both"} {
+		require.NoError(t, client.PExpire(ctx, prefix+"generation:"+name, time.Millisecond).Err())
+		require.Eventually(t, func() bool {
+			return client.Exists(ctx, prefix+"generation:"+name).Val() == 0
+		}, time.Minute, time.Millisecond)
+	}
+	after, err := counters.Read(ctx, "read", "bumped", "both")
+	require.NoError(t, err)
+	for i := range before {
+		assert.Greater(t, after[i], before[i])
+	}
+}
+
 // Scripts that the server has lost, as after a restart, are sent again. The test is not
 // parallel, because the server loses those of other tests too.
 func TestScriptsAreSentAgain(t *testing.T) {

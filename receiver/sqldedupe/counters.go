@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 )
 
 // DefaultCountersTable is the default of [Config.Table] for [Counters].
@@ -15,9 +16,9 @@ const DefaultCountersTable = "webhook_receiver_generations"
 // numbers of invalidate.Generations. It is safe for concurrent use, and many processes may share
 // the table.
 type Counters struct {
-	db                  *sql.DB
-	x                   expander
-	schema, bump, start string
+	db                         *sql.DB
+	x                          expander
+	schema, bump, start, prune string
 }
 
 // NewCounters returns Counters in db. The table must exist before they are used: see
@@ -36,6 +37,9 @@ func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) 
 		bump: x.sql(`INSERT INTO {table} AS old (name, generation) VALUES (?, {now})
 			ON CONFLICT (name) DO UPDATE
 			SET generation = {greatest}(old.generation + 1, excluded.generation)`),
+		// The condition stands twice because a number may be bumped in between.
+		prune: x.sql(`DELETE FROM {table} WHERE generation <= (SELECT {now}) - ? AND name IN (
+			SELECT name FROM {table} WHERE generation <= (SELECT {now}) - ? LIMIT ?)`),
 	}, nil
 }
 
@@ -89,6 +93,19 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 		numbers[i] = number
 	}
 	return numbers, nil
+}
+
+// countersAge is how old a number is when Prune removes it. Since it is a time, or was bumped more
+// than once in a millisecond, the time that takes its place is larger.
+const countersAge = 30 * 24 * time.Hour
+
+// Prune removes up to limit numbers that have not been bumped for 30 days, and returns how many it
+// removed: readers may ask for names that nobody has. A number that is read again is a new one, so
+// that entries of a cache are loaded once more. A limit of 0 means [DefaultPrune]; a negative one is
+// an error.
+func (c *Counters) Prune(ctx context.Context, limit int) (int64, error) {
+	age := countersAge.Milliseconds()
+	return prune(ctx, c.db, limit, c.prune, age, age)
 }
 
 // stored returns the numbers that are in the table.

@@ -219,20 +219,27 @@ func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
 	return s.held(ctx, "release", s.sql.release, c.Key, c.Token.String())
 }
 
-// DefaultPrune is the limit of [Dedupe.Prune] if that is 0.
+// DefaultPrune is the limit of [Dedupe.Prune] and [Counters.Prune] if that is 0.
 const DefaultPrune = 1000
 
 // Prune removes up to limit rows whose time has passed, and returns how many it removed.
 // If that is fewer than limit, no more are left. A limit of 0 means [DefaultPrune]; a
 // negative one is an error.
 func (s *Dedupe) Prune(ctx context.Context, limit int) (int64, error) {
+	return prune(ctx, s.db, limit, s.sql.prune)
+}
+
+// prune runs a statement whose last parameter is the limit.
+func prune(
+	ctx context.Context, db *sql.DB, limit int, statement string, args ...any,
+) (int64, error) {
 	if limit < 0 {
 		return 0, fmt.Errorf("sqldedupe: prune: the limit must not be negative: %d", limit)
 	}
 	if limit == 0 {
 		limit = DefaultPrune
 	}
-	result, err := s.db.ExecContext(ctx, s.sql.prune, limit)
+	result, err := db.ExecContext(ctx, statement, append(args, limit)...)
 	if err != nil {
 		return 0, fmt.Errorf("sqldedupe: prune: %w", err)
 	}

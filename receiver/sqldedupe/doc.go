@@ -28,7 +28,7 @@
 // # Housekeeping
 //
 // Rows stay until [Dedupe.Prune] removes those whose time has passed. Call it every few
-// minutes, in one process or in all.
+// minutes, in one process or in all, and [Counters.Prune] once a day.
 //
 // # What is where
 //

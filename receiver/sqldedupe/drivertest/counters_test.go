@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"database/sql"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,40 @@ func TestCounters(t *testing.T) {
 		counterstest.Run(t, func(*testing.T) invalidate.Counters {
 			return handles[next.Add(1)%2]
 		})
+	})
+}
+
+// Numbers that have not changed for a month are removed, such as those of names that nobody has.
+// They do not return.
+func TestPruneCounters(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		ctx := t.Context()
+		c, err := sqldedupe.NewCounters(db.DB, db.dialect, sqldedupe.Config{})
+		require.NoError(t, err)
+		require.NoError(t, c.CreateTable(ctx))
+		before, err := c.Read(ctx, "a", "b", "c", "bumped", "new")
+		require.NoError(t, err)
+		db.exec(t, fmt.Sprint("UPDATE webhook_receiver_generations SET generation = generation - ",
+			(30*24*time.Hour).Milliseconds(), " WHERE name <> 'new'"))
+		require.NoError(t, c.Bump(ctx, "bumped"))
+		_, err = c.Prune(ctx, -1)
+		require.ErrorContains(t, err, "negative")
+		for _, want := range []int64{2, 1, 0} {
+			removed, err := c.Prune(ctx, 2)
+			require.NoError(t, err)
+			assert.Equal(t, want, removed)
+		}
+		assert.Equal(t, 2, db.number(t, "SELECT count(*) FROM webhook_receiver_generations"))
+		after, err := c.Read(ctx, "a", "b", "c", "bumped", "new")
+		require.NoError(t, err)
+		for i := range 4 {
+			assert.GreaterOrEqual(t, after[i], before[i])
+		}
+		assert.Equal(t, before[4], after[4])
+		removed, err := c.Prune(ctx, 0)
+		require.NoError(t, err)
+		assert.Zero(t, removed)
 	})
 }
 
