@@ -31,8 +31,7 @@ const maxReason = 1024
 
 // An attempt is one request whose event is claimed and handled. It bounds the time for
 // claiming, extends the lease while the handler and the Invalidator run, and bounds the time for
-// invalidating and for settling.
-// It is one allocation and has one timer.
+// invalidating and for settling. It is one allocation and has one timer.
 type attempt struct {
 	rc       *Receiver
 	next     http.Handler
@@ -374,7 +373,7 @@ func (a *attempt) askToExtend(lease time.Duration) (err error) {
 }
 
 // limitInvalidator is called before the Invalidator. The lease is extended as while the handler ran,
-// after a third of it once more: it may be being extended at this moment.
+// next after a third of it, because an extension may be under way.
 func (a *attempt) limitInvalidator() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -392,8 +391,8 @@ func (a *attempt) extendAt(at time.Time) {
 	}
 }
 
-// settle is called when the handler and the Invalidator have returned. An Extend that is running
-// may go on: it changes nothing after the claim is settled.
+// settle is called when the handler and the Invalidator have returned. An Extend that is running may
+// go on: it changes nothing after the claim is settled.
 func (a *attempt) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -47,9 +47,9 @@
 // [Config.Consumer] each; otherwise the first to handle an event keeps it from the others. In the
 // same way, an inbox needs a name for each purpose.
 //
-// All senders that one Receiver accepts, by any of its secrets, have one space of event ids: an event
-// with the id of an earlier one is a duplicate, whoever sends it. Independent senders need a Receiver
-// each, with a Consumer and an inbox of its own.
+// All senders that one Receiver accepts, by any of its secrets, have one space of event ids: an
+// event with the id of an earlier one is a duplicate, whoever sends it. Independent senders need a
+// Receiver each, with a Consumer and an inbox of its own.
 //
 // # Checks
 //

@@ -41,8 +41,8 @@ func NewGenerations(counters Counters, config GenerationsConfig) *Generations {
 // must be stored under the old key. If the counters fail, load the object and do not store
 // it.
 //
-// Call it only for namespaces and collections that exist: counters that processes share keep a number
-// for each name that was read, for a month at least.
+// Call it only for namespaces and collections that exist: counters that processes share keep a
+// number for each name that was read, for a month or more.
 func (g *Generations) Key(
 	ctx context.Context, namespace, collection, object string,
 ) (string, error) {
