@@ -140,3 +140,48 @@ func TestCallsInsideDeepExpressions(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "343", got)
 }
+
+// Printing a loop runs its test, which may change what is being printed.
+func TestTestsOfLoopsChangeWhatIsPrinted(t *testing.T) {
+	t.Parallel()
+	l := library(t, LibraryConfig{Filters: map[string]Func{"same": {
+		Call: func(_ context.Context, input any, _ []any) (any, error) { return input, nil }}}})
+	for _, print := range []string{"{{ d }}", "{{ d|tojson }}", "{{ d|xmlattr }}", "{{ d|same }}", "{{ d|pprint }}",
+		"{{ namespace(**d) }}", "{{ d|urlencode }}", "{{ d.items()|list }}", "{{ d|dictsort }}", "{{ d == d }}",
+		"{{ d.values()|join }}", "{{ '%s' % d }}", "{{ d.copy() }}", "{{ dict(**d) }}", "{{ d|string|length }}"} {
+		for _, change := range []string{"d.clear()", "d.pop('b', 1)", "d.update(x=1, y=2)"} {
+			for _, in := range []string{"loop", "[loop]", "g"} {
+				source := "{% set d = {'b': 1} %}{% for x in range(3) if " + change + " is defined %}" +
+					"{% set g = d|map('string') %}{% set _ = d.update(l=" + in + ", z=1) %}" + print + "{% endfor %}"
+				for _, o := range []Options{{Library: l}, {Library: l, Format: FormatHTML}} {
+					_, err := render(t, source, nil, o)
+					require.NotErrorIs(t, err, ErrInternal, source)
+				}
+				tpl, err := CompileJSON(strings.ReplaceAll(source, "{% endfor %}", ",{% endfor %}"), Options{Library: l})
+				require.NoError(t, err)
+				_, err = tpl.Render(t.Context(), nil)
+				require.NotErrorIs(t, err, ErrInternal, source)
+			}
+		}
+	}
+	got, err := render(t, "{{ 1 in range(0, 4611686018427387904, 1152921504606846976)[::16777216] }}", nil,
+		Options{})
+	require.NoError(t, err)
+	assert.Equal(t, "False", got)
+}
+
+// The format of a text may come from the data, which is in no message.
+func TestErrorsOfFormatsHoldNoData(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"{0.SECRET:>5}", "{0.SECRET.SECRET}", "{0[SECRET].SECRET}", "{0.__SECRET__.x}",
+		"{SECRET}", "{0!SECRET}", "{0:SECRET}", "%(SECRET)s", "{0.SECRET.a[b]}", "{0[SECRET]:>5}"} {
+		for _, source := range []string{"{{ x.format(o) }}", "{{ x.format('a') }}", "{{ x.format_map(o) }}", "{{ x % o }}",
+			"{{ x|format(a=o) }}", "{{ x|format(o) }}", "{{ ['a']|map(attribute=x)|first + 1 }}", "{{ o|attr(x) + 1 }}",
+			"{{ o[x] + 1 }}", "{{ 'a'|map(x)|list }}", "{{ [o]|sort(attribute=x) }}", "{{ [o]|sum(attribute=x) }}"} {
+			_, err := render(t, source, map[string]any{"x": format, "o": map[string]any{"k": "v"}}, Options{})
+			if err != nil {
+				assert.NotContains(t, err.Error(), "SECRET", source)
+			}
+		}
+	}
+}

@@ -53,6 +53,11 @@ func mapText(st *python.State, s string, f func(string) string) (string, error) 
 	if err := st.Alloc(len(s)); err != nil {
 		return "", err
 	}
+	if !python.IsASCII(s) { // which may need more than a table
+		if err := st.Spend(stepsOfWord); err != nil {
+			return "", err
+		}
+	}
 	if len(s) <= python.PieceSize {
 		return f(s), nil
 	}

@@ -242,8 +242,9 @@ func xmlattr(st *python.State, in any, p python.Params) (any, error) {
 		return nil, fault.Errorf(fault.ErrType, "xmlattr needs a mapping, not %s", python.TypeName(in))
 	}
 	var b []byte
+	values := d.Values // printing a loop runs its test, which may change the dict
 	for i, k := range d.Keys {
-		v := d.Values[i]
+		v := values[i]
 		if _, isUndefined := v.(*python.Undefined); isUndefined || v == nil {
 			continue
 		}

@@ -200,7 +200,10 @@ func (d dates) parse(v any) (time.Time, bool) {
 }
 
 // date is parse, with an error for what is no date.
-func (d dates) date(v any, p python.Params) (time.Time, error) {
+func (d dates) date(st *python.State, v any, p python.Params) (time.Time, error) {
+	if err := st.Spend(stepsOfDate); err != nil {
+		return time.Time{}, err
+	}
 	t, ok := d.parse(v)
 	if u, isUndefined := v.(*python.Undefined); isUndefined {
 		return t, u.Fail()
@@ -220,7 +223,7 @@ func (d dates) asDatetime(st *python.State, in any, p python.Params) (any, error
 		return nil, err
 	}
 	if t, ok := d.parse(in); ok || !p.Has(0) {
-		_, err := d.date(in, p)
+		_, err := d.date(st, in, p)
 		return &moment{t}, err
 	}
 	return p.Values[0], nil
@@ -231,7 +234,7 @@ func (d dates) asTimestamp(st *python.State, in any, p python.Params) (any, erro
 		return nil, err
 	}
 	if t, ok := d.parse(in); ok || !p.Has(0) {
-		_, err := d.date(in, p)
+		_, err := d.date(st, in, p)
 		return (&moment{t}).seconds(), err
 	}
 	return p.Values[0], nil
@@ -239,7 +242,7 @@ func (d dates) asTimestamp(st *python.State, in any, p python.Params) (any, erro
 
 func (d dates) format(otherwise string) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, in any, p python.Params) (any, error) {
-		t, err := d.date(in, p)
+		t, err := d.date(st, in, p)
 		if err != nil {
 			return nil, err
 		}
@@ -265,7 +268,7 @@ func (d dates) strftime(st *python.State, in any, p python.Params) (any, error) 
 	t := time.Now().UTC()
 	if p.Has(0) {
 		var err error
-		if t, err = d.date(p.Values[0], p); err != nil {
+		if t, err = d.date(st, p.Values[0], p); err != nil {
 			return nil, err
 		}
 	}

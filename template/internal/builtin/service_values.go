@@ -49,13 +49,14 @@ func exportDict(st *python.State, d *python.Dict, depth int) (any, error) {
 		return nil, err
 	}
 	m := make(map[string]any, d.Len())
+	values := d.Values // going through a loop runs its test, which may change the dict
 	for i, k := range d.Keys {
 		name, ok := python.AsString(k)
 		if !ok {
 			return nil, fault.Errorf(fault.ErrType,
 				"only objects whose keys are text can be given to a function of the service")
 		}
-		v, err := export(st, d.Values[i], depth+1)
+		v, err := export(st, values[i], depth+1)
 		if err != nil {
 			return nil, err
 		}

@@ -173,11 +173,13 @@ func (p *HTMLPlace) Value(
 		return b, s, quoteEntity(at.quote)
 	case at.state == htmlEqual && s == "":
 		return append(b, `""`...), s, AppendAsIs
+	case at.state == htmlTag:
+		return b, s, func(b []byte, s string) []byte { return appendBare(b, string(AppendHTML(nil, s)), "/") }
 	case at.state >= htmlTag && at.state != htmlValue:
 		if escaped {
-			return b, s, appendBare
+			return b, s, func(b []byte, s string) []byte { return appendBare(b, s, "") }
 		}
-		return b, s, func(b []byte, s string) []byte { return appendBare(b, string(AppendHTML(nil, s))) }
+		return b, s, func(b []byte, s string) []byte { return appendBare(b, string(AppendHTML(nil, s)), "") }
 	}
 	if escaped {
 		return b, s, AppendAsIs
@@ -191,6 +193,10 @@ func (p *HTMLPlace) attributes(s string) string {
 	at := HTMLPlace{state: htmlTag, ended: p.ended}
 	var b []byte
 	for i := range len(s) {
+		if at.state == htmlTag && s[i] == '/' {
+			b = appendEntity(b, '/')
+			continue
+		}
 		if at.state == htmlTag && s[i] == '=' {
 			value := strings.TrimLeft(s[i+1:], " \t\n\v\f\r")
 			if value != "" && value[0] != '"' && value[0] != '\'' {
@@ -218,10 +224,12 @@ func quoteEntity(quote byte) func(b []byte, s string) []byte {
 	}
 }
 
-// appendBare appends a text that is escaped already where there are no quotes around it.
-func appendBare(b []byte, s string) []byte {
+// appendBare appends a text that is escaped already where there are no quotes around it, and others of
+// its characters would end it.
+func appendBare(b []byte, s, others string) []byte {
 	for i := range len(s) {
-		if c := s[i]; htmlBlank(c) || strings.IndexByte("\"'`=<>", c) >= 0 {
+		if c := s[i]; htmlBlank(c) || strings.IndexByte("\"'`=<>", c) >= 0 ||
+			strings.IndexByte(others, c) >= 0 {
 			b = appendEntity(b, c)
 		} else {
 			b = append(b, c)

@@ -309,7 +309,11 @@ func (st *State) Slice(object any, bounds [3]any) (any, error) {
 			return nil, err
 		}
 		stop, err := sliceStop(o.Len, bounds, step)
-		return &Range{Start: o.at(start), Step: o.Step * step, Len: n, Stop: o.at(stop)}, err
+		between, ok := multiply(o.Step, step)
+		if !ok { // then there is at most one element
+			between = 1
+		}
+		return &Range{Start: o.at(start), Step: between, Len: n, Stop: o.at(stop)}, err
 	case []any, *List, *Tuple:
 	case map[string]any, *Dict:
 		return nil, fault.Errorf(fault.ErrType, "%s cannot be sliced", TypeName(object))

@@ -159,6 +159,9 @@ func (f *BraceFormatter) lookup(name string) (any, error) {
 				end = len(rest)
 			}
 			v, err = f.State.Attribute(v, rest[:end])
+			if u, ok := v.(*Undefined); ok && u.Why != "" { // the name may come from the data
+				v = &Undefined{Kind: u.Kind, Why: "a name in the format leads to nothing"}
+			}
 			rest = rest[end:]
 			continue
 		}

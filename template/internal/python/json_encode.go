@@ -178,10 +178,11 @@ func (st *State) appendJSONDict(b []byte, d *Dict, style *JSONStyle, depth int) 
 	if err != nil {
 		return b, err
 	}
+	keys, values := d.Keys, d.Values // going through a loop runs its test, which may change the dict
 	b = append(b, '{')
 	for i, at := range order {
 		b = style.separate(b, i, depth)
-		switch k := d.Keys[at].(type) {
+		switch k := keys[at].(type) {
 		case string, Markup:
 			b, err = st.AppendJSON(b, k, style, depth+1)
 		case nil, bool, int64, float64, BigInt: // as Python does it: the key's JSON in quotes
@@ -194,7 +195,7 @@ func (st *State) appendJSONDict(b []byte, d *Dict, style *JSONStyle, depth int) 
 		if err != nil {
 			return b, err
 		}
-		if b, err = st.AppendJSON(append(b, style.Colon...), d.Values[at], style.below(d.Keys[at]),
+		if b, err = st.AppendJSON(append(b, style.Colon...), values[at], style.below(keys[at]),
 			depth+1); err != nil {
 			return b, err
 		}

@@ -92,6 +92,9 @@ func (st *State) Replace(
 	if st.Format == escaping.HTML && safe != NotSafe && newSafe < SafeAnywhere && oldText != "" {
 		return st.replaceInHTML(s, safe, oldText, newText, n)
 	}
+	if !st.JSON && newSafe < SafeAnywhere {
+		safe = min(safe, SafeText)
+	}
 	if p.places == nil || oldText == "" { // which is between any two characters
 		if p.places != nil {
 			safe = Filled(safe)

@@ -202,19 +202,20 @@ func (st *State) appendItems(
 
 // AppendDict appends the repr() of a dict.
 func (st *State) AppendDict(b []byte, d *Dict, depth int) ([]byte, error) {
-	if err := st.Alloc(4 * len(d.Keys)); err != nil {
+	keys, values := d.Keys, d.Values // printing a loop runs its test, which may change the dict
+	if err := st.Alloc(4 * len(keys)); err != nil {
 		return b, err
 	}
 	b = append(b, '{')
-	for i := range d.Keys {
+	for i := range keys {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
 		var err error
-		if b, err = st.AppendRepr(b, d.Keys[i], depth+1); err != nil {
+		if b, err = st.AppendRepr(b, keys[i], depth+1); err != nil {
 			return b, err
 		}
-		if b, err = st.AppendRepr(append(b, ": "...), d.Values[i], depth+1); err != nil {
+		if b, err = st.AppendRepr(append(b, ": "...), values[i], depth+1); err != nil {
 			return b, err
 		}
 	}
