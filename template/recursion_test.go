@@ -35,8 +35,9 @@ func renderStack(t *testing.T, source string, data map[string]any, o Options) (u
 	return after.StackInuse - min(before.StackInuse, after.StackInuse), err
 }
 
-// mostStack is what the stack of a render may grow to: a part of mostBytes.
-const mostStack = 17 << 20 // one of 16 MiB, and what else the process starts
+// mostStack is what the stack of a render may grow to: half of mostBytes, and what else the process
+// starts. Stacks double when they grow.
+const mostStack = mostBytes/2 + 2<<20
 
 // What hands out elements one by one cannot be asked for the next one while it looks for it: Python
 // says "generator already executing". Without that, and without a limit of depth, the stack
