@@ -303,7 +303,7 @@ func TestValuesAreNoHTML(t *testing.T) {
 		`{{ ('<a href="U" title=U>x</a>'|safe)|replace('U', x) }}`, `{{ ('<a href="U" title=U>x</a>'|safe).replace('U', x) }}`,
 		`{{ ['<a href="'|safe, '">x</a>'|safe]|join(x) }}`, `{{ (x|e).join(['<a href="'|safe, '">x</a>'|safe]) }}`,
 		`<a href="{% filter trim %}{{ x }}{% endfilter %}">`, `<a title={% filter upper %}{{ x }}{% endfilter %}>`,
-		`{{ '<'|safe ~ x }}`, `{% set t %}<{% endset %}{{ t }}{{ x }}`, `{% macro m() %}{{ x }}{% endmacro %}<{{ m() }}>`,
+		`{{ [1]|tojson(indent=x) }}`, `{{ [[1]]|map('tojson', x)|first }}`, `{{ '<'|safe ~ x }}`, `{% set t %}<{% endset %}{{ t }}{{ x }}`, `{% macro m() %}{{ x }}{% endmacro %}<{{ m() }}>`,
 	} {
 		check(source)
 	}

@@ -151,6 +151,9 @@ func tojson(st *python.State, in any, p python.Params) (any, error) {
 		style = &indented
 		style.Multiline = true
 		if s, ok := python.AsString(v); ok {
+			if st.Autoescape && !p.Literal && strings.Trim(s, " \t\r\n") != "" {
+				return nil, fault.Errorf(fault.ErrType, "an indent of tojson that is a value must be blank")
+			}
 			style.Indent = s
 		} else {
 			n, err := p.Integer(0, 0)
