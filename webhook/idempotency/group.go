@@ -175,7 +175,8 @@ func (g *Group) Do(ctx context.Context, r Request, work Work) ([]byte, error) {
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), began.Add(tryTime))
 	defer cancel()
-	return g.try(ctx, store, stored, began.Add(WorkTime), Try{Began: stored.Began, Again: stored.Began.Before(now)}, work)
+	t := Try{Began: stored.Began, Again: stored.Began.Before(now)}
+	return g.try(ctx, store, stored, began.Add(WorkTime), t, work)
 }
 
 // try runs the work, which has to end at a time, and stores its answer.

@@ -11,9 +11,9 @@ type ownedKey interface {
 	owner() string
 }
 
-// table keeps what is noticed, up to a number of entries. When it is full, an idle entry makes room,
-// or the organization that has the most gives up its newest one to an organization that has at least
-// two less: none keeps the others out.
+// table keeps what is noticed, up to a number of entries. When it is full, an idle entry makes
+// room, or the organization that has the most gives up its newest one to an organization that has
+// at least two less: none keeps the others out.
 type table[K ownedKey, V any] struct {
 	size    int
 	dropped *atomic.Int64
@@ -94,8 +94,8 @@ func (t *table[K, V]) mark(key K, idle bool) {
 	}
 }
 
-// enqueue appends to a list of at most size elements, by the same rule as a table. What does not fit is
-// counted.
+// enqueue appends to a list of at most size elements, by the same rule as a table. What does not
+// fit is counted.
 func enqueue[T any](
 	list []T, v T, size int, dropped *atomic.Int64, owner func(T) string,
 ) []T {

@@ -205,8 +205,8 @@ func TestMoreEndpointsRefuseThanThereIsRoomFor(t *testing.T) {
 	})
 }
 
-// A report that cannot be made for a reason of its own, such as a webhook that cannot be read, holds
-// up no other.
+// A report that cannot be made for a reason of its own, such as a webhook that cannot be read,
+// holds up no other.
 func TestAReportThatFailsHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -32,8 +32,8 @@ type Config struct {
 //
 // All methods return an [*Error] if the API answers with an error. If there is no answer, or one
 // that cannot be decoded, they return an error that wraps the cause: that of the HTTP client, which
-// is an [*url.Error] also if the answer breaks off, or of ctx. The Client reads at most 64 MiB of
-// an answer. It does not retry.
+// is a [*url.Error] also if the answer breaks off, or of ctx. The Client reads at most 64 MiB of an
+// answer. It does not retry.
 //
 // A redirect is followed if the method stays the same. Of any other request than a GET, 301 to 303
 // would make a GET that changes nothing: they are an [*Error] that names the address.
@@ -127,8 +127,8 @@ func (c *Client) call(
 	return res.Header, nil
 }
 
-// cut is the error of an answer that could not be read to its end, in the form in which an http.Client
-// returns that of one that has not begun.
+// cut is the error of an answer that could not be read to its end, in the form in which an
+// http.Client returns that of one that has not begun.
 func cut(res *http.Response, cause error) error {
 	method := res.Request.Method
 	return fmt.Errorf("client: reading the answer: %w", &url.Error{

@@ -15,7 +15,8 @@ import (
 )
 
 // Error is an answer of the API that is an error. For an id that is empty, "." or "..", which a
-// path cannot hold, the Client returns an Error with status 404 without a request.
+// path cannot hold, the Client returns an Error with status 404 without a request. A redirect that
+// would change the method of a request is an Error too, with its status and the address it names.
 //
 // [errors.Is] matches it with the error that the same call of a Dispatcher returns:
 //
@@ -50,7 +51,8 @@ type Error struct {
 // number.
 const maxRetryAfter = 365 * 24 * 60 * 60
 
-// errorOf returns the error that an answer is. Of a redirect that was not followed it says where to.
+// errorOf returns the error that an answer is. Of a redirect that was not followed it says where
+// to.
 func errorOf(res *http.Response, body []byte) error {
 	e := newError(res.StatusCode, res.Header, body)
 	if to, err := res.Location(); err == nil && res.StatusCode/100 == 3 {

@@ -129,8 +129,8 @@ func newEvent() *event.Event {
 	return e
 }
 
-// A redirect that makes a GET of a request, as 301 to 303 do, loses what the request asks for, and the
-// answer to the GET is none to it: no call takes it for one.
+// A redirect that makes a GET of a request, as 301 to 303 do, loses what the request asks for, and
+// the answer to the GET is none to it: no call takes it for one.
 func TestRedirectsThatChangeTheMethod(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -187,8 +187,8 @@ func TestTriggerPublishes(t *testing.T) {
 	assert.Contains(t, got.stderr, "webhooks trigger --test WEBHOOK")
 }
 
-// lossy passes requests on to the API, and cuts the answers to those that change something: in their
-// header, or behind it.
+// lossy passes requests on to the API, and cuts the answers to those that change something: in
+// their header, or behind it.
 func lossy(t *testing.T, to string, behindHeader bool) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -219,8 +219,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// An answer that is lost, or cut, leaves open whether something has changed: the program says how to
-// find out, or to repeat it safely.
+// An answer that is lost, or cut, leaves open whether something has changed: the program says how
+// to find out, or to repeat it safely.
 func TestAnswersThatAreLost(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -57,8 +57,8 @@ func unknownFlag(command, name string) error {
 	return fmt.Errorf("%s: no flag --%s", command, name)
 }
 
-// timeValue is a flag with a point in time: RFC 3339, a time or a date in the zone of this machine as
-// stamp writes it, Unix seconds, or a duration before now.
+// timeValue is a flag with a point in time: RFC 3339, a time or a date in the zone of this machine
+// as stamp writes it, Unix seconds, or a duration before now.
 type timeValue struct{ time.Time }
 
 func (t *timeValue) String() string {

@@ -149,8 +149,8 @@ func explain(ctx context.Context, err error) (code int, text, remedy string) {
 	return exitNo, err.Error(), ""
 }
 
-// noteUnknown writes a note if the error of a call leaves open whether it has taken effect: the answer
-// was lost, or is that of a failure.
+// noteUnknown writes a note if the error of a call leaves open whether it has taken effect: the
+// answer was lost, or is that of a failure.
 func (a *app) noteUnknown(err error, format string, args ...any) {
 	var answer *client.Error
 	var network *net.OpError

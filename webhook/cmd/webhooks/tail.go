@@ -78,8 +78,8 @@ func (o *tailOptions) query(dates *dateRecorder) (q client.TailQuery, err error)
 	return q, nil
 }
 
-// now returns the time of the server, as that of an event is, or up to a second before: its Date header
-// has whole seconds.
+// now returns the time of the server, as that of an event is, or up to a second before: its Date
+// header has whole seconds.
 func (r *dateRecorder) now() time.Time {
 	ahead, _ := r.off()
 	return time.Now().Add(ahead - time.Second)
