@@ -1,7 +1,9 @@
 package dispatch
 
 import (
+	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
@@ -19,9 +22,16 @@ type channelCache struct {
 	store    webhook.Store
 	registry *channel.Registry
 
+	// opens bounds how many subscriptions have their channels opened at once, in turns of
+	// organizations: what compiles costs CPU time and memory, whoever asks for it.
+	opens *template.Gate
+
 	mu      sync.Mutex
 	entries map[cacheKey]*cacheEntry
 	loads   map[cacheKey]*cacheLoad
+	shares  cacheShares // of the entries, one for each organization that has some
+	byID    map[string]*cacheShare
+	bytes   int // of all entries
 }
 
 type cacheKey struct{ organizationID, subscriptionID string }
@@ -40,6 +50,7 @@ type cacheEntry struct {
 	// statesRead says that it was read for one that had been queued, so that unhealthy has all there are.
 	statesRead bool
 	loadedAt   time.Time
+	bytes      int // see sizeOf
 }
 
 // waits reports whether a delivery for the channel waits because of the health of its endpoint. A
@@ -80,18 +91,51 @@ type openedChannel struct {
 	noDriver bool
 }
 
-// maxCachedSubscriptions bounds the memory of subscriptions that get no deliveries any more.
-const maxCachedSubscriptions = 20_000
+// The bounds of the memory of subscriptions that get no deliveries any more, and of those that an
+// organization makes to take memory. Channels take up to about 32 times the bytes of their configs.
+const (
+	maxCachedSubscriptions = 20_000
+	maxCachedBytes         = 16 << 20
+)
+
+// sizeOf is what a subscription counts in maxCachedBytes.
+func sizeOf(sub *webhook.Subscription) int {
+	bytes := 512
+	for _, cfg := range sub.Channels {
+		bytes += len(cfg.Configs)
+	}
+	return bytes
+}
 
 func newChannelCache(store webhook.Store, registry *channel.Registry) *channelCache {
+	opens, _ := template.NewGate(0) // a valid number
 	return &channelCache{
-		store: store, registry: registry,
+		store: store, registry: registry, opens: opens,
 		entries: make(map[cacheKey]*cacheEntry), loads: make(map[cacheKey]*cacheLoad),
+		byID: make(map[string]*cacheShare),
 	}
 }
 
-// open makes the channels of a subscription, by key. The error names every problem.
-func (c *channelCache) open(sub *webhook.Subscription) (map[string]openedChannel, error) {
+// open makes the channels of a subscription, by key, as soon as it is the organization's turn: those
+// with the given keys, or all if there are none. The error names every problem. If ctx ends first,
+// there are no channels, not even an empty map, and the error is that of ctx.
+func (c *channelCache) open(
+	ctx context.Context, sub *webhook.Subscription, only ...string,
+) (opened map[string]openedChannel, problems error) {
+	turn := template.Turn{OrganizationID: sub.OrganizationID}
+	err := template.Pass(c.opens.ContextFor(ctx, turn), func(context.Context) error {
+		opened, problems = c.openNow(sub, only)
+		return nil
+	})
+	if err != nil {
+		return nil, ctx.Err()
+	}
+	return opened, problems
+}
+
+func (c *channelCache) openNow(
+	sub *webhook.Subscription, only []string,
+) (map[string]openedChannel, error) {
 	var p event.Problems
 	opened := make(map[string]openedChannel, len(sub.Channels))
 	names := c.registry.Names()
@@ -100,6 +144,9 @@ func (c *channelCache) open(sub *webhook.Subscription) (map[string]openedChannel
 		known := slices.Contains(names, cfg.Channel)
 		if cfg.Channel == "" || known && !cfg.IsObject() {
 			continue // Validate says so
+		}
+		if len(only) > 0 && !slices.Contains(only, keys[i]) {
+			continue
 		}
 		ch := c.openOne(cfg)
 		ch.rate = rateOf(sub.RateLimit, ch.capabilities)
@@ -180,24 +227,25 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad, 
 			name: sub.Name, revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
 			ordering: sub.Ordering,
 			channels: c.cachedChannels(key, sub.Revision), unhealthy: unhealthy, statesRead: states,
-			loadedAt: started,
+			loadedAt: started, bytes: sizeOf(sub),
 		}
 		if load.entry.channels == nil {
-			load.entry.channels, _ = c.open(sub) // each channel has its own error
+			var problems error
+			load.entry.channels, problems = c.open(ctx, sub)
+			if load.entry.channels == nil {
+				load.entry, err = nil, problems
+			} // otherwise each channel has its own error
 		}
 	}
 	load.err = err
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.loads, key)
-	if err == nil {
-		for other := range c.entries { // in no order
-			if len(c.entries) < maxCachedSubscriptions {
-				break
-			}
-			delete(c.entries, other)
-		}
-		c.entries[key] = load.entry
+	switch {
+	case err == nil:
+		c.put(key, load.entry)
+	case errors.Is(err, webhook.ErrNotFound):
+		c.remove(key) // another process has deleted it
 	}
 	close(load.done)
 }
@@ -234,5 +282,84 @@ func (c *channelCache) cachedChannels(key cacheKey, revision int64) map[string]o
 func (c *channelCache) forget(organizationID, id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.entries, cacheKey{organizationID, id})
+	c.remove(cacheKey{organizationID, id})
+}
+
+// put keeps an entry, in place of entries of the organization that has most.
+func (c *channelCache) put(key cacheKey, e *cacheEntry) {
+	c.remove(key)
+	for len(c.entries) >= maxCachedSubscriptions ||
+		len(c.entries) > 0 && c.bytes+e.bytes > maxCachedBytes {
+		most := c.shares[0]
+		if own := c.byID[key.organizationID]; own != nil && own.bytes+e.bytes >= most.bytes {
+			most = own
+		}
+		for id := range most.subscriptions { // in no order
+			c.remove(cacheKey{most.organizationID, id})
+			break
+		}
+	}
+	share := c.byID[key.organizationID]
+	if share == nil {
+		share = &cacheShare{organizationID: key.organizationID, subscriptions: make(map[string]bool)}
+		c.byID[key.organizationID] = share
+		heap.Push(&c.shares, share)
+	}
+	c.entries[key] = e
+	share.subscriptions[key.subscriptionID] = true
+	c.grow(share, e.bytes)
+}
+
+// remove drops an entry, if there is one.
+func (c *channelCache) remove(key cacheKey) {
+	e, share := c.entries[key], c.byID[key.organizationID]
+	if e == nil {
+		return
+	}
+	delete(c.entries, key)
+	delete(share.subscriptions, key.subscriptionID)
+	c.grow(share, -e.bytes)
+	if len(share.subscriptions) == 0 {
+		heap.Remove(&c.shares, share.at)
+		delete(c.byID, key.organizationID)
+	}
+}
+
+func (c *channelCache) grow(share *cacheShare, bytes int) {
+	c.bytes += bytes
+	share.bytes += bytes
+	heap.Fix(&c.shares, share.at)
+}
+
+// cacheShare is what an organization has of a channelCache.
+type cacheShare struct {
+	organizationID string
+	subscriptions  map[string]bool // by id
+	bytes          int
+	at             int // in cacheShares
+}
+
+// cacheShares is a heap: the largest is the first.
+type cacheShares []*cacheShare
+
+func (s cacheShares) Len() int           { return len(s) }
+func (s cacheShares) Less(i, j int) bool { return s[i].bytes > s[j].bytes }
+
+func (s cacheShares) Swap(i, j int) {
+	s[i], s[j] = s[j], s[i]
+	s[i].at, s[j].at = i, j
+}
+
+func (s *cacheShares) Push(x any) {
+	share := x.(*cacheShare)
+	share.at = len(*s)
+	*s = append(*s, share)
+}
+
+func (s *cacheShares) Pop() any {
+	last := len(*s) - 1
+	share := (*s)[last]
+	(*s)[last] = nil
+	*s = (*s)[:last]
+	return share
 }

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -91,5 +93,56 @@ func TestStatesAreReadForWhoAsksForThem(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, c.states, store.states.Load())
 		}
+	})
+}
+
+// An organization that fills the cache, with many subscriptions or with large ones, takes no place
+// of those that have less, and the cache never has more than it may.
+func TestTheCacheIsSharedByOrganizations(t *testing.T) {
+	t.Parallel()
+	for _, bytes := range []int{600, 5_000, 130_000} {
+		cache := newChannelCache(memstore.New(), channel.NewRegistry())
+		key := func(organization string, i int) cacheKey {
+			return cacheKey{organization, fmt.Sprint(i)}
+		}
+		for i := range 100 {
+			cache.put(key("victim", i), &cacheEntry{bytes: 600})
+			cache.put(key(fmt.Sprint("small", i), 0), &cacheEntry{bytes: 600})
+		}
+		for i := range maxCachedSubscriptions + 100 {
+			cache.put(key([]string{"one", "two"}[i%2], i), &cacheEntry{bytes: bytes})
+			require.LessOrEqual(t, cache.bytes, maxCachedBytes)
+			require.LessOrEqual(t, len(cache.entries), maxCachedSubscriptions)
+		}
+		for i := range 100 {
+			assert.Contains(t, cache.entries, key("victim", i))
+			assert.Contains(t, cache.entries, key(fmt.Sprint("small", i), 0))
+		}
+		one, two := cache.byID["one"], cache.byID["two"]
+		assert.InDelta(t, one.bytes, two.bytes, float64(2*bytes), "what is left is shared")
+		assert.Greater(t, one.bytes+two.bytes, min(maxCachedBytes, maxCachedSubscriptions*bytes)*9/10)
+
+		for key := range maps.Clone(cache.entries) {
+			cache.remove(key)
+		}
+		assert.Zero(t, cache.bytes)
+		assert.Empty(t, cache.shares)
+		assert.Empty(t, cache.byID)
+	}
+}
+
+// What another process has deleted does not stay.
+func TestTheCacheForgetsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, cache, sub := newSlowReads(t)
+		_, err := cache.get(t.Context(), "", sub.ID, sub.Revision, time.Time{})
+		require.NoError(t, err)
+		require.Len(t, cache.entries, 1)
+		require.NoError(t, store.DeleteSubscription(t.Context(), "", sub.ID, sub.Revision))
+		_, err = cache.get(t.Context(), "", sub.ID, sub.Revision, time.Now())
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+		assert.Empty(t, cache.entries)
+		assert.Zero(t, cache.bytes)
 	})
 }

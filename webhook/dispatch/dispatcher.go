@@ -148,7 +148,7 @@ func (d *Dispatcher) CheckSubscription(sub *webhook.Subscription) error {
 		p.Add("ordering", "cannot be set: the store does not deliver in order")
 	}
 	if sub.CheckBounds() == nil { // what is too large is not compiled
-		_, err := d.channels.open(sub)
+		_, err := d.channels.open(context.Background(), sub)
 		p.AddError("", err)
 		d.checkFields(&p, sub)
 	}

@@ -35,8 +35,9 @@ type TestResult struct {
 //
 // SendTest completes and checks the event as [Dispatcher.Emit] does. It returns an
 // [*event.ValidationError] for an invalid event or an unknown key, and the error of ctx if that is
-// cancelled. A channel that cannot be opened, or whose attempt fails, is a result and not an error;
-// so is an attempt that the deadline of ctx ends.
+// cancelled, or ends before it is the organization's turn to have channels opened. A channel that
+// cannot be opened, or whose attempt fails, is a result and not an error; so is an attempt that the
+// deadline of ctx ends.
 func (d *Dispatcher) SendTest(
 	ctx context.Context, sub *webhook.Subscription, e *event.Event, keys ...string,
 ) ([]TestResult, error) {
@@ -63,7 +64,14 @@ func (d *Dispatcher) SendTest(
 		EventID: records[0].ID, EventType: records[0].Type, SubscriptionID: sub.ID, Attempt: 1,
 		Payload: records[0].Payload,
 	}
-	opened, _ := d.channels.open(sub) // each channel has its own error
+	if err := d.tests.enter(sub.OrganizationID, len(keys), time.Now()); err != nil {
+		return nil, err
+	}
+	defer d.tests.leave(sub.OrganizationID, len(keys))
+	opened, err := d.channels.open(ctx, sub, keys...)
+	if opened == nil {
+		return nil, err
+	} // otherwise each channel has its own error
 	messages := 0
 	for _, key := range keys {
 		messages++
@@ -71,10 +79,9 @@ func (d *Dispatcher) SendTest(
 			messages += max(ch.Capabilities().Messages-1, 0)
 		}
 	}
-	if err := d.tests.enter(sub.OrganizationID, len(keys), messages, time.Now()); err != nil {
+	if err := d.tests.weigh(sub.OrganizationID, len(keys), messages, time.Now()); err != nil {
 		return nil, err
 	}
-	defer d.tests.leave(sub.OrganizationID, len(keys))
 	results := make([]TestResult, len(keys))
 	rendering := d.cfg.Renders.ContextFor(ctx, template.Turn{OrganizationID: sub.OrganizationID})
 	var attempts sync.WaitGroup

@@ -3,6 +3,9 @@ package dispatch_test
 import (
 	"context"
 	"encoding/json"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -259,5 +262,74 @@ func TestLimitsOfTestsCountMessages(t *testing.T) {
 		assert.Equal(t, 2*time.Minute+time.Second, test("1"))
 		time.Sleep(2*time.Minute + time.Second)
 		assert.Zero(t, test("1"))
+	})
+}
+
+// slowOpen is a driver that takes a second to open a channel, and counts.
+type slowOpen struct{ opened, opening, most atomic.Int64 }
+
+func (d *slowOpen) open(json.RawMessage) (channel.Channel, error) {
+	d.opened.Add(1)
+	for n, most := d.opening.Add(1), d.most.Load(); n > most && !d.most.CompareAndSwap(most, n); {
+		most = d.most.Load()
+	}
+	time.Sleep(time.Second)
+	d.opening.Add(-1)
+	return channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+		return channel.Result{StatusCode: 200}, nil
+	}), nil
+}
+
+// Templates are compiled for what a test sends to, and not if it is refused.
+func TestARefusedTestOpensNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{Tests: dispatch.TestLimits{PerMinute: 4}}, accept)
+		driver := &slowOpen{}
+		require.NoError(t, b.Channels().Register("by_config", channel.DriverFunc(driver.open)))
+		sub := byConfig(`{}`, `{}`, `{}`)
+		test := func(keys ...string) error {
+			_, err := b.SendTest(t.Context(), sub, newEvent(event.ObjectCreated), keys...)
+			return err
+		}
+		require.NoError(t, test("by_config#2"))
+		assert.EqualValues(t, 1, driver.opened.Load(), "what is not tested is not opened")
+		require.NoError(t, test())
+		assert.EqualValues(t, 4, driver.opened.Load())
+		for range 5 {
+			require.ErrorIs(t, test(), webhook.ErrLimit)
+		}
+		assert.EqualValues(t, 4, driver.opened.Load(), "a test that is refused costs nothing")
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		<-ctx.Done()
+		_, err := b.SendTest(ctx, sub, newEvent(event.ObjectCreated), "by_config")
+		require.Error(t, err)
+	})
+}
+
+// Whoever has channels opened, an organization that has many waits for those of others.
+func TestChannelsAreOpenedInTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{}, accept)
+		driver := &slowOpen{}
+		require.NoError(t, b.Channels().Register("by_config", channel.DriverFunc(driver.open)))
+		check := func(organization string) error {
+			sub := byConfig(`{}`)
+			sub.OrganizationID = organization
+			return b.CheckSubscription(sub)
+		}
+		var attackers sync.WaitGroup
+		for range 200 {
+			attackers.Go(func() { assert.NoError(t, check("attacker")) })
+		}
+		time.Sleep(2500 * time.Millisecond)
+		began := time.Now()
+		require.NoError(t, check("victim"))
+		assert.LessOrEqual(t, time.Since(began), 2*time.Second)
+		attackers.Wait()
+		assert.LessOrEqual(t, driver.most.Load(), max(2, int64(runtime.GOMAXPROCS(0))))
 	})
 }

@@ -69,9 +69,10 @@ func newTestGate(limits TestLimits) *testGate {
 // limitTests is LimitError.Limit of tests.
 const limitTests = "tests"
 
-// enter lets n attempts of the organization begin, which send that many messages, or
-// returns a [*webhook.LimitError]. leave is called with the same n once they have ended.
-func (g *testGate) enter(organizationID string, n, messages int, now time.Time) error {
+// enter lets n attempts of the organization begin, which send a message each, or returns a
+// [*webhook.LimitError]. leave is called with the same n once they have ended. What is refused has
+// cost nothing: the channels are opened afterwards, and then weigh says how many messages they send.
+func (g *testGate) enter(organizationID string, n int, now time.Time) error {
 	if most := min(g.limits.InFlight, g.limits.TotalInFlight); n > most {
 		return &webhook.LimitError{Limit: limitTests, Max: most}
 	}
@@ -83,12 +84,8 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 		t = &organizationTests{Allowance: rate.Allowance{At: now}}
 		g.byOrganization[organizationID] = t
 	}
-	t.Refill(now, g.limits.PerMinute)
-	perMinute := float64(g.limits.PerMinute)
-	if over := t.Spent - max(0, perMinute-float64(messages)); over > 0 {
-		wait := time.Duration(over / perMinute * float64(time.Minute))
-		return &webhook.LimitError{Limit: limitTests, Max: g.limits.PerMinute,
-			RetryAfter: max(wait, time.Millisecond)}
+	if err := g.allows(t, n, now); err != nil {
+		return err
 	}
 	if t.inFlight+n > g.limits.InFlight {
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlight, RetryAfter: time.Second}
@@ -97,9 +94,35 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.TotalInFlight,
 			RetryAfter: time.Second}
 	}
-	t.Spent += float64(messages)
+	t.Spent += float64(n)
 	t.inFlight += n
 	g.inFlight += n
+	return nil
+}
+
+// weigh lets n attempts that have entered send that many messages, or returns a
+// [*webhook.LimitError] and lets them send none.
+func (g *testGate) weigh(organizationID string, n, messages int, now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.byOrganization[organizationID]
+	t.Spent = max(0, t.Spent-float64(n))
+	if err := g.allows(t, messages, now); err != nil {
+		return err
+	}
+	t.Spent += float64(messages)
+	return nil
+}
+
+// allows returns a [*webhook.LimitError] if the organization must not send that many messages now.
+func (g *testGate) allows(t *organizationTests, messages int, now time.Time) error {
+	t.Refill(now, g.limits.PerMinute)
+	perMinute := float64(g.limits.PerMinute)
+	if over := t.Spent - max(0, perMinute-float64(messages)); over > 0 {
+		wait := time.Duration(over / perMinute * float64(time.Minute))
+		return &webhook.LimitError{Limit: limitTests, Max: g.limits.PerMinute,
+			RetryAfter: max(wait, time.Millisecond)}
+	}
 	return nil
 }
 
