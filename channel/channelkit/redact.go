@@ -82,8 +82,8 @@ func login(token string) []string {
 	return []string{string(pair), password}
 }
 
-// shownForms returns a text, and what becomes of it when it is shown: what is taken out of an answer
-// so that it can be shown is not looked for.
+// shownForms returns a text, and what becomes of it when it is shown: what is taken out of an
+// answer so that it can be shown is not looked for.
 func shownForms(s string) []string {
 	forms := []string{s, printable.String(s)}
 	if !utf8.ValidString(s) {
@@ -178,8 +178,8 @@ const maxSteps = 1 << 18
 // span is a part of a text, from a byte to before another.
 type span struct{ from, to int }
 
-// hide returns the text with a mark in place of each secret. If the text is truncated, the beginning
-// of a secret is taken off its end.
+// hide returns the text with a mark in place of each secret. If the text is truncated, the
+// beginning of a secret is taken off its end.
 func (r *Redactor) hide(text string, truncated bool) string {
 	var found []span
 	end, searched := len(text), len(text)
@@ -231,8 +231,8 @@ func (r *Redactor) hide(text string, truncated bool) string {
 	return b.String()
 }
 
-// match reads the text from a byte on. It returns where the longest secret ends that is written there,
-// 0 if there is none, and whether the text ends before a secret does that agrees with it so far.
+// match reads the text from a byte on. It returns where the longest secret ends that is written
+// there, 0 if there is none, and whether the text ends before a secret that agrees with it so far.
 func (r *Redactor) match(text string, from int, as reading, steps *int) (to int, open bool) {
 	lo, hi, depth := 0, len(r.starts)-1, 0 // the secrets that begin with the bytes that were read
 	for at := from; ; {
@@ -275,8 +275,8 @@ func (r *Redactor) passes(b byte, as reading) bool {
 
 func (r *Redactor) length(i int) int { return int(r.starts[i+1] - r.starts[i]) }
 
-// narrow returns those of the secrets from lo to before hi whose byte at depth is b. They are longer
-// than that, and agree before it.
+// narrow returns those of the secrets from lo to before hi whose byte at depth is b. They are
+// longer than that, and agree before it.
 func (r *Redactor) narrow(lo, hi, depth int, b byte, steps *int) (int, int) {
 	at := func(i int) byte { return r.text[int(r.starts[i])+depth] }
 	begin := func(lo, hi int, after bool) int { // of those with the byte, or of those after them

@@ -110,8 +110,7 @@ func TestRedactorFindsEveryForm(t *testing.T) {
 	alphabets := []string{`ab\"/<>&'%+ =`, "aü€😀\u200b\u2028\r\n\x01\x7f\ufffd<", "0123456789abcdef",
 		"&#x27;amp\\u003c%3C+", "\ud7ff\ue000\U0010ffff\\/\xff", "abcdefghijklmnopqrstuvwxyz"}
 	for range 40 {
-		alphabet := alphabets[random.IntN(len(alphabets))]
-		letters := []rune(alphabet)
+		letters := []rune(alphabets[random.IntN(len(alphabets))])
 		var letterByLetter strings.Builder
 		for range 6 + random.IntN(20) {
 			if c := letters[random.IntN(len(letters))]; c == utf8.RuneError && random.IntN(2) == 0 {
@@ -140,8 +139,8 @@ func checkEcho(t *testing.T, r *Redactor, secret, form string) {
 	require.Empty(t, rest, "%q as %q is shown as %q", secret, form, shown)
 	for end := range len(form) {
 		shown := strings.ReplaceAll(r.Excerpt([]byte(before+form[:end]), true), mark, "")
-		require.LessOrEqual(t, utf8.RuneCountInString(shown), len(before)+minSecret-1, "%q as %q: %q", secret, form[:end],
-			shown)
+		require.LessOrEqual(t, utf8.RuneCountInString(shown), len(before)+minSecret-1,
+			"%q as %q: %q", secret, form[:end], shown)
 	}
 }
 

@@ -71,7 +71,7 @@ const limitTests = "tests"
 
 // enter lets n attempts of the organization begin, which send a message each, or returns a
 // [*webhook.LimitError]. leave is called with the same n once they have ended. What is refused has
-// cost nothing: the channels are opened afterwards, and then weigh says how many messages they send.
+// cost nothing: the channels are opened afterwards, and then weigh says how many messages that is.
 func (g *testGate) enter(organizationID string, n int, now time.Time) error {
 	if most := min(g.limits.InFlight, g.limits.TotalInFlight); n > most {
 		return &webhook.LimitError{Limit: limitTests, Max: most}
