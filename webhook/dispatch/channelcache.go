@@ -117,8 +117,8 @@ func newChannelCache(store webhook.Store, registry *channel.Registry) *channelCa
 }
 
 // open makes the channels of a subscription, by key, as soon as it is the organization's turn:
-// those with the given keys, or all if there are none. The error names every problem. If ctx ends first,
-// there are no channels, not even an empty map, and the error is that of ctx.
+// those with the given keys, or all if there are none. The error names every problem. If ctx ends
+// first, there are no channels, not even an empty map, and the error is that of ctx.
 func (c *channelCache) open(
 	ctx context.Context, sub *webhook.Subscription, only ...string,
 ) (opened map[string]openedChannel, problems error) {
