@@ -1,6 +1,9 @@
 package api
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // The type of a problem depends on its code only, and not on its text.
@@ -56,4 +60,16 @@ func (a *API) Routes() []string {
 		list = append(list, r.method+" "+r.path)
 	}
 	return list
+}
+
+// A list in If-Match may have half a million tags. Not parallel, because it counts what is allocated.
+func TestTagsOfIfMatchCostNothingEach(t *testing.T) {
+	allocs := func(tags int) float64 {
+		r := &request{Request: httptest.NewRequest(http.MethodDelete, "/", nil)}
+		r.Header.Set("If-Match", strings.Repeat(`"1",`, tags))
+		return testing.AllocsPerRun(10, func() {
+			require.Error(t, checkIfMatch(r, &webhook.Subscription{Revision: 1 << 40}))
+		})
+	}
+	assert.InDelta(t, allocs(1), allocs(1_000), 3)
 }

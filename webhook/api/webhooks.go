@@ -438,8 +438,9 @@ func checkIfMatch(r *request, stored *webhook.Subscription) error {
 	if !hasIfMatch(r) {
 		return nil
 	}
+	current := etag(stored)
 	for tag := range strings.SplitSeq(strings.Join(r.Header.Values("If-Match"), ","), ",") {
-		if tag = strings.TrimSpace(tag); tag == "*" || tag == etag(stored) {
+		if tag = strings.TrimSpace(tag); tag == "*" || tag == current {
 			return nil
 		}
 	}

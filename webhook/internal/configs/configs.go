@@ -232,17 +232,70 @@ func (f Fields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
 		func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) == `""` }), nil
 }
 
-// asked returns the index of the name that asks for the secret, such as
-// channels.0.configs.headers.X-Token, or -1.
-func asked(reveal []string, channel int, path *jsonPath) int {
-	if len(reveal) == 0 || path == nil {
+// asking finds the names that ask for secrets of one channel, such as
+// channels.0.configs.headers.X-Token.
+type asking struct {
+	names []begun
+	// below are the names that begin with a path, and what follows it. Each path of the configs is looked
+	// at once, and for each name once.
+	below map[*jsonPath][]begun
+}
+
+// begun is a name of which a part was found, by its index, and the rest of the name.
+type begun struct {
+	index int
+	rest  string
+}
+
+func asksOf(channel int, reveal []string) *asking {
+	a := &asking{below: make(map[*jsonPath][]begun)}
+	configs := fmt.Sprintf("channels.%d.configs", channel)
+	for i, name := range reveal {
+		if rest, ok := strings.CutPrefix(name, configs); ok {
+			a.names = append(a.names, begun{i, rest})
+		}
+	}
+	return a
+}
+
+// asked returns the index of the name that asks for the secret, or -1.
+func (a *asking) asked(path *jsonPath) int {
+	if path == nil || len(a.names) == 0 {
 		return -1
 	}
-	configs := fmt.Sprintf("channels.%d.configs.", channel)
-	return slices.IndexFunc(reveal, func(name string) bool {
-		rest, ok := strings.CutPrefix(name, configs)
-		return ok && path.named(rest)
-	})
+	for _, name := range follow(a.begin(path.parent), path.part) {
+		if name.rest == "" {
+			return name.index
+		}
+	}
+	return -1
+}
+
+// begin returns the names that begin with the path.
+func (a *asking) begin(path *jsonPath) []begun {
+	if path == nil {
+		return a.names
+	}
+	names, known := a.below[path]
+	if !known {
+		names = follow(a.begin(path.parent), path.part)
+		a.below[path] = names
+	}
+	return names
+}
+
+// follow returns the names that go on with the part.
+func follow(names []begun, part any) (on []begun) {
+	if len(names) == 0 {
+		return nil
+	}
+	next := "." + fmt.Sprint(part)
+	for _, name := range names {
+		if rest, ok := strings.CutPrefix(name.rest, next); ok && (rest == "" || rest[0] == '.') {
+			on = append(on, begun{name.index, rest})
+		}
+	}
+	return on
 }
 
 // mask returns a copy of the webhook in which secrets are masked, except those that reveal names.
@@ -258,8 +311,9 @@ func (f Fields) mask(
 			return nil, err
 		}
 		var replacements []replacement
+		asks := asksOf(i, reveal)
 		for _, leaf := range leaves {
-			if name := asked(reveal, i, leaf.path); name >= 0 {
+			if name := asks.asked(leaf.path); name >= 0 {
 				revealed[name] = true
 				continue
 			}

@@ -116,6 +116,60 @@ func TestLongHosts(t *testing.T) {
 	}
 }
 
+// Names that ask for secrets find them where dots may be a part of a name or come between two.
+func TestNamesOfSecrets(t *testing.T) {
+	t.Parallel()
+	sub := &webhook.Subscription{Channels: []webhook.ChannelConfig{{Channel: "any", Configs: []byte(`"one"`)},
+		{Channel: "any", Configs: []byte(`{"a":{"b":"1","b.c":"2","":"3"},"a.b":"4","l":["5",["6"],{"0":"7"}],"":"8"}`)}}}
+	fields := Of(channel.NewRegistry())
+	for name, want := range map[string]string{
+		"a.b": `"1"`, "a.b.c": `"2"`, "a.": `"3"`, "l.0": `"5"`, "l.1.0": `"6"`, "l.2.0": `"7"`, "": `"8"`,
+		"a": "", "l": "", "l.00": "", "a.b.": "", ".a.b": "", "b": "", "l.1": "", "x": "",
+	} {
+		masked, err := fields.mask(sub, []string{"channels.1.configs." + name})
+		if want == "" {
+			require.ErrorIs(t, err, ErrNoSecret, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Contains(t, string(masked.Channels[1].Configs), want, name)
+		left := 7
+		if name == "a.b" { // which two have
+			left = 6
+		}
+		assert.Equal(t, left, strings.Count(string(masked.Channels[1].Configs), Mask), name)
+	}
+	for _, name := range []string{"channels.0.configs", "channels.0.configs.", "channels.2.configs.a",
+		"channels.1.configs", "channels.1.configsa.b", ""} {
+		_, err := fields.mask(sub, []string{name})
+		require.ErrorIs(t, err, ErrNoSecret, name)
+	}
+	masked, err := fields.mask(sub, []string{"channels.1.configs.a.b", "channels.1.configs.l.0",
+		"channels.1.configs.a.b"})
+	require.NoError(t, err)
+	assert.Equal(t, 5, strings.Count(string(masked.Channels[1].Configs), Mask))
+}
+
+// A hundred names that ask for secrets deep inside took a processor for minutes. Not parallel, because
+// it counts what is allocated: each step did.
+func TestNamesOfDeepSecretsCostWhatTheConfigsWeigh(t *testing.T) {
+	fields := Of(channel.NewRegistry())
+	allocs := func(depth int) float64 {
+		sub := &webhook.Subscription{Channels: []webhook.ChannelConfig{{Channel: "any", Configs: []byte(
+			strings.Repeat(`{"bb":1,"aa":`, depth) + "1" + strings.Repeat("}", depth))}}}
+		var names []string
+		for i := range 100 {
+			names = append(names, "channels.0.configs."+strings.Repeat("aa.", depth-1-i)+"bb")
+		}
+		return testing.AllocsPerRun(1, func() {
+			masked, err := fields.mask(sub, names)
+			require.NoError(t, err)
+			require.Equal(t, depth+1-len(names), strings.Count(string(masked.Channels[0].Configs), Mask))
+		})
+	}
+	assert.Less(t, allocs(800), 16*allocs(100), "eight times as deep")
+}
+
 func TestMasksDeepInside(t *testing.T) {
 	t.Parallel()
 	const depth, masks = 1_000, 2 * event.MaxProblems

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
@@ -77,18 +76,6 @@ func (p *jsonPath) key() pathKey {
 		p.known = &key
 	}
 	return *p.known
-}
-
-// named reports whether the parts, joined by dots, are the name.
-func (p *jsonPath) named(name string) bool {
-	for ; p.parent != nil; p = p.parent {
-		rest, ok := strings.CutSuffix(name, fmt.Sprint(p.part))
-		if !ok || !strings.HasSuffix(rest, ".") {
-			return false
-		}
-		name = strings.TrimSuffix(rest, ".")
-	}
-	return name == fmt.Sprint(p.part)
 }
 
 // jsonLeaf is a string or a number in JSON text, and its position there, so that it can be
