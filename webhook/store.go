@@ -85,7 +85,8 @@ type SubscriptionStore interface {
 	// CreateSubscription stores sub with its first revision, which it sets in sub: the microseconds of
 	// CreatedAt since 1970, so that a subscription that is deleted and created again never falls back
 	// to a revision it had before. It returns ErrExists if the id is taken, by any organization. If
-	// the organization would then have more than the quota, the error is that of [Quota.Check];
+	// the organization would then have more than the quota, the error is that of [Quota.Check]
+	// or [Quota.CheckEventTypes];
 	// concurrent calls, also of several processes, do not exceed the quota together.
 	CreateSubscription(ctx context.Context, sub *Subscription, quota Quota) error
 	// Subscription returns the subscription, or ErrNotFound.
@@ -100,7 +101,7 @@ type SubscriptionStore interface {
 	// CreatedAt, and sets the new revision in sub. If the stored revision is not
 	// sub.Revision, it changes nothing and returns ErrConflict. Deliveries to a
 	// channel key that the update removed are cancelled. An update that adds
-	// channels must stay within the quota of channels, as for CreateSubscription; any
+	// channels or event types must stay within the quota of these, as for CreateSubscription; any
 	// other update succeeds even if the organization is over its quota.
 	UpdateSubscription(ctx context.Context, sub *Subscription, quota Quota) error
 	// DeleteSubscription removes the subscription. Its unfinished deliveries report

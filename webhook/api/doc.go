@@ -192,7 +192,8 @@
 //	a stream                      15 min                                     the client connects again
 //	named positions of a webhook  16                                         403, TypeQuota
 //	messages of tests             dispatch.Config.Tests                      429
-//	webhooks and channels         dispatch.Config.Quota                      403, TypeQuota
+//	webhooks, channels and        dispatch.Config.Quota                      403, TypeQuota
+//	event types
 //	requests with an              Config.IdempotentPerMinute (120)           429
 //	Idempotency-Key
 //	a body                        Config.MaxBody (1 MiB)                     413

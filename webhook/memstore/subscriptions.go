@@ -34,6 +34,9 @@ func (s *Store) CreateSubscription(
 	if err := s.checkQuota(given, 1, len(given.Channels), quota); err != nil {
 		return err
 	}
+	if err := s.checkEventTypes(given, quota); err != nil {
+		return err
+	}
 	given.Revision = micros(given.CreatedAt)
 	sub := &subscription{}
 	s.subscriptions[given.ID] = sub
@@ -131,6 +134,9 @@ func (s *Store) UpdateSubscription(
 			return err
 		}
 	}
+	if err := s.checkEventTypes(given, quota); err != nil {
+		return err
+	}
 	given.Revision++
 	updated := given.Clone()
 	updated.CreatedAt = sub.subscription.CreatedAt
@@ -180,6 +186,17 @@ func (s *Store) checkQuota(
 		}
 	}
 	return quota.Check(subscriptions, channels)
+}
+
+// checkEventTypes returns an error if the subscription gets more event types than the quota allows.
+func (s *Store) checkEventTypes(given *webhook.Subscription, quota webhook.Quota) error {
+	n := len(given.EventTypes)
+	if o := s.organizations[given.OrganizationID]; o != nil && quota.Subscriptions > 0 {
+		if own, others := o.routes.EventTypes(given.ID); n > own {
+			return quota.CheckEventTypes(n, n+others)
+		}
+	}
+	return nil
 }
 
 // subscription returns the organization's subscription, or ErrNotFound.

@@ -72,12 +72,15 @@ func (s *Store) CreateSubscription(
 	if err != nil {
 		return err
 	}
-	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
+	err = s.changeTo(ctx, sub, quota, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes,
 			channels,
 			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt), retry,
 			limit, ordering)
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
+			return err
+		}
+		if err := s.checkEventTypes(ctx, q, sub, version, quota); err != nil {
 			return err
 		}
 		endpoints, more, err := s.setEndpoints(ctx, q, sub, sub.ChannelKeys())
@@ -149,7 +152,7 @@ func (s *Store) UpdateSubscription(
 	if err != nil {
 		return err
 	}
-	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
+	err = s.changeTo(ctx, sub, quota, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused),
 			micros(sub.UpdatedAt), retry, limit, ordering,
 			sub.ID, sub.OrganizationID, sub.Revision)
@@ -158,6 +161,9 @@ func (s *Store) UpdateSubscription(
 		}
 		if n == 0 {
 			return s.conflict(ctx, q, sub)
+		}
+		if err := s.checkEventTypes(ctx, q, sub, version, quota); err != nil {
+			return err
 		}
 		endpoints, more, err := s.setEndpoints(ctx, q, sub, sub.ChannelKeys())
 		if err != nil {
@@ -175,6 +181,52 @@ func (s *Store) UpdateSubscription(
 		sub.Revision++
 	}
 	return err
+}
+
+// changeTo is change for a subscription as it is to be stored.
+func (s *Store) changeTo(
+	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
+	fn func(ctx context.Context, q Querier, version int64) error,
+) error {
+	if countsEventTypes(sub, quota) { // the transaction reads only what changes meanwhile
+		if err := s.loadRoutes(ctx, []string{sub.OrganizationID}); err != nil {
+			return s.mapped(err)
+		}
+	}
+	return s.change(ctx, sub.OrganizationID, fn)
+}
+
+// countsEventTypes reports whether the quota depends on what the other subscriptions have.
+func countsEventTypes(sub *webhook.Subscription, quota webhook.Quota) bool {
+	return quota.Subscriptions > 0 && len(sub.EventTypes) > webhook.FewEventTypes
+}
+
+// checkEventTypes returns an error if the subscription gets more event types than the quota allows. The
+// organization is locked, and the version is that of this change.
+func (s *Store) checkEventTypes(
+	ctx context.Context, q Querier, sub *webhook.Subscription, version int64, quota webhook.Quota,
+) error {
+	if !countsEventTypes(sub, quota) {
+		return nil
+	}
+	before := s.routes.get([]string{sub.OrganizationID})[sub.OrganizationID]
+	known := before
+	if known == nil || known.version != version-1 {
+		if known != nil && known.version >= version { // the database went back to an earlier state
+			known = nil
+		}
+		var err error
+		if known, err = s.readRoutes(ctx, q, sub.OrganizationID, known, version-1); err != nil {
+			return err
+		}
+		s.routes.put(before, known)
+	}
+	n := len(sub.EventTypes)
+	own, others := known.table.EventTypes(sub.ID)
+	if n <= own {
+		return nil
+	}
+	return quota.CheckEventTypes(n, n+others)
 }
 
 // countSubscriptions adds to the numbers of the organization, and returns an error if they exceed

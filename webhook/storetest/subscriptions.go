@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ func subscriptionCases() []testCase {
 		{"CreateSetsRevision", createSetsRevision},
 		{"UsedIDExists", usedIDExists},
 		{"Quota", quotaBounds},
+		{"QuotaOfEventTypes", quotaOfEventTypes},
 		{"UnknownIsNotFound", unknownSubscriptionIsNotFound},
 		{"UpdateReplaces", updateReplaces},
 		{"UpdateConflict", updateConflict},
@@ -432,6 +434,55 @@ func hookIDs(all []*webhook.Subscription) []string {
 }
 
 // quotaBounds holds subscriptions and channels of one organization against a quota.
+// quotaOfEventTypes creates as many event types as any quota allows.
+func quotaOfEventTypes(f *fixture) {
+	quota := webhook.Quota{Subscriptions: 100}
+	with := func(n int) *webhook.Subscription {
+		sub := hook()
+		sub.EventTypes = nil
+		for i := range n {
+			sub.EventTypes = append(sub.EventTypes, event.Pattern("object.type_"+strconv.Itoa(i)))
+		}
+		return sub
+	}
+	full := func(err error) {
+		f.t.Helper()
+		var e *webhook.LimitError
+		require.ErrorAs(f.t, err, &e, "what is beyond the quota is refused")
+		require.Equal(f.t, webhook.LimitError{Limit: "event types", Max: 10_000}, *e)
+	}
+	var all []*webhook.Subscription
+	for range 10_000 / webhook.MaxEventTypes {
+		all = append(all, with(webhook.MaxEventTypes))
+		require.NoError(f.t, f.CreateSubscription(f.ctx, all[len(all)-1], quota))
+	}
+	refused := with(webhook.FewEventTypes + 1)
+	full(f.CreateSubscription(f.ctx, refused, quota))
+	_, err := f.Subscription(f.ctx, org, refused.ID)
+	require.ErrorIs(f.t, err, webhook.ErrNotFound, "nothing is stored")
+	again := with(webhook.MaxEventTypes)
+	again.ID = all[0].ID
+	require.ErrorIs(f.t, f.CreateSubscription(f.ctx, again, quota), webhook.ErrExists)
+	stranger := with(webhook.MaxEventTypes)
+	stranger.OrganizationID = other
+	require.NoError(f.t, f.CreateSubscription(f.ctx, stranger, quota),
+		"what another organization has does not count")
+	small := with(webhook.FewEventTypes)
+	require.NoError(f.t, f.CreateSubscription(f.ctx, small, quota), "a few are always possible")
+
+	small.EventTypes = with(webhook.FewEventTypes + 1).EventTypes
+	full(f.UpdateSubscription(f.ctx, small, quota))
+	all[0].Name = "Renamed"
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, all[0], quota), "an update that adds none is made")
+	all[0].EventTypes = all[0].EventTypes[:webhook.MaxEventTypes-webhook.FewEventTypes-1]
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, all[0], quota))
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, small, quota), "what is removed no longer counts")
+	full(f.CreateSubscription(f.ctx, refused, quota))
+	require.NoError(f.t, f.CreateSubscription(f.ctx, refused, webhook.Quota{}), "zero is no bound")
+	f.remove(all[1])
+	require.NoError(f.t, f.CreateSubscription(f.ctx, with(webhook.MaxEventTypes/2), quota))
+}
+
 func quotaBounds(f *fixture) {
 	full := func(limit string, most int, err error) {
 		f.t.Helper()

@@ -82,6 +82,21 @@ func (t *Table) Size() int {
 	return t.size
 }
 
+// EventTypes returns how many patterns the subscription has, and how many all others have.
+func (t *Table) EventTypes(subscriptionID string) (own, others int) {
+	if t == nil {
+		return 0, 0
+	}
+	for _, r := range t.routes {
+		if r.At.ID == subscriptionID {
+			own = len(r.EventTypes)
+		} else {
+			others += len(r.EventTypes)
+		}
+	}
+	return own, others
+}
+
 // With returns the table after the changes, of which the last one of a subscription
 // counts. The routes must not be changed afterwards. Nil is the empty table.
 func (t *Table) With(changes ...Route) *Table {
