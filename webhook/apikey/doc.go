@@ -51,5 +51,6 @@
 // # What is where
 //
 //   - keys.go: Keys and its methods, Config and errors
+//   - seen.go: which API keys were found to work
 //   - token.go: what an API key looks like
 package apikey

@@ -90,6 +90,7 @@
 //   - leases.go: the leases of what was prefetched, and what this process holds
 //   - settle.go: Settle, Extend, Start and Now
 //   - history.go: queries of deliveries, attempts, Replay and Cancel
+//   - scans.go: how many long reads there are at once
 //   - statistics.go, totals.go: figures of endpoints; what is unfinished or dead of all
 //   - backlog.go: how much was waiting, hour by hour
 //   - prune.go, housekeeping.go: Prune: deliveries and events, and all else
