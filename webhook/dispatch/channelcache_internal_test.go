@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -103,7 +104,7 @@ func TestTheCacheIsSharedByOrganizations(t *testing.T) {
 	for _, bytes := range []int{600, 5_000, 130_000} {
 		cache := newChannelCache(memstore.New(), channel.NewRegistry())
 		key := func(organization string, i int) cacheKey {
-			return cacheKey{organization, fmt.Sprint(i)}
+			return cacheKey{organization, strconv.Itoa(i)}
 		}
 		for i := range 100 {
 			cache.put(key("victim", i), &cacheEntry{bytes: 600})
