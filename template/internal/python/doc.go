@@ -28,7 +28,9 @@
 //	strings.go, numbers.go        Python's functions on text; numbers in text
 //	format_percent.go, format_braces.go, format_number.go
 //	                              '%5.2f' and '{:>8}'
+//	filler.go                     how values are put into markup
 //	json_encode.go, json_decode.go values to JSON, and JSON to values in its order
+//	json_parts.go                 what a part of a JSON text is
 //	names.go, methods.go, callable.go, params.go
 //	                              what has a name and is called: filters, tests, methods, functions,
 //	                              and how arguments find their parameters
