@@ -73,7 +73,7 @@ func (a *attempt) process(
 ) (Result, answer) {
 	// The call goes on if the sender disconnects: a claim that was made, but whose answer
 	// was not awaited, would block the event for a lease.
-	a.held.w, a.held.delivery = w, &a.delivery
+	a.held.w = w
 	a.detached = detached{request: ctx, delivery: &a.delivery}
 	cfg := &a.rc.cfg
 	a.begin(started, claiming, cfg.ClaimTimeout)

@@ -43,8 +43,6 @@ type Delivery struct {
 	// failure is the latest error of a [HandlerFunc]. It is atomic because the handler may still
 	// run when the request is answered, as behind http.TimeoutHandler.
 	failure atomic.Pointer[error]
-	// status is that of the latest answer of a [HandlerFunc], 0 before the first.
-	status atomic.Int32
 }
 
 // bodyReader is a body in memory.

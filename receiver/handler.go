@@ -195,20 +195,16 @@ func (a answer) write(w http.ResponseWriter) {
 // the store then says that the claim was lost. For the same reason it has no Flush,
 // Hijack or Unwrap.
 type heldResponse struct {
-	w        http.ResponseWriter
-	delivery *Delivery
-	status   int // 0 until the handler has answered
-	// typed says that the status is that of a HandlerFunc. Middleware may call it again, with this
-	// ResponseWriter or one that passes on only the first status, and then its latest counts.
-	typed bool
-	body  []byte
+	w      http.ResponseWriter
+	status int // 0 until the handler has answered
+	body   []byte
 }
 
 func (h *heldResponse) Header() http.Header { return h.w.Header() }
 
 func (h *heldResponse) WriteHeader(status int) {
 	if h.status == 0 && status >= 200 { // 1xx is not an answer
-		h.status, h.typed = status, status == int(h.delivery.status.Load())
+		h.status = status
 	}
 }
 
@@ -220,10 +216,7 @@ func (h *heldResponse) Write(p []byte) (int, error) {
 
 // code returns the status of the handler's answer, 200 if it wrote none, as in net/http.
 func (h *heldResponse) code() int {
-	switch {
-	case h.typed:
-		return int(h.delivery.status.Load())
-	case h.status == 0:
+	if h.status == 0 {
 		return http.StatusOK
 	}
 	return h.status

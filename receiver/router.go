@@ -38,9 +38,7 @@ func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		failure := err // only an error that is not nil moves to the heap
 		d.failure.Store(&failure)
 	}
-	status := statusOf(err)
-	d.status.Store(int32(status)) //nolint:gosec // 200 or 503
-	w.WriteHeader(status)
+	w.WriteHeader(statusOf(err))
 }
 
 // typedHandler returns the function behind a handler of this package, and nil for any
