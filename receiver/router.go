@@ -22,8 +22,9 @@ import (
 type HandlerFunc func(ctx context.Context, e *event.Event) error
 
 // ServeHTTP calls f with the event in the request's context, and answers with the status
-// for its error. If middleware calls it more than once for an event, the last error counts,
-// or that there was none.
+// for its error. Middleware that calls it again for an event gives it a ResponseWriter of its own
+// each time: the last error counts then, or that there was none. On the same ResponseWriter the
+// first failure stands, as the first status does in net/http.
 func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := DeliveryFrom(r.Context())
 	if d == nil {

@@ -33,6 +33,9 @@ func TestLongValuesAreWrittenPieceByPiece(t *testing.T) {
 		{FormatHTML, "<p>", "<", "</p>", 40},
 		{FormatMarkdown, "", "*", "", 4},
 		{FormatMarkdown, "```\n", "a\n", "```", 4},
+		{FormatMarkdown, "", "\r", "", 4},
+		{FormatMarkdown, "", "\x80", "", 4},
+		{FormatMarkdown, "", "\r\n", "", 4},
 	} {
 		tpl, err := Compile(c.begin+"{{ x }}"+c.tail, Options{Format: c.format})
 		require.NoError(t, err)
@@ -41,8 +44,8 @@ func TestLongValuesAreWrittenPieceByPiece(t *testing.T) {
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, ctx.looks, c.least, c.begin)
 
-		_, err = tpl.Render(t.Context(), map[string]any{"x": repeated(c.x, 1<<20)})
-		require.ErrorIs(t, err, ErrOutputTooLarge)
+		_, err = tpl.Render(t.Context(), map[string]any{"x": repeated(c.x, 2<<20)})
+		require.ErrorIs(t, err, ErrOutputTooLarge, "%q", c.x)
 	}
 }
 

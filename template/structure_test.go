@@ -159,9 +159,9 @@ func blocks() [][2]string {
 	}
 }
 
-// placed puts print into a place, which has a § for it.
-func placed(before, place, print string) string {
-	return before + strings.ReplaceAll(place, "§", print)
+// placed puts a value into a place, which has a § for it.
+func placed(before, place, value string) string {
+	return before + strings.ReplaceAll(place, "§", value)
 }
 
 // htmlStructure are the tags of a page with the names of their attributes, and where its links go to.
@@ -327,7 +327,7 @@ func TestValuesAreNoMarkdown(t *testing.T) {
 		}
 		g.check(t, source, func(data map[string]any) (string, error) { return tpl.Render(t.Context(), data) },
 			func(harmless, got string) {
-				want := append(allowed, htmlStructure(t, page(harmless))...)
+				want := slices.Concat(allowed, htmlStructure(t, page(harmless)))
 				for _, tag := range htmlStructure(t, page(got)) {
 					assert.Contains(t, want, tag, "%s: %s", source, got)
 				}

@@ -85,7 +85,10 @@ func (st *State) AppendInMarkdown(
 	}
 	for s != "" {
 		n := min(len(s), markdownPiece)
-		for n < len(s) && n > 1 && (!utf8.RuneStart(s[n]) || s[n-1] == '\r') {
+		for back := 1; n < len(s) && back < utf8.UTFMax && !utf8.RuneStart(s[n]); back++ {
+			n--
+		}
+		if n < len(s) && s[n-1] == '\r' && s[n] == '\n' { // one line break
 			n--
 		}
 		if err := st.AllocTimes(PerCharacter, int64(n)); err != nil {
