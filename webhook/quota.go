@@ -1,5 +1,7 @@
 package webhook
 
+import "math"
+
 // Quota bounds what one organization may have stored, because every event is matched against its
 // subscriptions and becomes a delivery for each of their channels. In dispatch.Config, zero means
 // the default and dispatch.NoLimit no bound; in a call of a [Store], zero means no bound.
@@ -29,8 +31,10 @@ const leastEventTypes = 20 * MaxEventTypes
 // CheckEventTypes returns a [*LimitError] if a subscription with n event types makes that all, its own
 // included, exceed the quota.
 func (q Quota) CheckEventTypes(n, all int) error {
-	if most := max(q.Subscriptions*FewEventTypes, leastEventTypes); q.Subscriptions > 0 &&
-		n > FewEventTypes && all > most {
+	if q.Subscriptions <= 0 || q.Subscriptions > math.MaxInt/FewEventTypes || n <= FewEventTypes {
+		return nil
+	}
+	if most := max(q.Subscriptions*FewEventTypes, leastEventTypes); all > most {
 		return &LimitError{Limit: "event types", Max: most}
 	}
 	return nil

@@ -34,8 +34,8 @@ type suspects struct {
 	total, maxWaiting int
 }
 
-// join reports whether one worker more may wait with a delivery of the organization. Of the places
-// that the others leave, an organization may have half, so that there is one for another.
+// join reports whether one worker more may wait with a delivery of the organization. It may have as
+// many places as it leaves free, so that there is one for another.
 func (s *suspects) join(organizationID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -425,7 +425,9 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 		s := &batch[i].settlement
 		isRefused := len(refused) > 0 && slices.Contains(refused, s.Lease)
 		if isRefused {
-			batch[i].gone = batch[i].gone && d.shownLately(batch[i].attempt)
+			if !d.shownLately(batch[i].attempt) { // others may have delivered there meanwhile
+				batch[i].gone, batch[i].failingSince = false, time.Time{}
+			}
 		}
 		if d.mayChangeState(&batch[i]) {
 			r.changeState(ctx, batch[i]) // a copy: the batch is used again

@@ -242,3 +242,31 @@ func TestOneOpenTransactionStopsNoEmit(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, duplicate)
 }
+
+// TestEmitsWaitForATable emits while another transaction has locked a table, as an index that is built
+// does, for longer than an emit waits for a transaction of a caller.
+func TestEmitsWaitForATable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, schemaDSN(t))
+	d, err := dispatch.New(s, dispatch.Config{})
+	require.NoError(t, err)
+	conn := connect(t, s.dsn)
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "LOCK TABLE webhooks_events IN SHARE MODE")
+	require.NoError(t, err)
+	emitted := make(chan error, 1)
+	go func() {
+		_, err := d.Emit(ctx, event.New("order.created", event.Subject{Type: "order", ID: "1"}))
+		emitted <- err
+	}()
+	eventually(t, "it must wait", func() bool { return blockedBy(t, s.dsn, conn) > 0 })
+	_, err = tx.Exec(ctx, "SELECT pg_sleep(3)")
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(ctx))
+	require.NoError(t, <-emitted)
+}

@@ -41,13 +41,13 @@ func writeBack(ctx context.Context, db *sql.DB, path string) error {
 		}
 		return err
 	}
-	err = rewrite(path + "-wal")
+	err = rewrite(ctx, path+"-wal")
 	_, ending := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	return errors.Join(err, ending)
 }
 
 // rewrite writes to a file what it holds, and syncs it.
-func rewrite(path string) (err error) {
+func rewrite(ctx context.Context, path string) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -55,6 +55,9 @@ func rewrite(path string) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	part := make([]byte, 1<<20)
 	for at := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		n, err := f.ReadAt(part, at)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err

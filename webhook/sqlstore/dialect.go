@@ -115,6 +115,9 @@ type dialect interface {
 	// clockSQL selects the time in microseconds since 1970. It is empty if the database
 	// has the clock of this machine.
 	clockSQL() string
+	// emitTablesSQL takes the locks of tables that an emit needs, before reserveSQL bounds how long it
+	// waits for other transactions. It may be empty.
+	emitTablesSQL() string
 	// reserveSQL takes ids: each row of read has the id after a span of them, and {versions}. If
 	// that needs two statements, take runs before read, and otherwise it is empty. reserveSpan
 	// returns the parameter of the first statement with which it takes at least n ids, and how

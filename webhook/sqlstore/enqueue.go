@@ -11,6 +11,7 @@ import (
 )
 
 type enqueueStatements struct {
+	tables        string // may be empty
 	take, reserve string // take may be empty
 	reserveInTx   string // reserve, in a transaction of the caller
 	notify        string
@@ -35,6 +36,7 @@ func newEnqueueStatements(x expander) enqueueStatements {
 	take, reserve := x.dialect.reserveSQL(false)
 	_, reserveInTx := x.dialect.reserveSQL(true)
 	return enqueueStatements{
+		tables:      x.sql(x.dialect.emitTablesSQL()),
 		take:        x.sql(take),
 		reserve:     x.sql(reserve),
 		reserveInTx: x.sql(reserveInTx),
@@ -107,6 +109,11 @@ func (s *Store) Enqueue(
 	}
 	e := newEnqueuing(now, events, prefetch)
 	err := s.writeRouted(ctx, ofEmit, e, func(ctx context.Context, q Querier) error {
+		if s.enqueue.tables != "" {
+			if _, err := q.Exec(ctx, s.enqueue.tables); err != nil {
+				return err
+			}
+		}
 		return s.enqueueIn(ctx, q, e)
 	})
 	if err != nil {

@@ -85,6 +85,9 @@ func (s *Store) endLeases(
 ) (last leaseRow, more bool, locked int64, err error) {
 	rows, err := s.leaseRows(ctx, q, s.leasing.ended, after.until, after.firstID, now, leasesPage)
 	last, locked = after, math.MaxInt64
+	if err != nil {
+		return last, false, 0, err
+	}
 	for _, row := range rows {
 		last = row
 		_, ended, err := s.endLease(ctx, q, row, row.until, math.MaxInt32)
@@ -95,7 +98,7 @@ func (s *Store) endLeases(
 			locked = min(locked, row.until)
 		}
 	}
-	return last, len(rows) == leasesPage, locked, err
+	return last, len(rows) == leasesPage, locked, nil
 }
 
 // endAllLeases ends all leases that were to end by now.

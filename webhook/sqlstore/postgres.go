@@ -261,6 +261,11 @@ func (postgresDialect) clockSQL() string {
 
 func (postgresDialect) returning() bool { return true }
 
+func (postgresDialect) emitTablesSQL() string {
+	return `LOCK TABLE {p}organizations, {p}routes, {p}endpoints, {p}events, {p}deliveries, {p}leases,
+		{p}blocks, {p}fanouts IN ROW EXCLUSIVE MODE`
+}
+
 // A transaction holds a lock that names the ids that it may have taken, before it takes them, so that
 // tailSQL knows them: the number of the span after the last one that was given out. The lock is one
 // of the sequence, so that it is the same whatever the search_path. In a transaction of the caller,
@@ -269,7 +274,8 @@ func (postgresDialect) returning() bool { return true }
 //
 // A transaction of the store's own waits two seconds for another one at most, because it has the
 // events of several callers: if one of them stands in a transaction that is open, the others need not
-// wait. The server looks for deadlocks after one second.
+// wait. The server looks for deadlocks after one second. It has waited for the locks of tables by
+// then, which an upgrade or a new index may hold for longer: see emitTablesSQL.
 func (postgresDialect) reserveSQL(callers bool) (take, read string) {
 	const span = `((last_value / 64 + CASE WHEN is_called THEN 1 ELSE 0 END) % 2147483648)::int`
 	const lock = `pg_advisory_xact_lock_shared('{p}ids'::regclass::oid::int, ` + span + `)`

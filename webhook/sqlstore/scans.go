@@ -7,8 +7,8 @@ import (
 
 // scans bounds the reads of an organization that may pass over very much, such as all that is
 // unfinished, or a history in which a filter selects nothing. All of them together have half of the
-// connections at most, and those of one organization a quarter, so that the others are left to what
-// delivers. The rest waits without a connection.
+// connections at most, or three of four, so that the others are left to what delivers. One organization
+// leaves at least one of these to others, if there are several. The rest waits without a connection.
 type scans struct {
 	all             chan struct{}
 	perOrganization int
@@ -25,8 +25,8 @@ type scanning struct {
 
 // newScans is for a number of connections.
 func newScans(connections int) *scans {
-	all := max(1, connections/2)
-	return &scans{all: make(chan struct{}, all), perOrganization: max(1, all/2),
+	all := max(1, min(3, connections-1), connections/2)
+	return &scans{all: make(chan struct{}, all), perOrganization: max(1, all-1),
 		organizations: make(map[string]*scanning)}
 }
 

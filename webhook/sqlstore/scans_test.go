@@ -74,7 +74,7 @@ func TestLongReadsLeaveConnections(t *testing.T) {
 		}
 		scan("a")
 		synctest.Wait()
-		assert.EqualValues(t, 2, reading.Load(), "an organization has a quarter of the connections")
+		assert.EqualValues(t, 3, reading.Load(), "an organization leaves a place to others")
 		scan("b")
 		scan("c")
 		synctest.Wait()

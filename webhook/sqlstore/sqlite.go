@@ -108,6 +108,8 @@ func (d sqliteDialect) queryBatch(
 // lockSchema has nothing to do: BEGIN IMMEDIATE keeps all other writers out.
 func (sqliteDialect) lockSchema(context.Context, Querier, string) error { return nil }
 
+func (sqliteDialect) emitTablesSQL() string { return "" }
+
 func (sqliteDialect) schemaPatienceSQL() string { return "" }
 
 func (sqliteDialect) tooLate(error) bool { return false }

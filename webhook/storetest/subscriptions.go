@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -433,7 +434,6 @@ func hookIDs(all []*webhook.Subscription) []string {
 	return ids
 }
 
-// quotaBounds holds subscriptions and channels of one organization against a quota.
 // quotaOfEventTypes creates as many event types as any quota allows.
 func quotaOfEventTypes(f *fixture) {
 	quota := webhook.Quota{Subscriptions: 100}
@@ -467,6 +467,10 @@ func quotaOfEventTypes(f *fixture) {
 	stranger.OrganizationID = other
 	require.NoError(f.t, f.CreateSubscription(f.ctx, stranger, quota),
 		"what another organization has does not count")
+	unbounded := with(webhook.FewEventTypes + 1)
+	require.NoError(f.t, f.CreateSubscription(f.ctx, unbounded,
+		webhook.Quota{Subscriptions: math.MaxInt}), "no bound")
+	f.remove(unbounded)
 	small := with(webhook.FewEventTypes)
 	require.NoError(f.t, f.CreateSubscription(f.ctx, small, quota), "a few are always possible")
 
@@ -483,6 +487,7 @@ func quotaOfEventTypes(f *fixture) {
 	require.NoError(f.t, f.CreateSubscription(f.ctx, with(webhook.MaxEventTypes/2), quota))
 }
 
+// quotaBounds holds subscriptions and channels of one organization against a quota.
 func quotaBounds(f *fixture) {
 	full := func(limit string, most int, err error) {
 		f.t.Helper()

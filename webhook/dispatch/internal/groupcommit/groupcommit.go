@@ -33,8 +33,10 @@ type Group[T, R any] struct {
 
 	mu       sync.Mutex
 	waiting  []*call[T, R]
-	running  bool      // whether commitLoop runs
-	callPool sync.Pool // of *call[T, R] that are over
+	running  bool          // whether commitLoop runs
+	apart    []*call[T, R] // calls to be committed again, apart from others
+	parting  bool          // whether commitApart runs
+	callPool sync.Pool     // of *call[T, R] that are over
 }
 
 type call[T, R any] struct {
@@ -89,9 +91,38 @@ func (g *Group[T, R]) commitLoop() {
 			return
 		}
 		if !g.commit(batch) {
-			go g.commitApart(batch)
+			g.part(batch)
 		}
 	}
+}
+
+// part has calls committed again, beside those that follow, by one goroutine.
+func (g *Group[T, R]) part(batch []*call[T, R]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.apart = append(g.apart, batch...)
+	if !g.parting {
+		g.parting = true
+		go g.commitApart()
+	}
+}
+
+// takeApart returns the calls to be committed again, without those whose caller has left. It returns
+// nil, which ends commitApart, when there are none.
+func (g *Group[T, R]) takeApart() []*call[T, R] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	batch := present(g.apart)
+	g.apart, g.parting = nil, len(batch) > 0
+	if !g.parting {
+		return nil
+	}
+	return batch
+}
+
+// present leaves out calls whose caller has left.
+func present[T, R any](calls []*call[T, R]) []*call[T, R] {
+	return slices.DeleteFunc(calls, func(c *call[T, R]) bool { return c.ctx.Err() != nil })
 }
 
 // commit commits the items of some calls and answers these, unless the error is one that may be due
@@ -122,27 +153,31 @@ func (g *Group[T, R]) commit(batch []*call[T, R]) (answered bool) {
 
 // commitApart commits calls class by class, and those of a class that cannot be committed together
 // one by one, after all others.
-func (g *Group[T, R]) commitApart(batch []*call[T, R]) {
-	var classes []string
-	calls := make(map[string][]*call[T, R])
-	for _, c := range batch {
-		class := ""
-		if len(c.items) > 0 {
-			class = g.Class(c.items[0])
+func (g *Group[T, R]) commitApart() {
+	for batch := g.takeApart(); batch != nil; batch = g.takeApart() {
+		var classes []string
+		calls := make(map[string][]*call[T, R])
+		for _, c := range batch {
+			class := ""
+			if len(c.items) > 0 {
+				class = g.Class(c.items[0])
+			}
+			if calls[class] == nil {
+				classes = append(classes, class)
+			}
+			calls[class] = append(calls[class], c)
 		}
-		if calls[class] == nil {
-			classes = append(classes, class)
+		var single []*call[T, R]
+		for _, class := range classes {
+			if len(classes) == 1 || !g.commit(calls[class]) {
+				single = append(single, calls[class]...)
+			}
 		}
-		calls[class] = append(calls[class], c)
-	}
-	var single []*call[T, R]
-	for _, class := range classes {
-		if len(classes) == 1 || !g.commit(calls[class]) {
-			single = append(single, calls[class]...)
+		for i := range single {
+			if alone := present(single[i : i+1]); len(alone) > 0 {
+				g.commit(alone)
+			}
 		}
-	}
-	for i := range single {
-		g.commit(single[i : i+1])
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,5 +193,43 @@ func TestCallsThatWaitHoldUpNoOthers(t *testing.T) {
 			4: second(22), 6: second(22), 1: second(32), 3: second(42), 5: second(43)} {
 			assert.Equal(t, want, took[i], "%d", i)
 		}
+	})
+}
+
+// TestWhoHasLeftIsNotCommittedApart has a caller leave while all wait for what it waits for.
+func TestWhoHasLeftIsNotCommittedApart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		blocked := errors.New("blocked")
+		s := &slowCommit{}
+		g := s.group(100)
+		g.Splits = func(error) bool { return true }
+		g.Class = strconv.Itoa
+		var commits atomic.Int32
+		commit := g.Commit
+		g.Commit = func(ctx context.Context, items []int) ([]string, error) {
+			if slices.Contains(items, 1) {
+				commits.Add(1)
+				time.Sleep(10 * time.Second)
+				return nil, blocked
+			}
+			return commit(ctx, items)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		for i, ctx := range []context.Context{t.Context(), ctx, t.Context()} {
+			wg.Go(func() {
+				if err := errorOf(g.Do(ctx, []int{i})); i == 1 {
+					assert.ErrorIs(t, err, context.DeadlineExceeded)
+				} else {
+					assert.NoError(t, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		synctest.Wait()
+		assert.EqualValues(t, 1, commits.Load())
 	})
 }
