@@ -425,7 +425,7 @@ func (r *run) afterSettle(ctx context.Context, batch []result, refused []webhook
 		s := &batch[i].settlement
 		isRefused := len(refused) > 0 && slices.Contains(refused, s.Lease)
 		if isRefused {
-			if !d.shownLately(batch[i].attempt) { // others may have delivered there meanwhile
+			if s.Attempt != nil && !d.shownLately(s.Attempt) { // others may have delivered there since
 				batch[i].gone, batch[i].failingSince = false, time.Time{}
 			}
 		}
