@@ -1,6 +1,7 @@
 package channelkit
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -61,33 +62,116 @@ func (r *ConfigReader) JSONLiterals(name string) []string {
 	return atLeast(minLiteral, found)
 }
 
-// eachLiteral calls f for the pieces of a template's text, and for the strings in its tags.
+// eachLiteral calls f for the pieces of a template's text, and for what the strings in its tags mean.
 func eachLiteral(source string, f func(piece string, inTag bool)) {
+	piece := func(s string, inTag bool) { f(strings.TrimFunc(s, unicode.IsSpace), inTag) }
+	source = strings.ReplaceAll(source, "\r\n", "\n") // as templates do
 	for source != "" {
-		begin := len(source)
-		for i := 0; i+1 < len(source); i++ {
-			if source[i] == '{' && strings.IndexByte("{%#", source[i+1]) >= 0 {
-				begin = i
-				break
-			}
+		begin := nextTag(source)
+		piece(source[:begin], false)
+		if begin == len(source) {
+			return
 		}
-		f(strings.TrimFunc(source[:begin], unicode.IsSpace), false)
-		source = source[min(begin+2, len(source)):]
-		i := 0
-		for ; i < len(source) && !strings.HasPrefix(source[i:], "}}") &&
-			!strings.HasPrefix(source[i:], "%}") && !strings.HasPrefix(source[i:], "#}"); i++ {
-			quote := source[i]
-			if quote != '"' && quote != '\'' {
-				continue
-			}
+		kind := source[begin+1]
+		source = source[begin+2:]
+		switch body, raw := afterTag(source, "raw"); {
+		case kind == '#': // quotes mean nothing in it
+			_, source, _ = strings.Cut(source, "#}")
+		case kind == '%' && raw:
+			var text string
+			text, source = cutRaw(body)
+			piece(text, false)
+		default:
+			source = eachString(source, kind, func(s string) { piece(unescape(s), true) })
+		}
+	}
+}
+
+// nextTag returns where a tag or a comment begins, or the length of the source.
+func nextTag(source string) int {
+	for i := 0; i+1 < len(source); i++ {
+		if source[i] == '{' && strings.IndexByte("{%#", source[i+1]) >= 0 {
+			return i
+		}
+	}
+	return len(source)
+}
+
+// eachString calls f for the strings of a tag that begins with { and kind, as they are written, and
+// returns what is behind the tag.
+func eachString(source string, kind byte, f func(string)) (rest string) {
+	end := "}}"
+	if kind == '%' {
+		end = "%}"
+	}
+	brackets := 0
+	for i := 0; i < len(source); i++ {
+		switch c := source[i]; {
+		case brackets == 0 && strings.HasPrefix(source[i:], end):
+			return source[i+len(end):]
+		case strings.IndexByte("([{", c) >= 0:
+			brackets++
+		case strings.IndexByte(")]}", c) >= 0:
+			brackets--
+		case c == '"' || c == '\'':
 			start := i + 1
-			for i++; i < len(source) && source[i] != quote; i++ {
+			for i++; i < len(source) && source[i] != c; i++ {
 				if source[i] == '\\' {
 					i++
 				}
 			}
-			f(source[start:min(i, len(source))], true)
+			f(source[start:min(i, len(source))])
 		}
-		source = source[min(i+2, len(source)):]
 	}
+	return ""
+}
+
+// afterTag returns what is behind a tag without arguments, if it has that name. The source is what
+// follows its {%.
+func afterTag(source, name string) (rest string, ok bool) {
+	rest = strings.TrimLeftFunc(strings.TrimLeft(source, "-+"), unicode.IsSpace)
+	if rest, ok = strings.CutPrefix(rest, name); !ok {
+		return "", false
+	}
+	rest = strings.TrimLeft(strings.TrimLeftFunc(rest, unicode.IsSpace), "-+")
+	return strings.CutPrefix(rest, "%}")
+}
+
+// cutRaw returns the text of a raw block, and what is behind the block.
+func cutRaw(source string) (text, rest string) {
+	for i := 0; ; i += len("{%") {
+		next := strings.Index(source[i:], "{%")
+		if next < 0 {
+			return source, ""
+		}
+		i += next
+		if rest, ok := afterTag(source[i+len("{%"):], "endraw"); ok {
+			return source[:i], rest
+		}
+	}
+}
+
+// unescape returns what a string in a tag means.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for s != "" {
+		if s[0] == '\\' && len(s) > 1 {
+			if s[1] == '\n' { // the string goes on in the next line
+				s = s[2:]
+				continue
+			}
+			// Its escapes are those of Go but for short octal ones, and what is none stays as it is.
+			if c, _, rest, err := strconv.UnquoteChar(s, s[1]); err == nil {
+				b.WriteRune(c)
+				s = rest
+				continue
+			}
+		}
+		b.WriteByte(s[0])
+		s = s[1:]
+	}
+	return b.String()
 }
