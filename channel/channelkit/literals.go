@@ -1,6 +1,7 @@
 package channelkit
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"unicode"
@@ -34,9 +35,14 @@ func (r *ConfigReader) Literals(name string) []string {
 }
 
 // JSONLiterals is Literals for a field that holds a template of JSON: of its text, it returns only
-// what stands in strings.
+// what the JSON strings say.
 func (r *ConfigReader) JSONLiterals(name string) []string {
 	var found []string
+	addString := func(written string) {
+		s := written
+		_ = json.Unmarshal([]byte(`"`+written+`"`), &s) // what is no JSON stays as it is written
+		found = append(found, strings.TrimSpace(s))
+	}
 	inString := false
 	eachLiteral(r.Text(name), func(piece string, inTag bool) {
 		if inTag {
@@ -50,13 +56,13 @@ func (r *ConfigReader) JSONLiterals(name string) []string {
 				i++
 			case piece[i] == '"':
 				if inString {
-					found = append(found, strings.TrimSpace(piece[begin:i]))
+					addString(piece[begin:i])
 				}
 				inString, begin = !inString, i+1
 			}
 		}
 		if inString { // it goes on behind a tag
-			found = append(found, strings.TrimSpace(piece[begin:]))
+			addString(piece[begin:])
 		}
 	})
 	return atLeast(minLiteral, found)

@@ -22,7 +22,7 @@ func TestLiterals(t *testing.T) {
 		` "xoxb-2222 {{ x }} and \"xoxb-3333", "many": 123456789, "other": true}]`)
 	require.NoError(t, err)
 	r = ReadConfig([]byte(`{"t":`+string(source)+`}`), nil)
-	assert.Equal(t, []string{"xoxb-name", "xoxb-0000", "xoxb-1111", "xoxb-2222", `and \"xoxb-3333`},
+	assert.Equal(t, []string{"xoxb-name", "xoxb-0000", "xoxb-1111", "xoxb-2222", `and "xoxb-3333`},
 		r.JSONLiterals("t"))
 	for _, broken := range []string{"{{", "{{ '", `{{ "\`, `"\`, "{", "{%", "}}", `{{ 'a`} {
 		source, err := json.Marshal(strings.Repeat("x", 9) + broken)

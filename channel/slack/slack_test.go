@@ -347,9 +347,10 @@ func TestSlackRedactsItsTemplates(t *testing.T) {
 	t.Parallel()
 	base := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		_, _ = io.WriteString(w, `{"ok":true,"message":`+string(body)+`}`)
+		escaped := strings.ReplaceAll(string(body), "/", `\/`) // as Slack does
+		_, _ = io.WriteString(w, `{"ok":true,"message":`+escaped+`}`)
 	})
-	const text = `"see https://a.example?k=sesame-open for {{ event_id }} and {{ 'sesame-too' }}"`
+	const text = `"see\nhttps://a.example/?k=sesame-open\u0021 for {{ event_id }} and {{ 'sesame-too' }}"`
 	const blocks = `[{"type":"section","text":{"type":"mrkdwn","text":` + text + `}}]`
 	for _, config := range []slack.Config{{Blocks: json.RawMessage(blocks)}, {BlocksTemplate: blocks}} {
 		config.BotToken, config.ChannelID = slackToken, "C0123456789"
