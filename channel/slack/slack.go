@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -128,10 +130,16 @@ func (d *slackDriver) Open(config json.RawMessage) (channel.Channel, error) {
 	c.target = d.client.NewTarget(channelkit.TargetConfig{
 		URL: target, Header: header, MaxAnswer: maxSlackReply,
 		// To a bot, Slack repeats the message.
-		Redact: channelkit.NewRedactor(secrets,
-			append(r.Literals("blocks"), r.JSONLiterals("blocks_template")...)...),
+		Redact: channelkit.NewRedactor(secrets, slices.DeleteFunc(
+			append(r.Literals("blocks"), r.JSONLiterals("blocks_template")...), isVocabulary)...),
 	})
 	return c, nil
+}
+
+// isVocabulary reports whether a literal may be a word of Slack's own, such as section or
+// image_url: its errors are made of these too, and would be unreadable without them.
+func isVocabulary(literal string) bool {
+	return strings.Trim(literal, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 // target reads which of the two forms a configuration has, and returns where

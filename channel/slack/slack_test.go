@@ -364,6 +364,28 @@ func TestSlackRedactsItsTemplates(t *testing.T) {
 	}
 }
 
+// Slack's own words, which templates have to use, stay in what it says is wrong.
+func TestSlackDiagnosticsStayReadable(t *testing.T) {
+	t.Parallel()
+	const answer = `{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":[` +
+		`"[ERROR] missing required field: elements [json-pointer:/blocks/0/section]",` +
+		`"[ERROR] unsupported type: mrkdwn, plain_text, button [json-pointer:/blocks/1/text]"]}}`
+	base := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, answer)
+	})
+	const blocks = `{"blocks":[{"type":"section","text":{"type":"mrkdwn","text":"{{ event_id }}"}},` +
+		`{"type":"actions","elements":[{"type":"button","text":{"type":"plain_text","text":"Open"}}]}]}`
+	for _, config := range []slack.Config{{Blocks: json.RawMessage(blocks)}, {BlocksTemplate: blocks}} {
+		config.BotToken, config.ChannelID = slackToken, "C0123456789"
+		d, err := slack.NewDriver(channelfixture.Client(t), slack.Options{API: base})
+		require.NoError(t, err)
+		result, err := channelfixture.Open(t, d, config).Send(t.Context(), channelfixture.Message())
+		require.Error(t, err)
+		assert.Equal(t, answer, result.Response)
+	}
+}
+
 // What Slack has begun to say counts, however the answer ends: another attempt would be a second
 // message.
 func TestSlackBrokenAnswers(t *testing.T) {
