@@ -157,8 +157,8 @@ func (c *smsChannel) Capabilities() channel.Capabilities {
 
 // Send sends one text to each number that no earlier attempt has reached, one
 // after the other. One that fails keeps nothing from the others, unless the provider asks to wait or
-// refuses the login, which concerns them all. Those for which there is no time are left to the next
-// attempt: a text that is cut short may have been sent.
+// refuses the login, which concerns them all: it counts for those behind it as well. Those for which
+// there is no time are left to the next attempt: a text that is cut short may have been sent.
 func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
@@ -170,15 +170,19 @@ func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Resu
 	var (
 		reached []string
 		failed  []channelkit.Failure
-		longest time.Duration // that a text has taken
-		stopped bool
+		longest time.Duration  // that a text has taken
+		refusal *channel.Error // of all numbers
 	)
 	deadline, _ := ctx.Deadline()
 	for _, number := range done.Remaining(c.numbers) {
 		began := time.Now()
-		if stopped || longest > 0 && deadline.Sub(began) < longest+longest/2 {
-			failed = append(failed, channelkit.Failure{Recipient: number, Err: &channel.Error{
-				Class: channel.ClassTimeout, Err: errors.New("not tried in this attempt")}})
+		untried := channel.Error{Class: channel.ClassTimeout}
+		if refusal != nil {
+			untried = *refusal
+		}
+		if refusal != nil || longest > 0 && deadline.Sub(began) < longest+longest/2 {
+			untried.Err = errors.New("not tried in this attempt")
+			failed = append(failed, channelkit.Failure{Recipient: number, Err: &untried})
 			continue
 		}
 		_, err := c.provider.SendSMS(ctx, number, text)
@@ -194,7 +198,9 @@ func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Resu
 		}
 		if e := channel.AsError(err); e != nil {
 			failed = append(failed, channelkit.Failure{Recipient: number, Err: e})
-			stopped = e.Action == channel.Wait || e.Class == channel.ClassAuth
+			if e.Action == channel.Wait || e.Class == channel.ClassAuth {
+				refusal = e
+			}
 			continue
 		}
 		reached = append(reached, number)

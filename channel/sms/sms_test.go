@@ -191,6 +191,38 @@ func TestSMSStopsWhenTheProviderRefusesAll(t *testing.T) {
 	}
 }
 
+// A login that is refused for good ends the delivery, and not one number after the other. A replay
+// tries them all.
+func TestSMSLoginRefusedForGood(t *testing.T) {
+	t.Parallel()
+	const a, b, c = "+14155550100", "+14155550101", "+14155550102"
+	for _, reached := range []int{0, 1} {
+		refusal := &channel.Error{Action: channel.Permanent, Class: channel.ClassAuth, StatusCode: 401,
+			Err: errors.New("wrong password")}
+		numbers := []string{a, b, c}
+		p := &texts{fail: map[string]error{numbers[reached]: refusal}}
+		m := channelfixture.Message()
+		to := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), sms.Config{PhoneNumbers: numbers})
+		result, err := to.Send(t.Context(), m)
+		assert.Len(t, p.sent, reached)
+		got := channel.AsError(err)
+		require.NotNil(t, got)
+		assert.Equal(t, channel.Permanent, got.Action)
+		assert.Equal(t, 401, got.StatusCode)
+		if reached == 0 {
+			assert.Equal(t, channel.ClassAuth, got.Class, "all of them alike")
+		}
+		assert.Contains(t, result.Response, numbers[reached]+": wrong password")
+		assert.Contains(t, result.Response, c+": not tried in this attempt")
+
+		p.fail = nil
+		m.Progress = result.Progress
+		_, err = to.Send(t.Context(), m)
+		require.NoError(t, err)
+		assert.Len(t, p.sent, 3)
+	}
+}
+
 // A delivery that died because its only recipient was refused can be replayed,
 // also when the refusal was stored by an attempt before the last.
 func TestSMSReplayAsksAgain(t *testing.T) {
