@@ -26,7 +26,8 @@ const (
 	nodeWork = 128
 )
 
-// errTooMuchMarkdown is what a conversion ends with that would cost too much.
+// errTooMuchMarkdown is what a conversion panics with that would cost too much, or that was cancelled:
+// goldmark has no way to stop.
 var errTooMuchMarkdown = errors.New("email: the Markdown would cost too much to convert")
 
 // convertMarkdown converts Markdown, with tables, to HTML. Raw HTML and links to scripts are
@@ -42,11 +43,13 @@ func convertMarkdown(ctx context.Context, source string) (html string, ok bool, 
 		parser.WithInlineParsers(parser.DefaultInlineParsers()...),
 		parser.WithParagraphTransformers(parser.DefaultParagraphTransformers()...))
 	var out bytes.Buffer
-	// goldmark has no way to stop: a panic ends it, and nothing of it is used afterwards. A panic of
-	// its own means as well that this text is not converted.
 	defer func() {
-		if recover() != nil {
+		switch p := recover(); p {
+		case nil:
+		case errTooMuchMarkdown: // nothing that goldmark made is used
 			html, ok, err = "", false, ctx.Err()
+		default: // a mistake of ours or of goldmark's, which the Dispatcher logs
+			panic(p)
 		}
 	}()
 	converter := goldmark.New(goldmark.WithParser(p), goldmark.WithExtensions(extension.GFM))
@@ -75,7 +78,7 @@ type meter struct {
 	pipes      int // escaped pipes in tables
 }
 
-// spend panics if the work, which may be in the past, is too much.
+// spend panics if the work, which may be in the past, is too much, or the context has ended.
 func (m *meter) spend(work int) {
 	m.left -= work
 	if m.left < 0 {
@@ -83,8 +86,8 @@ func (m *meter) spend(work int) {
 	}
 	if m.left < m.look {
 		m.look = m.left - 64<<10
-		if err := m.ctx.Err(); err != nil {
-			panic(err)
+		if m.ctx.Err() != nil {
+			panic(errTooMuchMarkdown)
 		}
 	}
 }

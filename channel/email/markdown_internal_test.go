@@ -1,6 +1,7 @@
 package email
 
 import (
+	"context"
 	"html"
 	"regexp"
 	"strings"
@@ -81,4 +82,33 @@ func TestMarkdownOfSafeValues(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "**b** [a](https://example.com)", text)
 	}
+}
+
+// brokenContext panics once.
+type brokenContext struct {
+	context.Context
+	panicked bool
+}
+
+func (c *brokenContext) Err() error {
+	if !c.panicked {
+		c.panicked = true
+		panic("broken")
+	}
+	return c.Context.Err()
+}
+
+// Only the panics that stop a conversion are kept from the caller: another one is a mistake, and the
+// mail would go out without its HTML, and nobody would know.
+func TestMarkdownHidesNoMistakes(t *testing.T) {
+	t.Parallel()
+	source := strings.Repeat("*a* ", 20_000)
+	assert.PanicsWithValue(t, "broken", func() {
+		_, _, _ = convertMarkdown(&brokenContext{Context: t.Context()}, source)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, ok, err := convertMarkdown(ctx, source)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.False(t, ok)
 }
