@@ -382,7 +382,7 @@ func TestSlackDiagnosticsStayReadable(t *testing.T) {
 		require.NoError(t, err)
 		result, err := channelfixture.Open(t, d, config).Send(t.Context(), channelfixture.Message())
 		require.Error(t, err)
-		assert.Equal(t, answer, result.Response)
+		assert.JSONEq(t, answer, result.Response)
 	}
 }
 
