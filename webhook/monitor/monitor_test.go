@@ -666,7 +666,7 @@ func (d emits) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emit
 	return emitted, err
 }
 
-// The only subscription for operational events is itself broken, for a month, in each way there is.
+// The only subscription for operational events is itself broken, for 12 days, in each way there is.
 func TestTheyNeverFeedThemselves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds of CPU time")
