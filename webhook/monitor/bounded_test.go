@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -239,4 +240,70 @@ func TestAReportThatFailsHoldsUpNoOther(t *testing.T) {
 		assert.Len(t, told, 20, "each is tried again")
 		assert.Zero(t, m.Dropped())
 	})
+}
+
+// emitter is a recorder whose Emit may fail by the organization that an event is about.
+type emitter struct {
+	*recorder
+	fail func(ctx context.Context, about string) error
+}
+
+func (d emitter) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {
+	for _, e := range events {
+		about, _ := e.Metadata["organization_id"].(string)
+		if err := d.fail(ctx, about); err != nil {
+			return nil, err
+		}
+	}
+	return d.recorder.Emit(ctx, events...)
+}
+
+// Neither an event that an open transaction has stored nor one that hangs holds up the others each
+// time.
+func TestAnEventThatCannotBeEmittedHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fail   func(ctx context.Context) error
+		within time.Duration
+	}{
+		"blocked": {func(context.Context) error { return webhook.ErrBlocked }, 0},
+		"hangs": {func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, 31 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m, err := monitor.New(monitor.Config{Logger: slog.New(slog.DiscardHandler)})
+				require.NoError(t, err)
+				var ends atomic.Bool
+				d := emitter{newRecorder(), func(ctx context.Context, about string) error {
+					if about == "bad" && !ends.Load() {
+						return test.fail(ctx)
+					}
+					return nil
+				}}
+				start(t, func(ctx context.Context) error { return m.Run(ctx, d) })
+				begin := time.Now()
+				for _, organizationID := range []string{"bad", "sound", "another"} {
+					m.Hooks().HealthChanged(t.Context(), dispatch.HealthChange{After: webhook.EndpointState{
+						OrganizationID: organizationID, Endpoint: endpointNumber(0), Health: webhook.Disabled,
+						Since: time.Now()}})
+				}
+				elapse(10 * time.Minute)
+				for _, organizationID := range []string{"sound", "another"} {
+					told, at := d.toldOf(organizationID)
+					if assert.Equal(t, []string{monitor.WebhookDisabled}, told, organizationID) {
+						assert.LessOrEqual(t, at.Sub(begin), test.within, organizationID)
+					}
+				}
+				ends.Store(true)
+				elapse(2 * time.Minute)
+				told, _ := d.toldOf("bad")
+				assert.Equal(t, []string{monitor.WebhookDisabled}, told)
+				assert.Zero(t, m.Dropped())
+			})
+		})
+	}
 }

@@ -94,6 +94,7 @@ func (m *Monitor) flush(ctx context.Context, d Dispatcher) time.Duration {
 		return wait
 	}
 	stopped := false
+	var failed endpointKey // because of an outage
 	m.queue = slices.DeleteFunc(m.queue, func(r *report) (done bool) {
 		if stopped || ctx.Err() != nil || r.outage.until.After(time.Now()) {
 			return false
@@ -107,33 +108,46 @@ func (m *Monitor) flush(ctx context.Context, d Dispatcher) time.Duration {
 			m.outage = outage{}
 			return true
 		}
-		stopped = isOutage(err)
+		if stopped = isOutage(err); stopped {
+			failed = r.about
+		}
 		return !m.failed(ctx, r, err)
 	})
+	if stopped {
+		m.queue = behind(m.queue, failed)
+	}
 	return m.nextTry(time.Now())
+}
+
+// behind puts the reports about an endpoint behind all others, lest one whose call hangs be the
+// first each time. Their own order stays.
+func behind(queue []*report, about endpointKey) []*report {
+	var last []*report
+	queue = slices.DeleteFunc(queue, func(r *report) bool {
+		if r.about == about {
+			last = append(last, r)
+		}
+		return r.about == about
+	})
+	return append(queue, last...)
 }
 
 // nextTry returns after how long the first report that waits may be tried, or 0 if none waits.
 func (m *Monitor) nextTry(now time.Time) time.Duration {
-	var next time.Time
-	for _, r := range m.queue {
-		if next.IsZero() || r.outage.until.Before(next) {
-			next = r.outage.until
-		}
-	}
 	if len(m.queue) == 0 {
 		return 0
 	}
-	if m.outage.until.After(next) {
-		next = m.outage.until
-	}
-	return max(next.Sub(now), time.Millisecond)
+	first := slices.MinFunc(m.queue, func(a, b *report) int {
+		return a.outage.until.Compare(b.outage.until)
+	})
+	return max(first.outage.until.Sub(now), m.outage.until.Sub(now), time.Millisecond)
 }
 
 // isOutage reports whether an error says that other reports would fail as well: the store is
-// unavailable, or does not answer.
+// unavailable, or does not answer. A transaction that has stored the same event blocks one report.
 func isOutage(err error) bool {
-	return errors.Is(err, webhook.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	return !errors.Is(err, webhook.ErrBlocked) &&
+		(errors.Is(err, webhook.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // guard calls f. If it panics, such as in Config.Customer, guard logs that and returns false.
