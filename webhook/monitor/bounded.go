@@ -16,24 +16,28 @@ type ownedKey interface {
 // at least two less: none keeps the others out.
 type table[K ownedKey, V any] struct {
 	size    int
-	dropped *atomic.Int64
+	dropped *atomic.Int64 // nil if no report is dropped with an entry
 	since   func(V) time.Time
 	of      map[K]V
 	counts  map[string]int // of the entries, by organization
 	idle    map[K]struct{} // entries that may be lost
+	lost    map[K]struct{} // counted in dropped since forgetLost
 }
+
+// maxLost bounds what a table remembers to have counted. What is lost beyond it is not counted.
+const maxLost = 8192
 
 func newTable[K ownedKey, V any](
 	size int, dropped *atomic.Int64, since func(V) time.Time,
 ) table[K, V] {
 	return table[K, V]{size: size, dropped: dropped, since: since, of: map[K]V{},
-		counts: map[string]int{}, idle: map[K]struct{}{}}
+		counts: map[string]int{}, idle: map[K]struct{}{}, lost: map[K]struct{}{}}
 }
 
 // put stores an entry, if there is room.
 func (t *table[K, V]) put(key K, v V) {
 	if _, known := t.of[key]; !known {
-		if len(t.of) >= t.size && !t.makeRoom(key.owner()) {
+		if len(t.of) >= t.size && !t.makeRoom(key) {
 			return
 		}
 		t.counts[key.owner()]++
@@ -43,12 +47,12 @@ func (t *table[K, V]) put(key K, v V) {
 
 // makeRoom removes an entry for one of another organization, or returns false. What is dropped is
 // counted, unless it is idle.
-func (t *table[K, V]) makeRoom(newcomer string) bool {
+func (t *table[K, V]) makeRoom(key K) bool {
 	for key := range t.idle {
 		t.remove(key)
 		return true
 	}
-	t.dropped.Add(1)
+	newcomer := key.owner()
 	most := newcomer
 	for organizationID, n := range t.counts {
 		if n > t.counts[most] {
@@ -56,6 +60,7 @@ func (t *table[K, V]) makeRoom(newcomer string) bool {
 		}
 	}
 	if t.counts[most] < t.counts[newcomer]+2 {
+		t.lose(key)
 		return false
 	}
 	var newest K
@@ -66,8 +71,20 @@ func (t *table[K, V]) makeRoom(newcomer string) bool {
 		}
 	}
 	t.remove(newest)
+	t.lose(newest)
 	return true
 }
+
+// lose counts what has no room: once, however often it is noticed until forgetLost.
+func (t *table[K, V]) lose(key K) {
+	if _, counted := t.lost[key]; t.dropped != nil && !counted && len(t.lost) < maxLost {
+		t.lost[key] = struct{}{}
+		t.dropped.Add(1)
+	}
+}
+
+// forgetLost has what is lost from now on counted again.
+func (t *table[K, V]) forgetLost() { clear(t.lost) }
 
 func (t *table[K, V]) remove(key K) {
 	if _, known := t.of[key]; !known {
@@ -84,6 +101,7 @@ func (t *table[K, V]) clear() {
 	clear(t.of)
 	clear(t.counts)
 	clear(t.idle)
+	t.forgetLost()
 }
 
 // mark notes whether an entry is idle.

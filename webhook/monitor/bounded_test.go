@@ -142,7 +142,11 @@ func TestOneOrganizationLeavesRoomForOthers(t *testing.T) {
 					}
 					notice(m.Hooks(), "small", 0)
 				}
-				assert.Positive(t, m.Dropped())
+				if name == "silence" {
+					assert.Zero(t, m.Dropped(), "no event is")
+				} else {
+					assert.Positive(t, m.Dropped())
+				}
 				start(t, func(ctx context.Context) error { return m.Run(ctx, d) })
 				elapse(31 * time.Second)
 				if name == "silence" {
@@ -180,6 +184,39 @@ func TestOneOrganizationLeavesRoomForOthers(t *testing.T) {
 			assert.EqualValues(t, 7, m.Dropped())
 		})
 	})
+}
+
+// An endpoint that has no room is counted as one report, and not once for each of its attempts.
+func TestDroppedCountsNoAttempts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		eventType string
+		status    webhook.Status
+		want      int64 // in an Interval
+	}{
+		"refusing": {event.ObjectCreated, webhook.StatusPending, 6},
+		"dead":     {event.ObjectCreated, webhook.StatusDead, 12}, // they refuse as well
+		"silent":   {monitor.DeliveryDead, webhook.StatusPending, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m, err := monitor.New(monitor.Config{QueueSize: 4, Logger: slog.New(slog.DiscardHandler)})
+				require.NoError(t, err)
+				start(t, func(ctx context.Context) error { return m.Run(ctx, newRecorder()) })
+				for interval := range int64(3) {
+					for range 5 {
+						for i := range 10 {
+							m.Hooks().Attempted(attempted("large", i, test.eventType, test.status))
+						}
+						elapse(time.Second)
+					}
+					assert.Equal(t, (interval+1)*test.want, m.Dropped())
+					elapse(25 * time.Second)
+				}
+			})
+		})
+	}
 }
 
 // Endpoints that refuse everything and were told of make room for others, if there is none.

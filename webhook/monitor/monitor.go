@@ -52,7 +52,7 @@ func New(cfg Config) (*Monitor, error) {
 	m.failing = newTable[endpointKey](cfg.QueueSize, &m.dropped, func(f failure) time.Time { return f.at })
 	m.refusing = newTable[endpointKey](cfg.QueueSize, &m.dropped,
 		func(r *refusals) time.Time { return r.since })
-	m.silent = newTable[endpointKey](cfg.QueueSize, &m.dropped,
+	m.silent = newTable[endpointKey](cfg.QueueSize, nil, // only the log tells of it
 		func(s *silence) time.Time { return s.since })
 	return m, nil
 }
@@ -69,7 +69,8 @@ type Dispatcher interface {
 }
 
 // Dropped returns how many reports were dropped because too many were waiting, or because they
-// could not be emitted.
+// could not be emitted. Of an endpoint that had no room, what is of one kind counts once in each
+// [Config.Interval], however many deliveries it failed.
 func (m *Monitor) Dropped() int64 { return m.dropped.Load() }
 
 // ErrRunning is what Run returns if it is running already.

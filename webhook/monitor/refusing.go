@@ -54,6 +54,7 @@ func isRefusal(a *webhook.Attempt) bool {
 // collectRefusing makes reports of endpoints that refuse everything, one a day of each. The caller
 // has locked m.mu.
 func (m *Monitor) collectRefusing(ctx context.Context) {
+	m.refusing.forgetLost()
 	for key, run := range m.refusing.of {
 		last := endOf(&run.last.Attempt)
 		switch {
