@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,6 +23,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -261,6 +263,45 @@ func TestAnswersThatAreLost(t *testing.T) {
 	assert.NotContains(t, got.stderr, "--id", "nothing was sent")
 	assert.Equal(t, exitUsage, s.run("trigger", "--id", "evt_1", "--test", webhookID).code)
 	assert.Equal(t, exitUsage, s.run("trigger", "--id", "evt_1", "--list").code)
+}
+
+// What was never sent has not taken effect, and nothing has to be found out or repeated.
+func TestRequestsThatWereNotSent(t *testing.T) {
+	t.Parallel()
+	unreached := func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }
+	quiet := log.New(io.Discard, "", 0)
+	encrypted := httptest.NewUnstartedServer(http.HandlerFunc(unreached))
+	encrypted.Config.ErrorLog = quiet
+	encrypted.StartTLS()
+	t.Cleanup(encrypted.Close)
+	plain := httptest.NewServer(http.HandlerFunc(unreached))
+	t.Cleanup(plain.Close)
+	name := file(t, `{"event_type": "a.b", "namespace": "n", "subject": {"type": "t", "id": "i"}}`)
+	for address, says := range map[string]string{
+		encrypted.URL: "certificate",
+		strings.Replace(plain.URL, "http:", "https:", 1): "HTTP response to HTTPS client",
+	} {
+		got := runs(t, env{envURL: address}, "", "trigger", "--event", name)
+		assert.Equal(t, exitUnreachable, got.code, got.stderr)
+		assert.Contains(t, got.stderr, says)
+		assert.NotContains(t, got.stderr, "may have been published")
+	}
+
+	c, err := client.New(plain.URL, "", client.Config{})
+	require.NoError(t, err)
+	_, notEncoded := c.Publish(t.Context(), &event.Event{Metadata: map[string]any{"n": math.NaN()}})
+	require.ErrorContains(t, notEncoded, "encoding the request")
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	behindProxy := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(must(url.Parse(closed.URL)))}}
+	_, noProxy := behindProxy.Post("https://api.example.com/events", "application/json", http.NoBody)
+	require.ErrorContains(t, noProxy, "proxyconnect")
+	var stderr strings.Builder
+	a := app{printer: newPrinter(io.Discard, &stderr, func(string) string { return "" })}
+	for _, err := range []error{notEncoded, noProxy} {
+		a.noteUnknown(err, "It may have been published.")
+		assert.Empty(t, stderr.String(), err)
+	}
 }
 
 func TestDeliveries(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -153,14 +154,26 @@ func explain(ctx context.Context, err error) (code int, text, remedy string) {
 // answer was lost, or is that of a failure.
 func (a *app) noteUnknown(err error, format string, args ...any) {
 	var answer *client.Error
-	var network *net.OpError
 	switch {
-	case err == nil, errors.As(err, &network) && network.Op == "dial":
+	case err == nil, notSent(err):
 	case errors.As(err, &answer) && answer.StatusCode < 500 &&
 		answer.StatusCode != http.StatusRequestTimeout:
 	default:
 		a.notef(format, args...)
 	}
+}
+
+// notSent reports whether the error of a call says that no request has left: it could not be encoded,
+// or there was no connection to send it on.
+func notSent(err error) bool {
+	var (
+		encoding    *json.MarshalerError
+		certificate *tls.CertificateVerificationError
+		network     *net.OpError
+	)
+	return errors.As(err, &encoding) || errors.As(err, &certificate) ||
+		errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.As(err, &network) && (network.Op == "dial" || network.Op == "proxyconnect")
 }
 
 const remedyPath = "This is no answer of the API: check the path of --url or WEBHOOKS_URL, which is " +
