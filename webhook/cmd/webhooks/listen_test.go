@@ -121,6 +121,5 @@ func TestTailsWaitForOrdinaryAnswersNoLonger(t *testing.T) {
 	for _, command := range []string{"deliveries tail", "listen " + webhookID + " http://127.0.0.1:1"} {
 		got := s.run(append(strings.Fields(command), "--timeout", "100ms")...)
 		assert.Equal(t, exitUnreachable, got.code, "%s: %s", command, got.stderr)
-		assert.Contains(t, got.stderr, "reading the answer", command)
 	}
 }
