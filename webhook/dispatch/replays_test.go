@@ -546,7 +546,9 @@ func (s *slowLists) Deliveries(
 	ctx context.Context, q webhook.DeliveryQuery,
 ) ([]webhook.Delivery, error) {
 	if s.slow[q.OrganizationID] {
-		s.most.Store(max(s.most.Load(), s.underWay.Add(1)))
+		n := s.underWay.Add(1)
+		for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+		}
 		defer s.underWay.Add(-1)
 		<-ctx.Done()
 		return nil, ctx.Err()
