@@ -112,5 +112,7 @@ func TestLiteralsCost(t *testing.T) {
 		return best
 	}
 	small, large := cost(1000), cost(4000)
-	assert.Less(t, large, 6*small+5*time.Millisecond)
+	// Some systems count the time of a thread in ticks of ten milliseconds. Parsing all once for each
+	// level would take hundreds.
+	assert.Less(t, large, 6*small+50*time.Millisecond)
 }
