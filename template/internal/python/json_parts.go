@@ -89,6 +89,9 @@ func (st *State) Replace(
 	if err != nil {
 		return nil, err
 	}
+	if safe == SafeAnywhere && newSafe.HasLiterals() {
+		safe = newSafe // what is not escaped in it is escaped where the result stands in text
+	}
 	if st.Format == escaping.HTML && safe != NotSafe && newSafe < SafeAnywhere && oldText != "" {
 		return st.replaceInHTML(s, safe, oldText, newText, n)
 	}
