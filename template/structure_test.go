@@ -209,9 +209,9 @@ func (g *structureGenerator) skip() bool {
 	case thorough():
 		return g.seen%11 != 0
 	case testing.Short():
-		return g.seen%151 != 0
+		return g.seen%499 != 0
 	}
-	return g.seen%37 != 0
+	return g.seen%113 != 0
 }
 
 // check renders a template with a harmless value and all hostile ones.

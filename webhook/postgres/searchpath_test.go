@@ -17,6 +17,9 @@ import (
 // Tables that another service has in a later schema of the search_path are not used. Neither are
 // tables hidden by new ones, when a schema is added before theirs.
 func TestTablesOfALaterSchemaAreRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or more")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	theirs := tablesDSN(t)

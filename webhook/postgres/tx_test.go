@@ -212,6 +212,9 @@ func TestNewerSchema(t *testing.T) {
 // TestOneOpenTransactionStopsNoEmit emits an event that a transaction of a caller has emitted, too,
 // which stays open. Other emits of the process go on.
 func TestOneOpenTransactionStopsNoEmit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, tablesDSN(t))
