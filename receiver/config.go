@@ -38,11 +38,11 @@ const minLease = time.Second
 // Config configures a Receiver. Secrets or Signature is required. In all other fields
 // zero means the default, and a negative number is an error.
 type Config struct {
-	// Secrets are the static secrets, any of which is accepted. If there are none,
-	// Signature is required. An event with an id that was handled before is a duplicate, whoever
-	// sends it: senders that do not trust each other, or that number their events independently, need
-	// a Receiver each, with a Consumer of its own if they share Dedupe. The same holds for the keys of
-	// Signature.
+	// Secrets are the static secrets, any of which is accepted. If there are none, Signature is
+	// required. An event with an id that was handled before is a duplicate, whichever sender it is
+	// from: senders that do not trust each other, or that number their events independently, need a
+	// Receiver each, with a Consumer of its own if they share Dedupe. The same holds for the keys
+	// of Signature.
 	Secrets []Secret
 	// SecretHeader is the name of the header with the static secret.
 	// Defaults to [DefaultSecretHeader].

@@ -48,8 +48,8 @@
 // same way, an inbox needs a name for each purpose.
 //
 // All senders that one Receiver accepts, by any of its secrets, have one space of event ids: an
-// event with the id of an earlier one is a duplicate, whoever sends it. Independent senders need a
-// Receiver each, with a Consumer and an inbox of its own.
+// event with the id of an earlier one is a duplicate, whichever sender it is from. Independent
+// senders need a Receiver each, with a Consumer and an inbox of its own.
 //
 // # Checks
 //

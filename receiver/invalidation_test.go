@@ -230,7 +230,7 @@ func TestSettlingAfterASlowInvalidator(t *testing.T) {
 	})
 }
 
-// While the Invalidator runs the lease is extended, so that nobody else handles the event.
+// While the Invalidator runs the lease is extended, so that no other process handles the event.
 func TestLeaseIsExtendedWhileCachesAreInvalidated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/cputime"
 )
 
 // What a template may cost, whatever it does.
@@ -26,19 +28,6 @@ type cost struct {
 	err   error
 }
 
-// timedContext measures the time between the looks at it. It is used by one thread.
-type timedContext struct {
-	context.Context
-	last, longest time.Duration
-}
-
-func (c *timedContext) Err() error {
-	now := threadCPU()
-	c.longest = max(c.longest, now-c.last)
-	c.last = now
-	return c.Context.Err()
-}
-
 // measure runs f. Nothing else may run in the process meanwhile. The garbage collector is off: its
 // cost depends on what else is in memory, and would be charged to the code that allocates.
 func measure(ctx context.Context, f func(ctx context.Context) error) cost {
@@ -47,17 +36,17 @@ func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 	defer runtime.UnlockOSThread()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := threadCPU()
-	timed := &timedContext{Context: ctx, last: start}
+	start := cputime.Thread()
+	timed := &cputime.Context{Context: ctx, Last: start}
 	err := f(timed)
-	end := threadCPU()
+	end := cputime.Thread()
 	cpu := end - start
-	if timed.last > start { // what never looks at the context does not render
-		timed.longest = max(timed.longest, end-timed.last)
+	if timed.Last > start { // what never looks at the context does not render
+		timed.Longest = max(timed.Longest, end-timed.Last)
 	}
 	runtime.ReadMemStats(&after)
 	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys,
-		after.StackSys), timed.longest, err}
+		after.StackSys), timed.Longest, err}
 }
 
 // slack is how much more than promised passes. The CPU time that a piece of work needs depends on

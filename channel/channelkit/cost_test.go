@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/internal/cputime"
 )
 
 // costPieces are what hostile configurations and answers are made of: what has long escapes, what
@@ -75,10 +76,10 @@ func redactorCost(piece, answer string, size, length int) redactorCosts {
 	best := time.Hour
 	var r *channelkit.Redactor
 	for range 2 {
-		start := threadCPU()
+		start := cputime.Thread()
 		r = channelkit.NewRedactor([]string{literals[0][:min(2000, len(literals[0]))]}, literals...)
 		r.Excerpt(body, true)
-		best = min(best, threadCPU()-start)
+		best = min(best, cputime.Thread()-start)
 	}
 	after := heap()
 	runtime.KeepAlive(r)
@@ -104,9 +105,9 @@ func TestLiteralsCost(t *testing.T) {
 		r := channelkit.ReadConfig([]byte(`{"body":`+nested+"}"), nil)
 		best := time.Hour
 		for range 3 {
-			start := threadCPU()
+			start := cputime.Thread()
 			literals := r.Literals("body")
-			best = min(best, threadCPU()-start)
+			best = min(best, cputime.Thread()-start)
 			assert.Len(t, literals, depth)
 		}
 		return best

@@ -1,7 +1,6 @@
 package email
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"maps"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel/internal/cputime"
 )
 
 // markdownRounds is how many random texts TestMarkdownIsBounded measures, by hundreds. If it is more
@@ -42,19 +43,6 @@ type markdownCost struct {
 	ok    bool
 }
 
-// timedContext measures the time between the looks at it. It is used by one thread.
-type timedContext struct {
-	context.Context
-	last, longest time.Duration
-}
-
-func (c *timedContext) Err() error {
-	now := threadCPU()
-	c.longest = max(c.longest, now-c.last)
-	c.last = now
-	return c.Context.Err()
-}
-
 // measureMarkdown converts a text. Nothing else may run in the process meanwhile. The garbage
 // collector is off: what it costs depends on what else is in memory.
 func measureMarkdown(t *testing.T, source string) markdownCost {
@@ -63,14 +51,14 @@ func measureMarkdown(t *testing.T, source string) markdownCost {
 	defer runtime.UnlockOSThread()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := threadCPU()
-	ctx := &timedContext{Context: t.Context(), last: start}
+	start := cputime.Thread()
+	ctx := &cputime.Context{Context: t.Context(), Last: start}
 	_, ok, err := convertMarkdown(ctx, source)
-	end := threadCPU()
+	end := cputime.Thread()
 	runtime.ReadMemStats(&after)
 	require.NoError(t, err)
 	return markdownCost{cpu: end - start, bytes: after.TotalAlloc - before.TotalAlloc +
-		after.StackSys - min(before.StackSys, after.StackSys), deaf: max(ctx.longest, end-ctx.last), ok: ok}
+		after.StackSys - min(before.StackSys, after.StackSys), deaf: max(ctx.Longest, end-ctx.Last), ok: ok}
 }
 
 // costOfMarkdown fails if converting a text costs more than is promised. Only the best of some runs

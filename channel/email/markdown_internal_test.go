@@ -99,7 +99,7 @@ func (c *brokenContext) Err() error {
 }
 
 // Only the panics that stop a conversion are kept from the caller: another one is a mistake, and the
-// mail would go out without its HTML, and nobody would know.
+// mail would go out without its HTML, and no error would say so.
 func TestMarkdownHidesNoMistakes(t *testing.T) {
 	t.Parallel()
 	source := strings.Repeat("*a* ", 20_000)

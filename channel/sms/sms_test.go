@@ -136,7 +136,7 @@ func (p *slowTexts) SendSMS(ctx context.Context, to, _ string) (string, error) {
 	}
 }
 
-// An attempt begins no text that its time would cut, so that nobody gets two.
+// An attempt begins no text that its time would cut, so that no number gets two.
 func TestSMSBeginsNoTextThatItsTimeWouldCut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

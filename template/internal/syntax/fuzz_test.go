@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/template/internal/cputime"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
@@ -118,10 +119,10 @@ func checkWork(t *testing.T, text string) {
 	source := strings.Repeat(text, size/len(text))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	start := threadCPU()
+	start := cputime.Thread()
 	_, _ = syntax.Scan(source)
 	syntax.HasValue(source)
-	assert.Less(t, threadCPU()-start, time.Second, "%.100q", text)
+	assert.Less(t, cputime.Thread()-start, time.Second, "%.100q", text)
 }
 
 func TestWorkIsBounded(t *testing.T) {

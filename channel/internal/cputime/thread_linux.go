@@ -1,13 +1,12 @@
-package syntax_test
+package cputime
 
 import (
 	"syscall"
 	"time"
 )
 
-// threadCPU is the processor time that the current thread has used, which other programs on the
-// machine do not change.
-func threadCPU() time.Duration {
+// Thread is the processor time that the current thread has used.
+func Thread() time.Duration {
 	const thisThread = 1 // RUSAGE_THREAD
 	var u syscall.Rusage
 	if err := syscall.Getrusage(thisThread, &u); err != nil {
