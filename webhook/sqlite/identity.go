@@ -21,7 +21,7 @@ type openedFile struct {
 
 // remember records the current files, the database by its names and then its log, as those that are
 // open.
-func (i *identity) remember(paths ...string) error {
+func (i *identity) remember(paths []string) error {
 	var files []openedFile
 	for _, path := range paths {
 		info, err := os.Stat(path)

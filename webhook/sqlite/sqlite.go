@@ -100,8 +100,8 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	var file string // as SQLite knows it: absolute, and where a symbolic link leads
 	if err = s.writer.QueryRowContext(ctx, mainFile).Scan(&file); err != nil {
 		err = mapError(err)
-	} else if err = s.start(ctx, file, config); err == nil {
-		err = s.identity.remember(absolute, file, file+"-wal")
+	} else {
+		err = s.start(ctx, file, config, absolute)
 	}
 	if err != nil {
 		_, _ = s.reader.Close(), s.writer.Close()
@@ -113,8 +113,8 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 // mainFile asks for the path of the database file.
 const mainFile = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 
-// start brings the tables to the newest schema, and keeps the file open.
-func (s *Store) start(ctx context.Context, path string, config Config) error {
+// start brings the tables to the newest schema, and keeps the file open. It may have other names.
+func (s *Store) start(ctx context.Context, path string, config Config, names ...string) error {
 	err := writeBack(ctx, s.writer, path)
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s *Store) start(ctx context.Context, path string, config Config) error {
 	if err != nil {
 		return err
 	}
-	if err := s.hold(ctx, path); err != nil {
+	if err := s.hold(ctx, append(names, path, path+"-wal")); err != nil {
 		return errors.Join(err, s.Store.Close())
 	}
 	if s.ownHandles {
@@ -142,7 +142,7 @@ func (s *Store) guard() error {
 }
 
 // hold opens the anchor, and remembers which files are open.
-func (s *Store) hold(ctx context.Context, path string) error {
+func (s *Store) hold(ctx context.Context, paths []string) error {
 	var err error
 	if s.anchor, err = s.reader.Conn(ctx); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (s *Store) hold(ctx context.Context, path string) error {
 		"SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
-	if err := s.identity.remember(path, path+"-wal"); err != nil {
+	if err := s.identity.remember(paths); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
 	return nil
