@@ -246,8 +246,8 @@ func (k CacheKeys) Key(namespace, collection, object string) string {
 }
 
 // Split returns the parts of a key that [CacheKeys.Key] made. It returns false if the key has
-// another form or a part of it is empty; with a prefix of one's own the namespace may be empty,
-// because event types of one's own need none.
+// another form or a part of it is empty; if Prefix is not "mixpeek", the namespace may be empty,
+// because your own event types need none.
 func (k CacheKeys) Split(key string) (namespace, collection, object string, ok bool) {
 	rest, ok := strings.CutPrefix(key, k.prefix())
 	if !ok {

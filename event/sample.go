@@ -7,7 +7,7 @@ import (
 
 // Sample returns a complete event of the type for previews and tests: the example in the catalogue,
 // or an empty event, with what is missing as [Event.FillSample] sets it. Its metadata has "test":
-// true, unless the example has a test of its own.
+// true, unless the metadata of the example has a "test" field.
 func (c Catalogue) Sample(eventType string) *Event {
 	info, _ := c.Lookup(eventType)
 	e := &Event{}

@@ -44,8 +44,8 @@ type Config struct {
 	// Receiver each, with a Consumer of its own if they share Dedupe. The same holds for the keys
 	// of Signature.
 	Secrets []Secret
-	// SecretHeader is the name of the header with the static secret.
-	// Defaults to [DefaultSecretHeader].
+	// SecretHeader is the name of the header with the static secret: letters, digits, '-' and '_',
+	// and no header that the checks read, such as Content-Type. Defaults to [DefaultSecretHeader].
 	SecretHeader string
 	// Signature verifies Standard Webhooks signatures. If it is nil, Secrets are
 	// required. With both, a request needs both.
@@ -58,11 +58,10 @@ type Config struct {
 	// AllowHTTP accepts requests that did not come over HTTPS, for development.
 	// Defaults to false.
 	AllowHTTP bool
-	// TrustedProxies are the address ranges of proxies that terminate TLS in front of
-	// this process. The Receiver believes their X-Forwarded-Proto and Forwarded (RFC
-	// 7239): every hop in either must be https, and if both headers name a protocol,
-	// both must say https, also if the proxy encrypts again and so comes over TLS itself. A proxy
-	// on a unix socket counts as 127.0.0.1 and as ::1.
+	// TrustedProxies are the address ranges of proxies that terminate TLS in front of this process.
+	// The Receiver believes their X-Forwarded-Proto and Forwarded (RFC 7239): every hop in either
+	// must be https, and if both headers name a protocol, both must say https. That holds even if
+	// the proxy itself connects over TLS. A proxy on a unix socket counts as 127.0.0.1 and as ::1.
 	// Defaults to none: only a TLS connection to this process counts as HTTPS.
 	TrustedProxies []netip.Prefix
 
@@ -99,9 +98,9 @@ type Config struct {
 	// a million keys in 100 MB. At more than 1.4 events a second, raise its bound or use
 	// a store that processes share.
 	Dedupe Deduper
-	// Consumer distinguishes receivers that share a Deduper and handle the same events
-	// for different purposes, or those of independent senders. It is a part of the key of each
-	// claim, and has no "/". Defaults to none.
+	// Consumer distinguishes receivers that share a Deduper and handle the same events for
+	// different purposes, or those of independent senders. It is a part of the key of each claim:
+	// at most 200 bytes of printable ASCII, without spaces and "/". Defaults to none.
 	Consumer string
 	// Lease is how long an event stays claimed after its handler has died. It is
 	// extended while the handler runs. At least one second. Defaults to [DefaultLease].
@@ -140,7 +139,8 @@ type Config struct {
 }
 
 // Hooks are called synchronously, from many goroutines at a time. A nil hook is not called. A panic
-// in ProcessStart or ProcessEnd is logged, and has no other effect.
+// in ProcessStart or ProcessEnd is logged, and has no other effect. A panic in OnReject or OnResult
+// is not recovered: it reaches the server, and the sender gets no answer from the Receiver.
 type Hooks struct {
 	// ProcessStart and ProcessEnd enclose what is done for each request that passed the checks:
 	// claiming the event, the handler, and settling. ProcessStart returns the context to go on

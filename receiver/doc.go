@@ -14,9 +14,9 @@
 //
 // # What to use for what
 //
-// The zero configuration remembers handled events in the memory of the process. That
-// is enough for one process whose handlers may run twice for an event after a restart.
-// For more, set [Config.Dedupe] or put an inbox behind the Receiver:
+// By default, a Receiver remembers handled events in the memory of the process. That is enough for
+// one process whose handlers may run twice for an event after a restart. For more, set
+// [Config.Dedupe] or put an inbox behind the Receiver:
 //
 //	                                  Memory  redisstore  sqldedupe  inbox
 //	once in one process               yes     yes         yes        yes
@@ -34,13 +34,13 @@
 // "Once" has a gap in all four columns: a process may die after the handler had its effect and
 // before that was recorded, and then the handler is called again. If the effect is in a SQL
 // database, DoneTx of package sqldedupe closes the gap: the handler records the event in the
-// transaction of the effect. These can be combined; in the last column, Dedupe fails and
-// [Config.FailOpen] is set:
+// transaction of the effect. The next table shows what can be combined. The column FailOpen stands
+// for a Dedupe that fails while [Config.FailOpen] is set:
 //
 //	                Memory  redisstore  sqldedupe  inbox  FailOpen
 //	DoneTx          yes     yes         yes        yes    yes
 //	Invalidator     yes     yes         yes        yes    yes
-//	own wrapper     yes     yes         yes        -      -
+//	your wrapper    yes     yes         yes        -      -
 //	inbox behind    yes     yes         yes        -      yes
 //
 // Receivers that share a Deduper and handle the same events for different purposes need a
@@ -60,8 +60,9 @@
 //	content type and encoding            415
 //	static secret                        401
 //	headers and age of the signature     401
-//	body, up to a limit and in time      413, 408
+//	body, up to MaxBody and in time      413, 408, 400
 //	signature                            401
+//	decompressed body, up to MaxDecoded  413, 400
 //	event, and that its id is signed     400
 //
 // A request with a wrong secret is refused before a byte of its body is read. A body
@@ -87,16 +88,21 @@
 // the handler runs, and settles the claim afterwards:
 //
 //	the handler …                  the event is …        the sender gets
-//	returns nil, or answers 2xx    done                  that 2xx
+//	returns nil, or answers 2xx    done                  200, or that 2xx
 //	returns ErrAlreadyHandled      done                  200
 //	returns ErrNoHandler           done                  200
 //	returns an error               released              503
 //	answers another status         released              that status
 //	returns a Permanent error      dead                  200
 //	panics                         released              500
-//	has succeeded before           done                  200
-//	is running at this moment      claimed elsewhere     409, Retry-After
-//	cannot be claimed in time      unchanged             503, Retry-After
+//	has lost the claim             claimed elsewhere     409, Retry-After
+//
+// Without a call of the handler:
+//
+//	the event …                    its state is …        the sender gets
+//	was handled or given up        unchanged             200
+//	is being handled               claimed elsewhere     409, Retry-After
+//	cannot be claimed              unchanged             503, Retry-After (see Config.FailOpen)
 //
 // A process that dies leaves a claim behind whose lease ends, after a minute by
 // default. Then the event can be claimed again.

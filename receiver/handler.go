@@ -18,10 +18,10 @@ import (
 // [DeliveryFrom]) with the trace of the request ([tracecontext.From]), and can read the exact
 // body again.
 //
-// The result of next is the error that a [HandlerFunc] or a [Router] returns, or else
-// the status of the answer: 2xx is success, and with any other status the event is
-// released and the sender gets that status. A panic releases the event too. [Outcome]
-// lists what the sender is answered. It is answered after the claim is settled.
+// The result of next is the error that a [HandlerFunc] or a [Router] returns, or else the status of
+// the answer: 2xx is success, and with any other status the event is released and the sender gets
+// that status. A panic releases the event too. [Outcome] lists the answers. The answer is sent
+// after the claim is settled.
 //
 // The ResponseWriter should be the server's, or unwrap to it (see [http.ResponseController]). With
 // one that has no read deadlines, such as that of [http.TimeoutHandler], only the server's own

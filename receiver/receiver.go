@@ -9,8 +9,8 @@ import (
 )
 
 // A Receiver checks incoming webhooks, calls a handler for each event, and skips events that were
-// handled before. Make one with [New]. It is safe for concurrent use and starts no goroutines of
-// its own.
+// handled before. Make one with [New]. It is safe for concurrent use and does nothing between
+// requests. While a handler runs, a timer may call Deduper.Extend from another goroutine.
 type Receiver struct {
 	cfg     Config
 	secrets *secretChecker // nil: no static secret is required

@@ -38,7 +38,8 @@
 // work, output, ranges and memory, each with an error of its own. With the default Limits, a render
 // that exceeds one of them ends with an error after at most 100 ms of processor time and 64 MiB of
 // memory, because all work is charged before it is done. If the context ends, the render ends
-// within 10 ms. A [Gate] bounds how many renders run at once.
+// within 10 ms. Neither promise covers the time and memory that the Call of a [Func] takes. A
+// [Gate] bounds how many renders run at once.
 //
 // # How it is made
 //

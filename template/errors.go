@@ -15,7 +15,7 @@ import (
 var (
 	// ErrSyntax means that the source is not valid Jinja2.
 	ErrSyntax = fault.ErrSyntax
-	// ErrUnknown means that there is no tag, filter or test of that name.
+	// ErrUnknown means that there is no tag, filter, test or [Shape] of that name.
 	ErrUnknown = fault.ErrUnknown
 	// ErrForbidden means that the template asks for something that a subscriber's template may not
 	// have: another template, an underscore attribute, a change to the event's data.

@@ -9,15 +9,16 @@ import (
 )
 
 // A Gate bounds how many renders run at once, and with them the memory that all of them together
-// can take: at most 64 MiB for each place. More places than the process has cores make no render
-// faster. It is safe for concurrent use.
+// can take: with the default [Limits], at most 64 MiB for each place. More places than the process
+// has cores make no render faster. It is safe for concurrent use.
 //
-// When a place becomes free, the Gate gives it to the organization whose renders will have taken the
-// least time when the next one ends, by what its late ones took, and there to the render that has
-// waited longest (fair queueing by finish times: Demers, Keshav and Shenker). So many organizations
-// that come at once with long renders do not keep one with short renders waiting. If there is more
-// than one place, one is kept for organizations whose renders take at most 10 ms, so that they do
-// not wait for the long renders of others.
+// When a place becomes free, the Gate gives it to the organization with the smallest sum of the
+// time that its renders have taken and the time that its next one is expected to take, judged by
+// its recent renders; within the organization, the render that has waited longest goes first (fair
+// queueing by finish times: Demers, Keshav and Shenker). So many organizations that come at once
+// with long renders do not keep one with short renders waiting. If there is more than one place,
+// one is kept for organizations whose renders take at most 10 ms, so that they do not wait for the
+// long renders of others.
 //
 // A Gate works through contexts: a caller that renders, such as a Dispatcher, uses one that
 // [Gate.Context] or [Gate.ContextFor] returns, and every render under that context passes the Gate,

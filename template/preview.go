@@ -7,7 +7,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A Shape is what kind of template a source is.
+// A Shape says which kind of template a source is. It has no default: Preview returns ErrUnknown
+// for the zero value.
 type Shape string
 
 // The shapes.
@@ -23,7 +24,8 @@ const previewTimeout = 2 * time.Second
 
 // Preview compiles source and renders it for an event, as a delivery would: for showing a
 // subscriber what a template does before it is saved, and for tests. It ends with ctx, and after 2
-// s. The error is one that compiling or rendering returns.
+// s at the latest, including the wait for a [Gate]. The error is one that compiling or rendering
+// returns.
 func Preview(
 	ctx context.Context, shape Shape, source string, o Options, e *event.Event,
 ) (out string, err error) {

@@ -13,8 +13,9 @@ type Role int
 const (
 	// RoleRead may look.
 	RoleRead Role = iota
-	// RoleOperate may replay and cancel deliveries, send tests, pause subscriptions, enable and
-	// disable endpoints, and move named positions.
+	// RoleOperate may replay, cancel and skip deliveries, send tests, publish events (if
+	// api.Config.Publish is set), pause subscriptions, enable and disable endpoints, and move named
+	// positions.
 	RoleOperate
 	// RoleAdminister may create, change and delete subscriptions, rotate signing secrets, and create
 	// and revoke API keys.

@@ -13,13 +13,14 @@ import (
 //
 //	pending ──claim──▶ in flight ──the endpoint accepts──▶ succeeded
 //	   ▲                    │ │
-//	   │                    │ └──permanent failure, endpoint gone, or no retry left──▶ dead
+//	   │                    │ └──permanent failure, expired, or no attempt left──▶ dead
 //	   ├──failure, requeue──┘
 //	   └──Replay── succeeded, dead, cancelled
 //
 //	pending, in flight ──Cancel──▶ cancelled
 //
-// A delivery in flight whose lease has ended can be claimed again.
+// A delivery in flight whose lease has ended can be claimed again. No attempt is left when the retry
+// policy gives up, or after dispatch.Config.MaxLostAttempts.
 //
 // Paused, and cancelled because of a deletion, are not stored. An unfinished delivery, pending or
 // in flight, is paused for as long as its subscription is paused or its endpoint is disabled (see

@@ -39,12 +39,16 @@
 //	seal                encrypts the secrets that subscriptions hold
 //	storetest           a test suite for the contract of a Store, for stores of your own
 //	otelhook            makes spans of OpenTelemetry; a module of its own
-//	webhooktest         helps to test code that publishes
+//	promhook            makes metrics for Prometheus; a module of its own
+//	webhooktest         helpers for tests of code that publishes
 //	monitor             emits events when endpoints fail, deliveries die, or the backlog grows
 //	idempotency         runs a request once, even if the client repeats it
 //	apikey              makes, checks and revokes API keys
 //	api, api/client     the management API as an http.Handler, and a client of it
+//	console             the web console, as an http.Handler
+//	cmd/webhooks        the command line, for senders and receivers
 //
-// This package and the stores import no package of the library but event and those below it: a
-// store needs no templates, channels or mail.
+// This package imports no package of the library but event and the packages below event. The stores
+// import this package and a few internal ones besides. So a store needs no templates, channels or
+// mail.
 package webhook

@@ -8,6 +8,9 @@ import "time"
 //	healthy ──keeps failing──▶ degraded ──keeps failing for days, or says that it is gone──▶ disabled
 //	   ▲──── a probe is answered ────┘                                                          │
 //	   └───────────────────────────── a person enables it ──────────────────────────────────────┘
+//
+// An endpoint that says that it is gone, or that a person disables, becomes disabled at once, also
+// from healthy. One that the library has disabled becomes degraded when its configs change.
 type Health string
 
 // The values of Health.
@@ -18,8 +21,8 @@ const (
 	// like. Their deliveries wait, except for one at a time, over all processes, which is attempted as
 	// a probe.
 	Degraded Health = "degraded"
-	// Disabled endpoints get nothing until a person enables them. Their deliveries wait, and are
-	// reported as StatusPaused.
+	// Disabled endpoints get nothing until a person enables them or, if the library has disabled
+	// them, changes their configs. Their deliveries wait, and are reported as StatusPaused.
 	Disabled Health = "disabled"
 )
 

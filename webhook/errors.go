@@ -27,9 +27,10 @@ var ErrLimit = errors.New("webhook: a limit of the organization is reached")
 
 // LimitError says which limit is reached. It matches [ErrLimit].
 type LimitError struct {
-	// Limit is what is limited, as a plural noun that follows a number in the error's text: "webhooks"
-	// (subscriptions, as the wire calls them), "channels", "tests", "positions", "tails" or "requests
-	// with an idempotency key". Later versions may add others.
+	// Limit is what is limited, as a plural noun that follows a number in the error's text:
+	// "webhooks" (subscriptions, as the wire calls them), "channels", "event types", "tests",
+	// "positions", "tails", "replays", "API keys" or "requests with an idempotency key". Later
+	// versions may add others.
 	Limit string
 	// Max is how many there may be.
 	Max int

@@ -22,10 +22,10 @@ type ProcessStore interface {
 const (
 	// HeartbeatInterval is how often the Run of a Dispatcher calls PutProcess.
 	HeartbeatInterval = 15 * time.Second
-	// ProcessLostAfter is after which time without a heartbeat a process counts as lost: it has been
-	// killed, is paused, or cannot reach the store.
+	// ProcessLostAfter is the time without a heartbeat after which a process counts as lost: it has
+	// been killed, is paused, or cannot reach the store.
 	ProcessLostAfter = 4 * HeartbeatInterval
-	// ProcessKept is for how long a process stays in the list that was not heard of.
+	// ProcessKept is how long a lost process stays in the list, counted from its last heartbeat.
 	ProcessKept = time.Hour
 	// MaxProcesses is how many processes a Dispatcher lists.
 	MaxProcesses = 500

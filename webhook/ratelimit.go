@@ -12,8 +12,8 @@ import (
 //
 //	in any time of length t, at most Burst + PerSecond × (t + PermitLife)
 //
-// whatever the number of processes. To that comes by how much they differ about the time of the
-// store's clock, which is milliseconds. Its JSON is
+// whatever the number of processes. The processes' estimates of the store's clock differ by
+// milliseconds, which adds to t. Its JSON is
 //
 //	{"per_second": 5, "burst": 10}
 //

@@ -41,8 +41,9 @@
 //
 // The URLs of subscriptions come from subscribers and cannot be trusted. So HTTPClient accepts only
 // HTTPS, connects only to public addresses, which it checks after the name was resolved, follows no
-// redirect, and bounds what it reads. HTTPConfig can lift each of these for development. If an
-// endpoint writes more than its answer, the connection is closed, and nothing of it is logged. An
-// attempt's error and Result never contain a secret of the configuration, because they are stored
-// and shown.
+// redirect, and bounds what it reads. For development, HTTPConfig can allow HTTP and private
+// addresses. It can change how much of a body is read, but not remove the bound, and redirects are
+// never followed. If an endpoint writes more than its answer, the connection is closed, and nothing
+// of it is logged. An attempt's error and Result never contain a secret of the configuration,
+// because they are stored and shown.
 package channelkit

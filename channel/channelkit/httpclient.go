@@ -221,11 +221,12 @@ type HTTPResponse struct {
 	Truncated bool
 }
 
-// Do makes one request and reads the answer, up to MaxResponse. An answer of any status is not an
-// error: [channel.Classify] says what it means. If there is no answer, or a 2xx breaks off, Do
-// returns a [*channel.Error], which does not contain the URL. If the request's context was
-// cancelled, the error matches context.Canceled. The URL must be one that [HTTPClient.CheckURL]
-// accepts: otherwise the error is permanent, of ClassConfig.
+// Do makes one request and reads the answer, up to MaxResponse. Only the request's context bounds
+// how long that takes: give it a deadline. An answer of any status is not an error:
+// [channel.Classify] says what it means. If there is no answer, or a 2xx breaks off, Do returns a
+// [*channel.Error], which does not contain the URL. If the request's context was cancelled, the
+// error matches context.Canceled. The URL must be one that [HTTPClient.CheckURL] accepts: otherwise
+// the error is permanent, of ClassConfig.
 func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 	if _, err := c.CheckURL(req.URL.String()); err != nil {
 		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig, Err: err}

@@ -27,9 +27,9 @@ type Summary struct {
 	headline    string    // the begin of what the event says of itself; empty if it says nothing
 }
 
-// SummaryField is the field of an event's metadata that says in sentences what happened. It is the
-// Description of an event of a type that the published catalogue does not describe, and begins its
-// Title.
+// SummaryField is the field of an event's metadata that says in sentences what happened. For types
+// that are not in [event.Mixpeek], it is the Description, and its first 120 characters follow the
+// type in the Title.
 const SummaryField = "summary"
 
 // A Row is one detail of the event. A Summary has at most 12 Rows, with values of at most 200
@@ -100,7 +100,8 @@ func (s *Summary) add(name, value string) {
 	}
 }
 
-// Title returns the summary in one line.
+// Title returns one line: the type of the event and, after a colon, the beginning of its
+// SummaryField or else its subject.
 func (s *Summary) Title() string {
 	switch {
 	case s.headline != "":

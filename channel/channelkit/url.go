@@ -174,8 +174,9 @@ func endsInNumber(name string) bool {
 	return strings.Trim(last, digits) == ""
 }
 
-// IsHostname reports whether a name can be looked up: labels of 1 to 63 bytes, of letters of any
-// script, digits, hyphens and underscores, and 253 bytes in all.
+// IsHostname reports whether a name can be looked up: labels of 1 to 63 bytes, separated by dots,
+// of visible characters without ASCII punctuation other than '-' and '_', and at most 253 bytes in
+// all.
 func IsHostname(name string) bool {
 	if len(name) > 253 {
 		return false

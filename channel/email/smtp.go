@@ -27,7 +27,7 @@ type SMTPTLS int
 const (
 	STARTTLS    SMTPTLS = iota // begin in the clear, then STARTTLS; a server that has none is refused
 	ImplicitTLS                // TLS from the first byte
-	NoTLS                      // in the clear; for a relay on the same machine
+	NoTLS                      // in the clear, for a relay on the same machine; refused with a login
 )
 
 // SMTPAuth is a mechanism of SMTP AUTH (RFC 4954).
@@ -84,8 +84,8 @@ type SMTPConfig struct {
 	// connection's own address.
 	Hello string
 
-	// MaxConns is how many connections are open, and so how many mails are being sent, at the same
-	// time. Defaults to 4.
+	// MaxConns is the largest number of mails sent at the same time, each on a connection of its
+	// own. Defaults to 4.
 	MaxConns int
 
 	// Timeout is the longest time that each step before the end of the mail may take, if that is

@@ -18,7 +18,9 @@
 //
 // # What an answer means
 //
-// The error code in Slack's answer takes precedence over the status, even with a 200:
+// The error code in Slack's answer takes precedence over the status, even with a 200. Only a code
+// that means Retry leaves the action to a status other than 2xx, so that a 410 still disables the
+// endpoint:
 //
 //	"ok", or ok:true to a bot                                        success
 //	ratelimited, with Retry-After                                    Wait

@@ -54,7 +54,7 @@ type Options struct {
 	MaxSegments int
 
 	// Truncate cuts a text that is too long, and marks the cut. Defaults to false: such a text is
-	// not sent, and the delivery ends with an error that says so.
+	// not sent, and the delivery is dead (Permanent, ClassTooLarge).
 	Truncate bool
 
 	// Timeout bounds one attempt, for all numbers together. Numbers for which no time is left have to

@@ -14,9 +14,9 @@ import (
 // DefaultTolerance is the default of [Config.Tolerance].
 const DefaultTolerance = 5 * time.Minute
 
-// The reasons why a request is not verified. Match them with [errors.Is]. The same request will
-// fail again. Respond to all of them with the same 401: telling which check failed would help
-// an attacker.
+// The reasons why a request is not verified. Match them with [errors.Is]. Except after ErrTooNew,
+// the same request will fail again. Respond to all of them with the same 401: telling which check
+// failed would help an attacker.
 //
 // The errors contain names of headers and rules, but never a header's value or the right
 // signature.

@@ -1,6 +1,6 @@
 // Package tracecontext carries the context of a trace through a context.Context: from the code that
 // emits an event, through the store, to each attempt, over HTTP, and to the handler of a receiver.
-// It knows the headers of the W3C and nothing of a tracer, so that this module needs none:
+// It handles the W3C's headers and depends on no tracing library:
 //
 //	ctx = tracecontext.With(ctx, tracecontext.Context{Parent: "00-4bf9…-01"})
 //	_, err = d.Emit(ctx, e)           // stored with the event
@@ -9,7 +9,7 @@
 //
 // The modules webhook/otelhook and receiver/otelhook do both for OpenTelemetry.
 //
-// A Context is read from and written to a [context.Context] in one place each, at every step:
+// At each step From finds:
 //
 //	step            what From finds
 //	Emit            what the caller, or a hook that traces the emit, has put there

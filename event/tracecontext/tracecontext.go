@@ -12,8 +12,8 @@ const (
 	Baggage     = "baggage"
 )
 
-// A Context says of which trace something is a part. Its fields are the values of three HTTP
-// headers. The zero value is a part of no trace.
+// A Context identifies the trace that something belongs to. Its fields are the values of three HTTP
+// headers. The zero value belongs to no trace.
 //
 // A pointer to a Context is a TextMapCarrier of OpenTelemetry: propagators read and write it.
 type Context struct {
@@ -88,8 +88,7 @@ func From(ctx context.Context) Context {
 	return c
 }
 
-// FromHeader returns the Context in the header of a request, an [net/http.Header], cleaned by
-// [Context.Clean].
+// FromHeader returns the Context in a request's [net/http.Header], cleaned by [Context.Clean].
 func FromHeader(header map[string][]string) Context {
 	var c Context
 	if values := header["Traceparent"]; len(values) == 1 {

@@ -20,16 +20,16 @@ type Config struct {
 	// letters, digits and underscores, at most 40. Defaults to [DefaultName].
 	Name string
 
-	// Invalidator drops from caches what an event makes stale, after the handler has
-	// succeeded or returned a permanent error, and before the event is handled. If it fails,
+	// Invalidator drops from caches what an event makes stale, after the handler has succeeded or
+	// returned a permanent error, and before the event is recorded as handled or dead. If it fails,
 	// the handler and the Invalidator are called again. Defaults to none.
 	Invalidator receiver.Invalidator
 
-	// Dispatcher configures the Dispatcher that calls the handler. MaxInFlightPerEndpoint
-	// bounds how many handlers run at a time in this process, and AttemptTimeout how long one
-	// may run. Logger gets every attempt that failed. The inbox adds its channel to Channels,
-	// so that several Dispatchers can share the store. Defaults to those of
-	// [dispatch.Config], without other channels.
+	// Dispatcher configures the Dispatcher that calls the handler. MaxInFlightPerEndpoint bounds
+	// how many handlers run at a time in this process, and AttemptTimeout how long one may run.
+	// Logger gets every attempt that failed. The inbox adds its channel to Channels, so that
+	// several Dispatchers can share the store. The zero value has the defaults of [dispatch.Config]
+	// and only the inbox's channel.
 	Dispatcher dispatch.Config
 }
 

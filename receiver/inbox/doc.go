@@ -7,7 +7,8 @@
 //
 //	store, err := sqlite.Open(ctx, "inbox.db", sqlite.Config{})
 //	in, err := inbox.New(store, events.HandleEvent, inbox.Config{})
-//	go in.Run(ctx)
+//	stopped := make(chan error, 1)
+//	go func() { stopped <- in.Run(ctx) }()
 //	http.Handle("/webhooks", rcv.Handler(receiver.HandlerFunc(in.HandleEvent)))
 //
 // events is a [receiver.Router]. Its handlers are the same with and without an inbox. To
@@ -44,9 +45,9 @@
 //
 // A handler is called again for an event if the process died after the effect and before the inbox
 // had recorded it. If the effect is in a SQL database, DoneTx of package sqldedupe makes it happen
-// exactly once, with the claim that [receiver.DeliveryFrom] returns in the handler. That delivery
-// has nothing else of the request, which was answered before. If an event is replayed while the row
-// of DoneTx is kept, its effect does not happen again.
+// exactly once, with the claim that [receiver.DeliveryFrom] returns in the handler. In that
+// Delivery, Signed is zero and Claim has no Token or Sender: the request was answered before. If an
+// event is replayed while the row of DoneTx is kept, its effect does not happen again.
 //
 // # Caches
 //

@@ -30,9 +30,10 @@ type Inbox struct {
 	subscribed atomic.Bool
 }
 
-// New returns an Inbox on a store, or an [*event.ValidationError] with all problems of the
-// configuration. It starts nothing and does not use the store: [Inbox.HandleEvent] stores
-// events, and [Inbox.Run] calls the handler for them.
+// New returns an Inbox on a store. If the configuration is invalid, the error wraps an
+// [*event.ValidationError] with all its problems. A nil store, a nil handler, and a name that
+// another inbox has in Config.Dispatcher.Channels are errors too. It starts nothing and does not
+// use the store: [Inbox.HandleEvent] stores events, and [Inbox.Run] calls the handler for them.
 func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox, error) {
 	if store == nil {
 		return nil, errors.New("inbox: New: the store is nil")

@@ -5,7 +5,7 @@
 //		Hooks:   otelhook.Hooks(provider, otelhook.Config{}),
 //	})
 //
-// The span is that of the CONSUMER: it is called "process" and encloses the claim of the event, its
+// The span has the kind CONSUMER and the name "process". It encloses the claim of the event, its
 // handler, and settling. In the context of the handler it is the current span. Its parent is the
 // span in the context of the request, if a middleware of the server has made one, and it links to
 // the trace of the sender's request: with package webhook/otelhook that is the attempt, which links

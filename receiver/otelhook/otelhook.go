@@ -28,8 +28,9 @@ type Config struct {
 // scope names this package in the spans that it makes.
 const scope = "github.com/mixpeek/webhooks-go/receiver/otelhook"
 
-// Hooks returns hooks that make a span for each event with a tracer of the provider. If that is
-// nil, they are zero, and no trace is made. Fields that are not set are free for hooks of your own.
+// Hooks returns hooks that make a span for each event with a tracer of the provider. If provider is
+// nil, Hooks returns the zero receiver.Hooks, and no spans are made. Fields that are not set are
+// free for hooks of your own.
 func Hooks(provider trace.TracerProvider, cfg Config) receiver.Hooks {
 	if provider == nil {
 		return receiver.Hooks{}

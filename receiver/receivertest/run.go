@@ -93,8 +93,8 @@ func Run(t *testing.T, url string, o Options) {
 	}
 }
 
-// Verify is [Run] outside of a test. It returns an error if the options are invalid; the Report
-// says whether the receiver keeps the rules.
+// Verify is [Run] outside of a test. It returns an error if the URL or the options are invalid; the
+// Report says whether the receiver keeps the rules.
 func Verify(ctx context.Context, url string, o Options) (*Report, error) {
 	s, err := newSuite(url, o)
 	if err != nil {

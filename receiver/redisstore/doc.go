@@ -24,8 +24,8 @@
 // the claims of this package.
 //
 // A failover, or a crash of a server that syncs each second, can also lose the last Bump of
-// [Counters]. The number is then one from before, and so are the cache entries that were stored
-// under it, until the next event about them: the one rule of invalidate.Counters that Redis
+// [Counters]. The number then returns to an earlier value, and readers find the stale entries
+// stored under it until the next Bump. This is the one rule of invalidate.Counters that Redis
 // cannot keep. Give entries a lifetime. Where they must never be stale, keep the numbers in your
 // SQL database, with the Counters of package sqldedupe.
 //

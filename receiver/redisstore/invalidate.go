@@ -17,10 +17,10 @@ var (
 	readLua string
 )
 
-// Counters are [invalidate.Counters] in Redis. They are safe for concurrent use, and many
-// processes may share them. A number expires 30 days after its last bump, and a server that evicts
-// may lose it sooner: readers then load again, and get no stale answers. A failover that loses the
-// last Bump brings stale answers back: see the package's documentation.
+// Counters are [invalidate.Counters] in Redis. They are safe for concurrent use, and many processes
+// may share them. A number expires 30 days after it was first read or last bumped, and a server
+// that evicts may lose it sooner: readers then load again, and get no stale answers. A failover
+// that loses the last Bump brings stale answers back: see the package's documentation.
 type Counters struct {
 	client     Client
 	prefix     string

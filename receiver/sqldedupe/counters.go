@@ -99,10 +99,10 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 // than once in a millisecond, the time that takes its place is larger.
 const countersAge = 30 * 24 * time.Hour
 
-// Prune removes up to limit numbers that have not been bumped for 30 days, and returns how many it
-// removed: readers may ask for names that nobody has. A number that is read again is a new one, so
-// that entries of a cache are loaded once more. A limit of 0 means [DefaultPrune]; a negative one is
-// an error.
+// Prune removes up to limit numbers that were first read or last bumped more than 30 days ago, and
+// returns how many it removed. Without it the table grows, because readers may ask for names that
+// do not exist. A number that is read again is a new one, so that entries of a cache are loaded
+// once more. A limit of 0 means [DefaultPrune]; a negative one is an error.
 func (c *Counters) Prune(ctx context.Context, limit int) (int64, error) {
 	age := countersAge.Milliseconds()
 	return prune(ctx, c.db, limit, c.prune, age, age)

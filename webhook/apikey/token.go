@@ -37,8 +37,8 @@ func newID() string {
 
 var idPattern = regexp.MustCompile(`^key_[0-9a-f]{16}$`)
 
-// IsID reports whether a text has the form of the id of an API key. What has not may be the API key
-// itself, and belongs neither into a log nor into a path.
+// IsID reports whether a text has the form of the id of an API key. A text that does not may be the
+// API key itself: keep it out of logs and paths.
 func IsID(text string) bool { return idPattern.MatchString(text) }
 
 func checksum(text string) string {

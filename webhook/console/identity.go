@@ -14,8 +14,8 @@ type Role = webhook.Role
 const (
 	// Read may look.
 	Read = webhook.RoleRead
-	// Operate may replay and cancel deliveries, send tests, pause subscriptions, and enable and
-	// disable endpoints.
+	// Operate may replay, cancel and skip deliveries, send tests, pause subscriptions, and enable
+	// and disable endpoints.
 	Operate = webhook.RoleOperate
 	// Administer may create, change and delete subscriptions, rotate signing secrets, and create and
 	// revoke API keys.
@@ -35,7 +35,7 @@ type Identity struct {
 	Operator bool
 	// Role is what the identity may do in these organizations.
 	Role Role
-	// Reveal allows to see secrets, such as header values and signing secrets.
+	// Reveal lets the identity see secrets, such as header values and signing secrets.
 	Reveal bool
 }
 

@@ -207,15 +207,17 @@ func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscr
 // UpdateSubscription checks sub as CheckSubscription does and replaces the stored subscription of
 // its id. sub.Revision must be the stored one, as read before. UpdateSubscription returns
 // ErrNotFound if the organization has no such subscription, ErrConflict if another call has changed
-// it since sub was read, and a [*webhook.LimitError] if the channels that sub adds exceed
-// [Config.Quota].
+// it since sub was read, an [*event.ValidationError] if sub is invalid, and a [*webhook.LimitError]
+// if the channels or event types that sub adds exceed [Config.Quota].
 //
 // While a subscription is paused its deliveries wait, and they continue when it is active again.
 // Attempts that are in flight in any process still end. For up to Config.PollInterval after the
 // call, another process may still attempt deliveries that it has in memory.
 //
-// If the update changes the configs of a channel whose endpoint is degraded, the endpoint is probed
-// at once. A disabled endpoint stays disabled: see [Dispatcher.EnableEndpoint].
+// If the update changes the configs of a channel whose endpoint the library has made degraded or
+// disabled, the endpoint becomes degraded and is probed at once. An endpoint that a person has
+// disabled stays disabled: see [Dispatcher.EnableEndpoint]. If that probe cannot be stored,
+// UpdateSubscription logs it and returns nil, because the update has been made.
 func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if err := d.CheckSubscription(sub); err != nil {
 		return err
@@ -244,8 +246,8 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 //
 // sub.Paused counts only when the subscription is created. After that, PutSubscription keeps the
 // stored value and sets sub.Paused to it, so that a deployment does not resume a subscription that
-// a person has paused. To change it, call [Dispatcher.UpdateSubscription]. PutSubscription does not
-// enable a disabled endpoint either: see [Dispatcher.EnableEndpoint].
+// a person has paused. To change it, call [Dispatcher.UpdateSubscription]. Changed configs have the
+// same effect on endpoints as in [Dispatcher.UpdateSubscription].
 func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if sub == nil {
 		return sub.Validate()
@@ -328,8 +330,8 @@ func (d *Dispatcher) EventPayload(
 	return d.store.EventPayload(ctx, organizationID, eventID)
 }
 
-// Deliveries returns the deliveries that fit the query, the newest first. For the next page, set
-// q.Before to the last id of the answer.
+// Deliveries returns the deliveries that fit the query, the newest first unless q.OldestFirst is
+// set. For the next page, set q.Before to the last id of the answer or, with OldestFirst, q.After.
 func (d *Dispatcher) Deliveries(
 	ctx context.Context, q webhook.DeliveryQuery,
 ) ([]webhook.Delivery, error) {

@@ -36,8 +36,9 @@
 // Cancel, and deleting the subscription or the channel, end a delivery earlier.
 //
 // A receiver gets an event twice if a process dies, or is paused for longer than its lease, between
-// an attempt and storing its result. It recognises duplicates by the event_id. Order is not
-// promised: a retry can arrive after later events.
+// an attempt and storing its result. It recognises duplicates by the event_id. Order is promised
+// only to a subscription with a [webhook.Ordering] (see Order); otherwise a retry can arrive after
+// later events.
 //
 // # Time to live
 //
@@ -170,11 +171,12 @@
 //
 // An endpoint is disabled when it has been failing for Lifecycle.DisabledAfter, 5 days by default,
 // and for at least 8 probes, or at once when it says that it is gone (410, or [channel.Disable]).
-// Nothing is attempted then until a person calls [Dispatcher.EnableEndpoint]. Its deliveries wait,
-// and so do those of new events; they are reported as paused. The subscription is not paused, and
-// its other channels go on. [Dispatcher.DisableEndpoint] does that by hand. A deploy that calls
-// PutSubscription enables nothing. An update that changes the configs of a channel that is
-// degraded, or disabled by the library, has it probed at once.
+// Nothing is attempted then until a person calls [Dispatcher.EnableEndpoint], or changes the
+// configs of its channel (see below). Its deliveries wait, and so do those of new events; they are
+// reported as paused. The subscription is not paused, and its other channels go on.
+// [Dispatcher.DisableEndpoint] does that by hand. A deploy that calls PutSubscription with the same
+// configs enables nothing. An update that changes the configs of a channel that is degraded, or
+// disabled by the library, has it probed at once.
 //
 // A process that reaches nothing does not blame the endpoints: if 8 hosts have failed, and none has
 // answered since, it takes itself to be cut off, and logs that at Error. Until a host answers, it

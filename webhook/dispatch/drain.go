@@ -11,7 +11,7 @@ import (
 // Drain delivers everything that is due, for programs that end: jobs, command lines, tests. It
 // returns nil once the store holds no delivery that is due now and can be attempted, this process
 // has none in memory or in flight, and Hooks.Attempted has returned for each. Each delivery of an
-// event that was emitted before the call has then succeeded, is dead, or waits:
+// event that was emitted before the call is then settled (succeeded, dead or cancelled), or waits:
 //
 //   - for its next attempt, at a later time;
 //   - for an endpoint that is not called, because it has failed or has asked for a pause (see
@@ -20,6 +20,7 @@ import (
 //   - for a subscription that is paused, or a channel that this process does not have;
 //   - for the end of a lease: that of another process, or one that was abandoned, by a process
 //     that died or because the store's answer was lost;
+//   - behind another delivery of its subject (see [webhook.Ordering]);
 //   - to be stored, if the event matches many and its Emit said Unfinished, or its process died: for
 //     [webhook.FanOutLease];
 //   - for the moment at which it is due, if it was emitted by a process whose clock is a little

@@ -25,10 +25,10 @@ type HealthConfig struct {
 	// Defaults to 15 minutes.
 	MaxDueAge time.Duration
 	// MaxClaimAge is how long a process that runs Run may have got no answer to a claim before the
-	// handler says degraded. [Forever] means that it never does. It is by this that the handler notices
-	// a store that can be read but not written, such as a SQLite file that another program has locked:
-	// so long after the last claim, and not before. Defaults to 1 minute, or three times
-	// Config.PollInterval if that is more.
+	// handler says degraded. [Forever] means that it never does. Only this tells the handler of a
+	// store that can be read but not written, such as a SQLite file that another program has
+	// locked. It therefore notices MaxClaimAge after the last claim, not earlier. Defaults to 1
+	// minute, or three times Config.PollInterval if that is more.
 	MaxClaimAge time.Duration
 	// CacheFor is how long an answer is reused, so that frequent probes do not burden the store.
 	// Defaults to 1 s.

@@ -124,8 +124,10 @@ func (d *Dispatcher) Replays(
 	return store.Replays(ctx, organizationID)
 }
 
-// StopReplay ends a replay. What it has replayed goes out: deliveries of half a minute at most. by
-// says who stopped it, and may be empty. A replay that has ended stays as it is.
+// StopReplay ends a replay and returns it. Deliveries that it has replayed already, those of the
+// next half minute at most, still go out. by says who stopped it; empty means "a person". A replay
+// that has ended stays as it is. StopReplay returns ErrNotFound if the organization has no such
+// replay, and ErrConflict if other calls keep changing it.
 func (d *Dispatcher) StopReplay(
 	ctx context.Context, organizationID, id, by string,
 ) (*webhook.Replay, error) {

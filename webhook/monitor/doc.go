@@ -82,9 +82,10 @@
 // no webhook.failing and no delivery.dead. If they alone make an endpoint degraded or healthy, that
 // is reported once a day instead of once an hour.
 //
-// They can fail to arrive, as a mail does whose server is down. Each process writes a line of level
-// Error then, at most once an hour for an endpoint, [Monitor.Reasons] tells a health handler, and
-// [Silent] what to show, as the overview of package console and "webhooks doctor" do.
+// They can fail to arrive, for example while the mail server is down. Then each process logs a line
+// at Error, at most once an hour for each endpoint, and [Monitor.Reasons] tells a health handler.
+// [Silent] lists the subscriptions concerned; the overview of package console and "webhooks doctor"
+// show them.
 //
 // An event may be lost: the process ends before it is emitted, or more wait than
 // [Config.QueueSize]. The log of the Dispatcher and its Stats have the same news. An event that is

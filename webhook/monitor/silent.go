@@ -183,9 +183,9 @@ func lastAttempt(channelKey string, latest []webhook.Delivery) *webhook.Attempt 
 const maxNotified = 80
 
 // Silent returns the subscriptions of an organization that should get operational events about
-// endpoints or dead deliveries, and do not: a mail about a broken endpoint that cannot be delivered
-// itself is otherwise not missed. It looks at the first 80 subscriptions that get events of each of the
-// two kinds.
+// endpoints or dead deliveries, and do not: without this, nobody notices when a mail about a broken
+// endpoint cannot itself be delivered. It looks at the first 80 subscriptions that get events of
+// each of the two kinds.
 func Silent(
 	ctx context.Context, d *dispatch.Dispatcher, organizationID string,
 ) (list []Silence, err error) {

@@ -64,9 +64,9 @@ func (t *tracer) describeAttempt(a *dispatch.AttemptStart) []attribute.KeyValue 
 	return attributes
 }
 
-// Connected notes at the span of an attempt whether its request went out on a connection that was
-// kept from an earlier one. If it was sent once more, the last connection counts. It is for
-// channelkit.HTTPConfig, or the HTTP of a standard.Config.
+// Connected records, on the span of an attempt, whether its request reused a connection that an
+// earlier request had left open. If the request was sent again, the last connection counts. It is
+// for channelkit.HTTPConfig, or the HTTP of a standard.Config.
 func Connected(ctx context.Context, reused bool) {
 	spanOf(ctx, attemptKey{}).SetAttributes(attribute.Bool("webhook.connection_reused", reused))
 }

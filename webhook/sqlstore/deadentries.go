@@ -176,10 +176,11 @@ func (s *starts) looked(found places, many bool) {
 	}
 }
 
-// Notified notes what a notification says that [NotifyChannelSQL] names the channel of: from when
-// deliveries are due that were committed. A program that listens calls it with the payload, and with ""
-// when it begins to listen, because it may have missed some. Otherwise claims may find deliveries late
-// whose transaction was open for long, while dead entries of the queue cannot be removed.
+// Notified takes the payload of a notification on the channel that [NotifyChannelSQL] names. It
+// says from when the deliveries that were committed are due. A program that listens calls it with
+// the payload, and with "" when it begins to listen, because it may have missed some. Otherwise
+// claims may find deliveries late whose transaction was open for long, while dead entries of the
+// queue cannot be removed.
 func (s *Store) Notified(payload string) {
 	seconds, err := strconv.ParseInt(payload, 10, 64)
 	at := int64(math.MinInt64)
