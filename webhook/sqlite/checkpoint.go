@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"sync"
 	"time"
 )
 
@@ -26,17 +25,21 @@ const (
 // checkpointer does checkpoints of a database, on a connection that nothing else uses.
 type checkpointer struct {
 	conn *sql.Conn
+	// check returns an error while the files that are open are not those of the database any more.
+	// A checkpoint would write pages of the old log over those of a newer one.
+	check func() error
 	// log holds an element when there was a commit since the log was looked at.
-	log         chan struct{}
-	stop, ended chan struct{}
-	stopping    sync.Once
+	log   chan struct{}
+	stop  context.CancelFunc // ends a checkpoint that runs, too
+	ended chan struct{}
 }
 
 // startCheckpointer returns one that runs until it is closed.
-func startCheckpointer(conn *sql.Conn) *checkpointer {
-	c := &checkpointer{conn: conn, log: make(chan struct{}, 1),
-		stop: make(chan struct{}), ended: make(chan struct{})}
-	go c.run()
+func startCheckpointer(conn *sql.Conn, check func() error) *checkpointer {
+	ctx, stop := context.WithCancel(context.Background())
+	c := &checkpointer{conn: conn, check: check, log: make(chan struct{}, 1), stop: stop,
+		ended: make(chan struct{})}
+	go c.run(ctx)
 	return c
 }
 
@@ -56,25 +59,26 @@ func (c *checkpointer) close() {
 	if c == nil {
 		return
 	}
-	c.stopping.Do(func() { close(c.stop) })
+	c.stop()
 	<-c.ended
 }
 
-func (c *checkpointer) run() {
+func (c *checkpointer) run(ctx context.Context) {
 	defer close(c.ended)
 	for {
 		select {
 		case <-c.log:
-		case <-c.stop:
+		case <-ctx.Done():
 			return
 		}
 		// An error is left to the commits, which do what this has not done.
-		if log, copied, err := c.do("NOOP"); err == nil && log-copied >= checkpointPages {
-			_, _, _ = c.do("PASSIVE") // PASSIVE does not wait for readers and writers
+		if log, copied, err := c.do(ctx, "NOOP"); err == nil && log-copied >= checkpointPages &&
+			c.check() == nil {
+			_, _, _ = c.do(ctx, "PASSIVE") // PASSIVE does not wait for readers and writers
 		}
 		select {
 		case <-time.After(checkpointPause):
-		case <-c.stop:
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -82,9 +86,9 @@ func (c *checkpointer) run() {
 
 // do does a checkpoint of a kind, and returns how many pages the log has, and how many of them are
 // in the database file too. NOOP, which SQLite has since 3.51, copies none.
-func (c *checkpointer) do(kind string) (log, copied int, err error) {
+func (c *checkpointer) do(ctx context.Context, kind string) (log, copied int, err error) {
 	var busy int
-	err = c.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+kind+")").
+	err = c.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+kind+")").
 		Scan(&busy, &log, &copied)
 	return log, copied, err
 }

@@ -35,8 +35,8 @@ var (
 	// ErrCorrupt means that the file is damaged, or that a part of it cannot be
 	// read: SQLite answers SQLITE_CORRUPT to some errors of the disk as well.
 	ErrCorrupt = webhook.Unavailable("sqlite: the database is damaged, or its disk cannot be read")
-	// ErrReplaced means that the file, or the log that SQLite keeps next to it, was removed, moved or
-	// replaced while it was open. Data that SQLite stored now would be lost with the old file. All
+	// ErrReplaced means that the file, or the log that SQLite keeps next to it, or the log's index, was
+	// removed, moved or replaced while it was open. Data that SQLite stored now would be lost with the old file. All
 	// methods return this error until the file is back in its place, or the path is opened again.
 	ErrReplaced = webhook.Unavailable(
 		"sqlite: the database file was removed or replaced while it was open")
@@ -51,7 +51,8 @@ func mapError(err error) error {
 	switch driverError.Code() & 0xff { // the rest says where it happened
 	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+		sqlite3.SQLITE_PROTOCOL: // another process has been reading a long log for seconds
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	case sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w: %w", ErrNotDatabase, err)

@@ -13,7 +13,7 @@ func OpenWith(ctx context.Context, path string, pragmas ...string) (*Store, erro
 
 // Checkpoint does one now, as the Store does beside its commits.
 func (s *Store) Checkpoint() error {
-	_, _, err := s.checkpoints.do("PASSIVE")
+	_, _, err := s.checkpoints.do(context.Background(), "PASSIVE")
 	return err
 }
 

@@ -188,3 +188,77 @@ func unreadableDisk(t *testing.T, path string) {
 		strings.Contains(err.Error(), "or its disk cannot be read"),
 		"it does not say that the content is damaged and no more: %v", err)
 }
+
+// A process whose log was removed while others use a new one must not write the pages of the old log
+// over theirs, nor remove their log.
+func TestARemovedLogHarmsNobody(t *testing.T) {
+	t.Parallel()
+	if path := os.Getenv(childEnv); path != "" {
+		createAndDie(t, path)
+		return
+	}
+	for name, suffixes := range map[string][]string{
+		"log": {"-wal"}, "index": {"-shm"}, "log and index": {"-wal", "-shm"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
+			s, err := sqlite.Open(ctx, path, sqlite.Config{})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = s.Close() })
+			createLarge(t, s)
+			require.NoError(t, s.Checkpoint())
+			for _, suffix := range suffixes {
+				require.NoError(t, os.Remove(path+suffix))
+			}
+			out, err := child("TestARemovedLogHarmsNobody", path).CombinedOutput()
+			require.ErrorContains(t, err, "killed", "%s", out)
+
+			for range 10 {
+				_, err = s.Deliveries(ctx, webhook.DeliveryQuery{})
+				require.ErrorIs(t, err, sqlite.ErrReplaced)
+				time.Sleep(5 * time.Millisecond) // the checkpointer may run
+			}
+			require.ErrorIs(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}),
+				sqlite.ErrReplaced, "nothing is accepted")
+			require.ErrorIs(t, s.Close(), sqlite.ErrReplaced, "and nothing written back")
+
+			cmd := child("TestARemovedLogHarmsNobody", path)
+			cmd.Env = append(cmd.Env, "WEBHOOKS_SQLITE_VERIFY=1")
+			out, err = cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		})
+	}
+}
+
+const largeSubscriptions = 30 // of 25 pages
+
+// createLarge writes more pages than a checkpoint waits for.
+func createLarge(t *testing.T, s *sqlite.Store) {
+	t.Helper()
+	for range largeSubscriptions {
+		sub := sqltest.NewSubscription()
+		sub.Channels[0].Configs = []byte(`{"url":"https://example.com","filler":"` +
+			strings.Repeat("x", 100_000) + `"}`)
+		require.NoError(t, s.CreateSubscription(t.Context(), sub, webhook.Quota{}))
+	}
+}
+
+// createAndDie is the other process: it uses the new log, and is killed. Later it verifies what is in
+// the file.
+func createAndDie(t *testing.T, path string) {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), path, sqlite.Config{})
+	require.NoError(t, err)
+	if os.Getenv("WEBHOOKS_SQLITE_VERIFY") == "" {
+		createLarge(t, s)
+		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGKILL))
+	}
+	var subscriptions int
+	var problems string
+	require.NoError(t, s.DB().QueryRow("SELECT count(*) FROM webhooks_webhooks").Scan(&subscriptions))
+	assert.Equal(t, 2*largeSubscriptions, subscriptions)
+	require.NoError(t, s.DB().QueryRow("PRAGMA integrity_check").Scan(&problems))
+	assert.Equal(t, "ok", problems)
+	require.NoError(t, s.Close())
+}

@@ -126,23 +126,27 @@ func (s *Store) start(ctx context.Context, path string, config Config, names ...
 	if err != nil {
 		return err
 	}
-	if err := s.hold(ctx, append(names, path, path+"-wal")); err != nil {
+	if err := s.hold(ctx, append(names, path), path+"-wal", path+"-shm"); err != nil {
 		return errors.Join(err, s.Store.Close())
 	}
 	if s.ownHandles {
-		s.checkpoints = startCheckpointer(s.anchor)
+		s.checkpoints = startCheckpointer(s.anchor, s.identity.check)
 	}
 	return nil
 }
 
 // guard runs before each query, and before and after each transaction.
 func (s *Store) guard() error {
+	if err := s.identity.check(); err != nil {
+		return err
+	}
 	s.checkpoints.committed()
-	return s.identity.check()
+	return nil
 }
 
-// hold opens the anchor, and remembers which files are open.
-func (s *Store) hold(ctx context.Context, paths []string) error {
+// hold opens the anchor, and remembers which files are open: the database by its names, its log, and
+// the index of its log.
+func (s *Store) hold(ctx context.Context, names []string, log, index string) error {
 	var err error
 	if s.anchor, err = s.reader.Conn(ctx); err != nil {
 		return err
@@ -152,7 +156,7 @@ func (s *Store) hold(ctx context.Context, paths []string) error {
 		"SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
-	if err := s.identity.remember(paths); err != nil {
+	if err := s.identity.remember(names, log, index); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
 	return nil
@@ -168,8 +172,10 @@ func (s *Store) hold(ctx context.Context, paths []string) error {
 // Config.BusyTimeout.
 func (s *Store) DB() *sql.DB { return s.writer }
 
-// Close writes the log back into the database file, and closes it. The handle that
-// New was given stays open.
+// Close writes the log back into the database file, and closes it. The handle that New was given
+// stays open. If another log is in the place of the one that is open, Close leaves both alone, and
+// returns ErrReplaced: SQLite would write old pages over newer ones, and remove the other log. Then
+// the files stay open until the process ends.
 func (s *Store) Close() error {
 	s.checkpoints.close()
 	anchor := s.anchor.Close()
@@ -177,6 +183,9 @@ func (s *Store) Close() error {
 		anchor = nil
 	}
 	err := errors.Join(s.Store.Close(), anchor)
+	if replaced := s.identity.otherLog(); s.ownHandles && replaced != nil {
+		return errors.Join(err, replaced)
+	}
 	if s.ownHandles {
 		// SQLite does the checkpoint when the last connection is closed.
 		err = errors.Join(err, s.reader.Close(), s.writer.Close())
