@@ -1,6 +1,9 @@
 package sqlite
 
-import "context"
+import (
+	"context"
+	"os"
+)
 
 // MapError is what the errors of transactions of the caller are mapped by, too.
 var MapError = mapError
@@ -20,3 +23,13 @@ func (s *Store) Checkpoint() error {
 // OnRewrite has fn told of what is written to logs that earlier processes have left, and without
 // data of the sync behind it.
 func OnRewrite(fn func(path string, data []byte, at int64)) { rewrote.Store(&fn) }
+
+// Written returns how many bytes of a log are in use.
+func Written(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	return written(f, make([]byte, 1<<10))
+}

@@ -262,3 +262,42 @@ func createAndDie(t *testing.T, path string) {
 	assert.Equal(t, "ok", problems)
 	require.NoError(t, s.Close())
 }
+
+// Open writes the part of the log once more that is in use, and not what the file has been before.
+func TestTheLogInUse(t *testing.T) {
+	t.Parallel()
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
+	s, err := sqlite.Open(ctx, path, sqlite.Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	createLarge(t, s)
+	require.NoError(t, s.Checkpoint())
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
+	var frames, page int64
+	require.NoError(t, s.DB().QueryRow("PRAGMA wal_checkpoint(NOOP)").Scan(new(int), &frames, new(int)))
+	require.NoError(t, s.DB().QueryRow("PRAGMA page_size").Scan(&page))
+	written, err := sqlite.Written(path + "-wal")
+	require.NoError(t, err)
+	require.Positive(t, frames)
+	assert.Equal(t, 32+frames*(24+page), written)
+	file, err := os.Stat(path + "-wal")
+	require.NoError(t, err)
+	assert.Greater(t, file.Size(), 10*written)
+}
+
+// A process that cannot make durable what is in the log must not accept events behind it.
+func TestOpenWhileLocked(t *testing.T) {
+	t.Parallel()
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
+	s, err := sqlite.Open(ctx, path, sqlite.Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	tx, err := s.DB().BeginTx(ctx, nil)
+	require.NoError(t, err)
+	_, err = sqlite.Open(ctx, path, sqlite.Config{BusyTimeout: time.Millisecond})
+	require.ErrorIs(t, err, sqlite.ErrLocked)
+	require.NoError(t, tx.Rollback())
+	other, err := sqlite.Open(ctx, path, sqlite.Config{BusyTimeout: time.Millisecond})
+	require.NoError(t, err)
+	require.NoError(t, other.Close())
+}

@@ -53,7 +53,7 @@ type Store struct {
 // Open opens the file, which it creates if there is none, and brings its tables
 // to the newest schema. The directory must exist.
 //
-// The error says what is wrong with the path or the file: see ErrLocked,
+// The error says what is wrong with the path or the file: see ErrLocked, ErrFull, ErrIO,
 // ErrNotDatabase, ErrNotWritable, and [sqlstore.NewerSchemaError].
 func Open(ctx context.Context, path string, config Config) (*Store, error) {
 	if config.BusyTimeout < 0 || config.Readers < 0 {

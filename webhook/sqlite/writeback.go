@@ -1,13 +1,16 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
 	"io/fs"
 	"os"
 	"sync/atomic"
+	"syscall"
 )
 
 // writeBack makes durable what an earlier process has left in the log. The transaction in which
@@ -19,14 +22,14 @@ import (
 //
 // What is durable already keeps what it holds, since the same is written there again.
 //
-// It holds the write lock, with which nothing else changes the log. If another process has that lock
-// for as long as the busy timeout, that one has opened the file before, and has done the same.
+// It holds the write lock, with which nothing else changes the log. If it does not get the lock, it
+// returns ErrLocked: that another process has done this cannot be known.
 func writeBack(ctx context.Context, db *sql.DB, path string) error {
 	switch info, err := os.Stat(path + "-wal"); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return fmt.Errorf("%w: %w", ErrIO, err)
 	case info.Size() == 0:
 		return nil
 	}
@@ -36,50 +39,94 @@ func writeBack(ctx context.Context, db *sql.DB, path string) error {
 	}
 	defer func() { _ = conn.Close() }() // back to the handle
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		if err = mapError(err); errors.Is(err, ErrLocked) {
-			return nil
-		}
-		return err
+		return mapError(err)
 	}
 	err = rewrite(ctx, path+"-wal")
 	_, ending := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	return errors.Join(err, ending)
 }
 
-// rewrite writes to a file what it holds, and syncs it.
+// rewrite writes to a log what it holds, and syncs it.
 func rewrite(ctx context.Context, path string) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return fileError(err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	part := make([]byte, 1<<20)
-	for at := int64(0); ; {
+	size, err := written(f, part)
+	for at := int64(0); err == nil && at < size; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := f.ReadAt(part, at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+		n := int(min(size-at, int64(len(part))))
+		if n, err = f.ReadAt(part[:n], at); n == 0 {
+			break // it is as long as that, so there is an error
 		}
-		if n == 0 {
-			break
-		}
-		if _, err := f.WriteAt(part[:n], at); err != nil {
-			return err
-		}
-		if wrote := rewrote.Load(); wrote != nil {
-			(*wrote)(path, part[:n], at)
+		if _, err = f.WriteAt(part[:n], at); err == nil {
+			if wrote := rewrote.Load(); wrote != nil {
+				(*wrote)(path, part[:n], at)
+			}
 		}
 		at += int64(n)
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return fileError(err)
 	}
 	if wrote := rewrote.Load(); wrote != nil {
 		(*wrote)(path, nil, 0)
 	}
 	return nil
+}
+
+// fileError adds to an error of the operating system which error of this package it is.
+func fileError(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+	}
+	return fmt.Errorf("%w: %w", ErrIO, err)
+}
+
+// The sizes of the header of a log and of that of a frame, and where both have the salt, of 8 bytes
+// (the format: https://www.sqlite.org/fileformat2.html#walformat).
+const (
+	logHeader, frameHeader = 32, 24
+	logSalt, frameSalt     = 16, 8
+	logPageSize            = 8
+)
+
+// written returns how many bytes of a log have been written since it was last begun anew: the frames
+// with the salt of its header. Behind them are those of before, which SQLite does not read any more.
+func written(f *os.File, part []byte) (int64, error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() <= logHeader {
+		return 0, err
+	}
+	var header [logHeader]byte
+	if _, err := f.ReadAt(header[:], 0); err != nil {
+		return 0, err
+	}
+	page := int64(binary.BigEndian.Uint32(header[logPageSize:]))
+	if page < 512 || page > 65536 {
+		return 0, nil // it is no header, and SQLite reads nothing of it
+	}
+	salt := header[logSalt : logSalt+8]
+	at := int64(logHeader)
+	for frame := frameHeader + page; at+frame <= info.Size(); at += frame {
+		if _, err := f.ReadAt(part[:frameHeader], at); err != nil {
+			return 0, err
+		}
+		if !bytes.Equal(part[frameSalt:frameSalt+8], salt) {
+			break
+		}
+	}
+	return at, nil
 }
 
 // rewrote is told of each write of rewrite, and without data of the sync, by tests that record what
