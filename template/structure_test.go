@@ -211,7 +211,7 @@ func (g *structureGenerator) skip() bool {
 	case testing.Short():
 		return g.seen%499 != 0
 	}
-	return g.seen%113 != 0
+	return g.seen%211 != 0
 }
 
 // check renders a template with a harmless value and all hostile ones.

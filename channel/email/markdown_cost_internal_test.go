@@ -18,9 +18,9 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/internal/cputime"
 )
 
-// markdownRounds is how many random texts TestMarkdownIsBounded measures, by hundreds. If it is more
+// markdownRounds is how many random texts TestMarkdownIsBounded measures, in forties. If it is more
 // than one, all pieces are put into all shapes, and otherwise each into some.
-var markdownRounds = flag.Int("markdown.cost", 1, "hundreds of random texts of Markdown")
+var markdownRounds = flag.Int("markdown.cost", 1, "forties of random texts of Markdown")
 
 // markdownSeed makes other texts of the same kind.
 var markdownSeed = flag.Uint64("markdown.seed", 1, "the seed of the random texts of Markdown")
@@ -194,7 +194,7 @@ func TestMarkdownIsBounded(t *testing.T) {
 	}
 	for i, shape := range names {
 		for j, p := range pieces {
-			if *markdownRounds > 1 || (i+j)%6 == 0 {
+			if *markdownRounds > 1 || (i+j)%17 == 0 {
 				measure(shape, p, p)
 			}
 		}
@@ -207,7 +207,7 @@ func TestMarkdownIsBounded(t *testing.T) {
 		}
 		return b.String()
 	}
-	for range 100 * *markdownRounds {
+	for range 40 * *markdownRounds {
 		measure(names[random.IntN(len(names))], pick(), pick())
 	}
 	for i, of := range []string{"CPU time", "bytes", "deaf"} {
