@@ -27,8 +27,10 @@ const handleConns = 4
 //	sql.Open("sqlite", "file:shop.db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"+
 //		"&_pragma=synchronous(FULL)&_txlock=immediate")
 //
-// where _txlock is for the caller's own transactions: a transaction that begins without the write
-// lock fails if another one writes between its first query and its first write.
+// and on macOS with &_pragma=fullfsync(1)&_pragma=checkpoint_fullfsync(1) too, without which data
+// stays in the drive's cache. _txlock is for the caller's own transactions: a transaction that
+// begins without the write lock fails if another one writes between its first query and its first
+// write.
 func New(ctx context.Context, db *sql.DB, config Config) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("sqlite: the handle is nil: make one with sql.Open, or use Open")

@@ -85,14 +85,18 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	}
 	// First, because the others may have to wait for a lock.
 	wait := fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds())
+	// On macOS a sync leaves the data in the drive's own cache without these. Elsewhere they have no
+	// effect. The connection that does the checkpoints is one of the readers.
+	const fullSync, fullCheckpoint = "fullfsync(1)", "checkpoint_fullfsync(1)"
 	s := &Store{ownHandles: true}
 	if s.writer, err = openDB(location, "immediate",
-		append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)",
+		append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", fullSync, fullCheckpoint,
+			"cache_size(-16000)",
 			fmt.Sprintf("wal_autocheckpoint(%d)", commitCheckpointPages),
 			fmt.Sprintf("journal_size_limit(%d)", logLimit)}, pragmas...)); err != nil {
 		return nil, err
 	}
-	if s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)"}); err != nil {
+	if s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)", fullCheckpoint}); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
 	s.reader.SetMaxOpenConns(config.Readers + 1) // and the anchor
