@@ -26,8 +26,9 @@ type Group[T, R any] struct {
 	Timeout time.Duration
 	// Splits reports whether a Commit that failed with the error may succeed for some of its calls:
 	// one of them has waited for something, and all others with it. They are committed again beside
-	// the calls that follow, first those of each Class together, and then each on its own. Class is
-	// that of a call's first item. Nil for Splits repeats nothing.
+	// the calls that follow: first those of each Class together, as far as MaxWeight allows, and then,
+	// if all were of one Class or that fails so too, each on its own. Class is that of a call's first
+	// item. Nil for Splits repeats nothing.
 	Splits func(error) bool
 	Class  func(T) string
 
@@ -169,8 +170,16 @@ func (g *Group[T, R]) commitApart() {
 		}
 		var single []*call[T, R]
 		for _, class := range classes {
-			if len(classes) == 1 || !g.commit(calls[class]) {
-				single = append(single, calls[class]...)
+			if len(classes) == 1 {
+				single = calls[class]
+				break
+			}
+			// Calls of many commits may have come together here.
+			for rest := calls[class]; len(rest) > 0; {
+				part, taken := g.cut(rest)
+				if rest = rest[taken:]; len(part) > 0 && !g.commit(part) {
+					single = append(single, part...)
+				}
 			}
 		}
 		for i := range single {
@@ -186,9 +195,21 @@ func (g *Group[T, R]) commitApart() {
 func (g *Group[T, R]) takeBatch() []*call[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var batch []*call[T, R]
-	taken, batchWeight := 0, 0 // taken counts the calls that wait no longer
-	for _, c := range g.waiting {
+	batch, taken := g.cut(g.waiting)
+	clear(g.waiting[:taken])
+	g.waiting = g.waiting[taken:]
+	if len(batch) == 0 {
+		g.waiting = nil
+		g.running = false
+	}
+	return batch
+}
+
+// cut returns the first calls that one commit can have, without those whose caller has left. taken
+// counts both.
+func (g *Group[T, R]) cut(calls []*call[T, R]) (batch []*call[T, R], taken int) {
+	batchWeight := 0
+	for _, c := range calls {
 		if c.ctx.Err() != nil {
 			taken++
 			continue
@@ -204,11 +225,5 @@ func (g *Group[T, R]) takeBatch() []*call[T, R] {
 		batchWeight += weight
 		taken++
 	}
-	clear(g.waiting[:taken])
-	g.waiting = g.waiting[taken:]
-	if len(batch) == 0 {
-		g.waiting = nil
-		g.running = false
-	}
-	return batch
+	return batch, taken
 }

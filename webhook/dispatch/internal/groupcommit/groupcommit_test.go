@@ -233,3 +233,38 @@ func TestWhoHasLeftIsNotCommittedApart(t *testing.T) {
 		assert.EqualValues(t, 1, commits.Load())
 	})
 }
+
+// TestBoundsWhatIsCommittedApart has the calls of several commits that failed come together. Apart
+// from others there are no more of them in one commit than before.
+func TestBoundsWhatIsCommittedApart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		blocked := errors.New("blocked")
+		s := &slowCommit{}
+		g := s.group(4)
+		g.Splits = func(err error) bool { return errors.Is(err, blocked) }
+		g.Class = func(i int) string { return strconv.Itoa(i % 2) }
+		commit := g.Commit
+		g.Commit = func(ctx context.Context, items []int) ([]string, error) {
+			if slices.ContainsFunc(items, func(i int) bool { return i%2 != items[0]%2 }) {
+				return nil, blocked
+			}
+			return commit(ctx, items)
+		}
+		var wg sync.WaitGroup
+		for i := range 33 {
+			wg.Go(func() {
+				results, err := g.Do(t.Context(), []int{i})
+				assert.NoError(t, err)
+				assert.Equal(t, []string{strconv.Itoa(i)}, results)
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		largest := 0
+		for _, b := range s.batches {
+			largest = max(largest, len(b))
+		}
+		assert.Equal(t, 4, largest)
+	})
+}
