@@ -153,7 +153,9 @@ func (r *TailReader) Next(ctx context.Context, wait time.Duration) (webhook.Tail
 			select {
 			case <-r.news:
 			case <-timeout:
-				r.pass()
+				if r.pass() { // news came at this very time: the next call reads it
+					r.caughtUp = false
+				}
 				page.Next = r.query.After
 				return page, nil
 			case <-ctx.Done():

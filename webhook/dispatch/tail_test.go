@@ -557,3 +557,33 @@ func TestAcknowledgeTakesTurns(t *testing.T) {
 		require.Equal(t, 11*time.Second, time.Since(began), "one writes at a time")
 	})
 }
+
+// TestTailNewsWhenTheWaitEnds has what another process emits become news at the very instant at
+// which a reader has waited long enough.
+func TestTailNewsWhenTheWaitEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const interval = time.Second
+		f := newTailFixture(t, dispatch.Config{PollInterval: interval})
+		other := f.process(dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
+		sub := f.subscribe("org_a", 1)
+		r, err := f.d.OpenTail(webhook.TailQuery{OrganizationID: "org_a", SubscriptionID: sub})
+		require.NoError(t, err)
+		defer r.Close()
+		late := 0
+		for range 500 {
+			id := f.emit(other, "org_a")
+			page, err := r.Next(t.Context(), interval) // from one query for news to the next
+			require.NoError(t, err)
+			if len(page.Records) == 0 {
+				late++
+				f.emit(other, "org_b") // news for others
+				page, err = r.Next(t.Context(), 3*interval)
+				require.NoError(t, err)
+			}
+			require.Len(t, page.Records, 1)
+			require.Equal(t, id, page.Records[0].Delivery.EventID)
+		}
+		t.Log("waits that ended before a record came:", late)
+	})
+}
