@@ -41,8 +41,10 @@ type Hooks struct {
 	AttemptEnd   func(context.Context, AttemptEnd)
 
 	// ClaimStart and ClaimEnd enclose each call that asks the store for due deliveries. There is at
-	// least one in each Config.PollInterval. Deliveries that Emit prefetches are not claimed, and calls
-	// that ask for what has expired while it waited are not enclosed.
+	// least one in each Config.PollInterval, unless there is no room in memory for more deliveries, the
+	// time of the store is not known, or the store has failed and is left alone for a while. Deliveries
+	// that Emit prefetches are not claimed, and calls that ask for what has expired while it waited are
+	// not enclosed.
 	ClaimStart func(context.Context, ClaimStart) context.Context
 	ClaimEnd   func(context.Context, ClaimEnd)
 
@@ -56,8 +58,9 @@ type Hooks struct {
 	PruneStart func(context.Context, PruneStart) context.Context
 	PruneEnd   func(context.Context, PruneEnd)
 
-	// LeasesLost is called when the store has refused to extend leases of this process: another
-	// process has claimed the deliveries, or they were cancelled.
+	// LeasesLost is called when the store no longer knows leases of this process: another process has
+	// claimed the deliveries, or they were cancelled. The store has refused to extend them, or to note
+	// that an attempt begins, or a result after it had refused one of these.
 	LeasesLost func(context.Context, LeasesLost)
 
 	// RunStart and RunEnd enclose each Run, or a Drain that does its work. The contexts of attempts,
@@ -181,7 +184,7 @@ type PruneEnd struct {
 	Err error
 }
 
-// LeasesLost describes leases that the store refused to extend.
+// LeasesLost describes leases of this process that the store no longer knows: see Hooks.LeasesLost.
 type LeasesLost struct {
 	// Deliveries is how many leases there are, one for each delivery.
 	Deliveries int
