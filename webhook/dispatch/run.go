@@ -290,7 +290,9 @@ func (r *run) claimLoop(ctx context.Context) {
 				d.claims.recordAnswer()
 				items := newItems(local, tasks)
 				d.queue.RecordClaim(items, b)
-				d.push(items, d.queue.Push)
+				for _, t := range d.push(items, d.queue.Push) { // Run has been stopped meanwhile
+					r.results <- requeue(t)
+				}
 				wait = pace.afterClaim(len(tasks), b.Limit)
 				if len(tasks) == 0 && quiet && b.BufferEmpty && d.idle() {
 					r.drainWaiters.release(drains)
