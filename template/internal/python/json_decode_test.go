@@ -27,7 +27,9 @@ func FuzzDecodeInOrder(f *testing.F) {
 			return // numbers that are too large
 		}
 		var want any
-		require.NoError(t, json.Unmarshal([]byte(s), &want))
+		if err := json.Unmarshal([]byte(s), &want); err != nil {
+			return // integers have any length here, and a float64 has not
+		}
 		again, err := json.Marshal(want)
 		require.NoError(t, err)
 		assert.JSONEq(t, string(again), string(b))
