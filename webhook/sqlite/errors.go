@@ -35,9 +35,10 @@ var (
 	// ErrCorrupt means that the file is damaged, or that a part of it cannot be
 	// read: SQLite answers SQLITE_CORRUPT to some errors of the disk as well.
 	ErrCorrupt = webhook.Unavailable("sqlite: the database is damaged, or its disk cannot be read")
-	// ErrReplaced means that the file, or the log that SQLite keeps next to it, or the log's index, was
-	// removed, moved or replaced while it was open. Data that SQLite stored now would be lost with the old file. All
-	// methods return this error until the file is back in its place, or the path is opened again.
+	// ErrReplaced means that the file, or the log that SQLite keeps next to it, or the log's index,
+	// was removed, moved or replaced while it was open. Data that SQLite stored now would be lost
+	// with the old file. All methods return this error until the file is back in its place, or the
+	// path is opened again.
 	ErrReplaced = webhook.Unavailable(
 		"sqlite: the database file was removed or replaced while it was open")
 )
