@@ -101,8 +101,8 @@ const (
 	logPageSize            = 8
 )
 
-// written returns how many bytes of a log have been written since SQLite last started it again: the frames
-// with the salt of its header. Behind them are those of before, which SQLite does not read any more.
+// written returns how many bytes of a log have been written since SQLite last started it again: the
+// frames with the salt of its header. SQLite no longer reads those behind them.
 func written(f *os.File, part []byte) (int64, error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() <= logHeader {
