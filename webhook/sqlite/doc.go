@@ -22,7 +22,8 @@
 //
 //   - sqlite.go: Open, and Store
 //   - writeback.go: what an earlier process has left in the log
-//   - checkpoint.go: writing the log back into the file, beside the commits
+//   - checkpoint.go: writing the log back into the file, beside the commits, and what follows if the
+//     disk cannot
 //   - handle.go: New on a handle of the caller, and Tx
 //   - identity.go: noticing that the file was replaced
 //   - errors.go: the errors, and what they are made from

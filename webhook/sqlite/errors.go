@@ -30,7 +30,11 @@ var (
 	// for writing, usually because of the permissions of the file or its directory.
 	ErrNotWritable = webhook.Unavailable(
 		"sqlite: the database file or its directory cannot be opened for writing")
-	// ErrIO means that the operating system could not read or write the file.
+	// ErrIO means that the operating system could not read or write the file. If it could not sync the
+	// file when the log was written back, which the error says, all methods return ErrIO from then on.
+	// What was accepted is in the log, and nothing else may be written before it is in the file. So see
+	// to the disk, and end each process that has the file open. The first that opens it again writes
+	// the log back.
 	ErrIO = webhook.Unavailable("sqlite: reading or writing the database file failed")
 	// ErrCorrupt means that the file is damaged, or that a part of it cannot be
 	// read: SQLite answers SQLITE_CORRUPT to some errors of the disk as well.

@@ -44,7 +44,7 @@ func New(ctx context.Context, db *sql.DB, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: the handle: %w", mapError(err))
 	}
-	s := &Store{writer: db, reader: db}
+	s := &Store{writer: db, callers: db, reader: db}
 	if err := s.start(ctx, path, config); err != nil {
 		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
 	}

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -74,11 +75,14 @@ const powerOrg = "org_a"
 
 // service uses a store on a disk, in an order that a seed decides.
 type service struct {
-	t      *testing.T
-	disk   *disk
-	store  *sqlite.Store
-	random *rand.Rand
-	bug    powerBug
+	t     *testing.T
+	disk  *disk
+	store *sqlite.Store
+	// reading is a transaction that reads, beside which a checkpoint copies a part of the log.
+	reading *sql.Tx
+	readers *sql.DB
+	random  *rand.Rand
+	bug     powerBug
 
 	clock    time.Time
 	subs     []*webhook.Subscription
@@ -88,7 +92,7 @@ type service struct {
 	steps    []step
 }
 
-// startService opens a store on a disk. The log is written back often, so that this is cut too.
+// startService opens a store on a disk.
 func startService(t *testing.T, d *disk, seed uint64, bug powerBug) *service {
 	s := &service{t: t, disk: d, random: rand.New(rand.NewPCG(seed, 3)), bug: bug,
 		clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
@@ -99,16 +103,55 @@ func startService(t *testing.T, d *disk, seed uint64, bug powerBug) *service {
 }
 
 func (s *service) open() (err error) {
-	pragmas := []string{"wal_autocheckpoint(50)"}
+	var pragmas []string
 	if s.bug == unsynced {
 		pragmas = append(pragmas, "synchronous(OFF)")
 	}
 	s.store, err = sqlite.OpenWith(s.t.Context(), s.disk.path(), pragmas...)
+	if err == nil {
+		s.readers, err = sql.Open("sqlite", "file:"+s.disk.path())
+		require.NoError(s.t, err)
+	}
 	return err
+}
+
+// look begins to read, or ends it.
+func (s *service) look(ctx context.Context) (err error) {
+	if s.reading != nil {
+		err = s.reading.Rollback()
+		s.reading = nil
+		return err
+	}
+	if s.reading, err = s.readers.BeginTx(ctx, nil); err != nil {
+		return err
+	}
+	var events int
+	return s.reading.QueryRowContext(ctx, "SELECT count(*) FROM webhooks_events").Scan(&events)
+}
+
+// stopReading closes the handle that reads.
+func (s *service) stopReading() error {
+	if s.reading != nil {
+		_ = s.reading.Rollback()
+		s.reading = nil
+	}
+	return s.readers.Close()
+}
+
+// close closes the store, in the same way when it writes no more.
+func (s *service) close() {
+	require.NoError(s.t, s.stopReading())
+	err := s.store.Close()
+	if s.store.GaveUp() {
+		require.ErrorIs(s.t, err, sqlite.ErrIO)
+		err = s.store.CloseAll()
+	}
+	require.NoError(s.t, err)
 }
 
 // reopen closes the store and opens it again: at the second time, if the disk fails.
 func (s *service) reopen() error {
+	require.NoError(s.t, s.stopReading())
 	err := s.store.Close()
 	if opening := s.open(); opening != nil {
 		s.disk.heal()
@@ -120,10 +163,13 @@ func (s *service) reopen() error {
 
 // do makes a random call, or several that belong together. After an error, the call may have
 // taken effect or not, and what it was about is not promised any more.
-func (s *service) do() error {
+func (s *service) do() error { return s.make(s.call) }
+
+// make makes a call of the store.
+func (s *service) make(call func() (name string, batch []string, err error)) error {
 	s.clock = s.clock.Add(time.Duration(s.random.IntN(20)) * time.Second)
 	from := s.disk.now()
-	name, batch, err := s.call()
+	name, batch, err := call()
 	at := step{name: name, from: from, to: s.disk.now(), batch: batch}
 	if s.bug == early && batch != nil {
 		at.to = from
@@ -138,7 +184,7 @@ func (s *service) do() error {
 
 func (s *service) call() (name string, batch []string, err error) {
 	ctx := s.t.Context()
-	n := s.random.IntN(100)
+	n := s.random.IntN(120)
 	switch {
 	case len(s.subs) < 2 || n < 4:
 		return "create", nil, s.create(ctx)
@@ -167,12 +213,12 @@ func (s *service) call() (name string, batch []string, err error) {
 		return "delete", nil, s.remove(ctx)
 	case n < 98:
 		return "reopen", nil, sqlite.MapError(s.reopen())
+	case n < 102:
+		return "restart", nil, sqlite.MapError(s.store.Restart())
+	case n < 107:
+		return "look", nil, sqlite.MapError(s.look(ctx))
 	}
-	if s.random.IntN(2) == 0 {
-		return "checkpoint", nil, sqlite.MapError(s.store.Checkpoint())
-	}
-	_, err = s.store.DB().ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	return "truncate", nil, sqlite.MapError(err)
+	return "checkpoint", nil, sqlite.MapError(s.store.Checkpoint())
 }
 
 func (s *service) endpoint() webhook.Endpoint {
@@ -663,7 +709,7 @@ func cuts(t *testing.T, seed uint64, steps, cuts int, bug powerBug) (problems []
 	for range steps {
 		require.NoError(t, s.do())
 	}
-	require.NoError(t, s.store.Close())
+	s.close()
 	for n := 0; n < cuts && len(problems) == 0; n++ {
 		problems = s.cutPower(s.random.IntN(d.now()+1), loss(s.random.IntN(int(losses))))
 	}
@@ -720,6 +766,9 @@ func failures(
 				complain("the error is not clear", err)
 			}
 		}
+		if s.store.GaveUp() {
+			break // it answers nothing, and the process is to end
+		}
 		for _, problem := range s.promised.broken(t.Context(), s.store, s.steps[len(s.steps)-1].batch) {
 			complain("after "+s.steps[len(s.steps)-1].name, errors.New(problem))
 		}
@@ -735,11 +784,16 @@ func failures(
 		s.steps = append(s.steps, step{name: "end", from: d.now(), to: d.now(), promised: s.promised,
 			dump: dump(t, s.store)})
 		problems = append(problems, s.cutPower(d.now(), losesAll)...)
+		if s.store.GaveUp() {
+			problems = append(problems, s.cutPower(d.now(), losesNothing)...)
+		}
 	}
-	if err := goesOn(t.Context(), s.store, s.clock); err != nil {
-		complain("it does not go on", err)
+	if !s.store.GaveUp() {
+		if err := goesOn(t.Context(), s.store, s.clock); err != nil {
+			complain("it does not go on", err)
+		}
 	}
-	require.NoError(t, s.store.Close())
+	s.close()
 	d.remove(t)
 	return problems, failed
 }
@@ -783,6 +837,64 @@ func TestDiskFails(t *testing.T) {
 		}
 		t.Logf("seed %d: %d calls of the disk failed", seed, failed)
 	})
+}
+
+// TestASyncBesideCommitsFails fails calls of a checkpoint that copies what one before it, beside a
+// query, has left. When the disk works again, the log is started again, which has what was copied
+// first.
+func TestASyncBesideCommitsFails(t *testing.T) {
+	t.Parallel()
+	calls, gaveUp := checkpointFails(t, 1<<30)
+	require.Greater(t, calls, 3, "the syncs, and writes in between")
+	require.False(t, gaveUp)
+	for call, want := range map[int]bool{0: true, calls / 2: false, calls - 1: true} {
+		_, gaveUp := checkpointFails(t, call)
+		require.Equal(t, want, gaveUp, "call %d of %d", call, calls)
+	}
+}
+
+// checkpointFails fails a call of a checkpoint. It returns how many calls that made, and whether the
+// store then wrote no more.
+func checkpointFails(t *testing.T, call int) (calls int, gaveUp bool) {
+	file, err := fresh()
+	require.NoError(t, err)
+	ctx, d := t.Context(), holding(t, content{"webhooks.db": file})
+	s := startService(t, d, 1, noPowerBug)
+	emit := func() error {
+		return s.make(func() (string, []string, error) { return s.emit(ctx) })
+	}
+	require.NoError(t, s.create(ctx))
+	require.NoError(t, emit())
+	require.NoError(t, s.look(ctx))
+	require.NoError(t, emit())
+	require.NoError(t, s.store.Checkpoint())
+	require.NoError(t, s.look(ctx))
+	require.NoError(t, emit())
+
+	d.fail(failure{first: call, count: 1})
+	err = sqlite.MapError(s.store.Checkpoint())
+	calls = d.calls
+	if d.heal() > 0 {
+		require.ErrorIs(t, err, sqlite.ErrIO)
+	}
+	gaveUp = s.store.GaveUp()
+	for range 3 {
+		restarting, emitting := s.store.Restart(), emit()
+		if gaveUp {
+			require.ErrorIs(t, restarting, sqlite.ErrIO)
+			require.ErrorIs(t, emitting, sqlite.ErrIO)
+			require.ErrorIs(t, s.store.Ping(ctx), sqlite.ErrIO)
+		} else {
+			require.NoError(t, restarting)
+			require.NoError(t, emitting)
+		}
+	}
+	for _, l := range []loss{losesNothing, losesAll} {
+		require.Empty(t, s.cutPower(d.now(), l), "call %d failed", call)
+	}
+	s.close()
+	d.remove(t)
+	return calls, gaveUp
 }
 
 // TestDiskFailsFindsBugs makes sure that the test can fail.

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +42,11 @@ const (
 // Store is a [webhook.Store] in a SQLite file. Make one with [Open] or [New].
 type Store struct {
 	*sqlstore.Store
-	writer, reader *sql.DB // both are the caller's handle after New
-	ownHandles     bool
+	// writer is for the store's writes, and callers for transactions of the caller. All three are the
+	// caller's handle after New.
+	writer, callers, reader *sql.DB
+	ownHandles              bool
+	patience                time.Duration // Config.BusyTimeout
 	// anchor is a connection that stays open, and with it the log: SQLite removes
 	// the log with the last connection.
 	anchor   *sql.Conn
@@ -72,7 +77,7 @@ func Open(ctx context.Context, path string, config Config) (*Store, error) {
 	return open(ctx, path, config)
 }
 
-// open opens the file with further pragmas for the connection that writes.
+// open opens the file with further pragmas for the connections that write.
 func open(ctx context.Context, path string, config Config, pragmas ...string) (*Store, error) {
 	location, err := fileURI(path)
 	if err != nil {
@@ -88,16 +93,25 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	// On macOS a sync leaves the data in the drive's own cache without these. Elsewhere they have no
 	// effect. The connection that does the checkpoints is one of the readers.
 	const fullSync, fullCheckpoint = "fullfsync(1)", "checkpoint_fullfsync(1)"
-	s := &Store{ownHandles: true}
-	if s.writer, err = openDB(location, "immediate",
-		append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", fullSync, fullCheckpoint,
-			"cache_size(-16000)",
-			fmt.Sprintf("wal_autocheckpoint(%d)", commitCheckpointPages),
-			fmt.Sprintf("journal_size_limit(%d)", logLimit)}, pragmas...)); err != nil {
-		return nil, err
-	}
-	if s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)", fullCheckpoint}); err != nil {
-		return nil, errors.Join(err, s.writer.Close())
+	const commitCheckpoints = "wal_autocheckpoint(0)" // none: see checkpointer
+	writing := append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", fullSync, fullCheckpoint,
+		"cache_size(-16000)", fmt.Sprintf("journal_size_limit(%d)", logLimit)}, pragmas...)
+	// For what follows the other pragmas: see waitForLock. The driver runs them in the order of their
+	// names, and busy_timeout first.
+	const noWait = commitCheckpoints + "; PRAGMA busy_timeout(0)"
+	s := &Store{ownHandles: true, patience: config.BusyTimeout}
+	for _, handle := range []struct {
+		db      **sql.DB
+		lock    string // with which its transactions begin
+		pragmas []string
+	}{
+		{&s.writer, "immediate", append(slices.Clone(writing), noWait)},
+		{&s.callers, "immediate", append(writing, commitCheckpoints)},
+		{&s.reader, "deferred", []string{wait, "query_only(1)", fullCheckpoint}},
+	} {
+		if *handle.db, err = openDB(location, handle.lock, handle.pragmas); err != nil {
+			return nil, errors.Join(err, s.closeHandles())
+		}
 	}
 	s.reader.SetMaxOpenConns(config.Readers + 1) // and the anchor
 	s.reader.SetMaxIdleConns(config.Readers)
@@ -108,7 +122,7 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 		err = s.start(ctx, file, config, absolute)
 	}
 	if err != nil {
-		_, _ = s.reader.Close(), s.writer.Close()
+		_ = s.closeHandles()
 		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
 	}
 	return s, nil
@@ -119,13 +133,13 @@ const mainFile = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 
 // start brings the tables to the newest schema, and keeps the file open. It may have other names.
 func (s *Store) start(ctx context.Context, path string, config Config, names ...string) error {
-	err := writeBack(ctx, s.writer, path)
+	err := s.writeBack(ctx, path)
 	if err != nil {
 		return err
 	}
 	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
 		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.guard,
-		Sealer: config.Sealer,
+		Begin: s.begin, Sealer: config.Sealer,
 	})
 	if err != nil {
 		return err
@@ -133,15 +147,45 @@ func (s *Store) start(ctx context.Context, path string, config Config, names ...
 	if err := s.hold(ctx, append(names, path), path+"-wal", path+"-shm"); err != nil {
 		return errors.Join(err, s.Store.Close())
 	}
-	if s.ownHandles {
-		s.checkpoints = startCheckpointer(s.anchor, s.identity.check)
+	if !s.ownHandles {
+		return nil
+	}
+	if s.checkpoints, err = startCheckpointer(ctx, s.anchor, s.identity.check); err != nil {
+		return errors.Join(err, s.anchor.Close(), s.Store.Close())
 	}
 	return nil
+}
+
+// begin calls fn, which begins a transaction of the Store that writes.
+func (s *Store) begin(ctx context.Context, fn func() error) error {
+	return s.checkpoints.begin(ctx, func() error { return waitForLock(ctx, s.patience, fn) })
+}
+
+// waitForLock calls fn, which takes the write lock, until another process does not hold it. SQLite's
+// own waiting looks every 100 milliseconds in the end. With that, one of several processes that write
+// without a pause gets no turn for seconds, and it does not hear that the context has ended.
+func waitForLock(ctx context.Context, patience time.Duration, fn func() error) error {
+	const shortest, longest = 100 * time.Microsecond, 2 * time.Millisecond
+	begun := time.Now()
+	for wait := shortest; ; wait = min(2*wait, longest) {
+		err := fn()
+		if err == nil || !errors.Is(mapError(err), ErrLocked) || time.Since(begun) >= patience {
+			return err
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait)): // so that processes do not look in step
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // guard runs before each query, and before and after each transaction.
 func (s *Store) guard() error {
 	if err := s.identity.check(); err != nil {
+		return err
+	}
+	if err := s.checkpoints.failed(); err != nil {
 		return err
 	}
 	s.checkpoints.committed()
@@ -174,25 +218,45 @@ func (s *Store) hold(ctx context.Context, names []string, log, index string) err
 // While such a transaction is open, the Store's writes wait. So keep it short, and publish in it
 // with EmitTx: a call of Emit in between waits for the transaction, and fails with ErrLocked after
 // Config.BusyTimeout.
-func (s *Store) DB() *sql.DB { return s.writer }
+func (s *Store) DB() *sql.DB { return s.callers }
 
 // Close writes the log back into the database file, and closes it. The handle that New was given
 // stays open. If another log is in the place of the one that is open, Close leaves both alone, and
-// returns ErrReplaced: SQLite would write old pages over newer ones, and remove the other log. Then
-// the files stay open until the process ends.
+// returns ErrReplaced: SQLite would write old pages over newer ones, and remove the other log. If the
+// disk could not sync the file, Close leaves that to the next process, and returns ErrIO: see there.
+// After both, the files stay open until the process ends.
 func (s *Store) Close() error {
 	s.checkpoints.close()
-	anchor := s.anchor.Close()
-	if errors.Is(anchor, sql.ErrConnDone) { // Close was called before
-		anchor = nil
+	err := s.Store.Close()
+	if !s.ownHandles {
+		return errors.Join(err, s.closeAnchor())
 	}
-	err := errors.Join(s.Store.Close(), anchor)
-	if replaced := s.identity.otherLog(); s.ownHandles && replaced != nil {
-		return errors.Join(err, replaced)
+	left := s.checkpoints.failed()
+	if left == nil {
+		left = s.identity.otherLog()
 	}
-	if s.ownHandles {
-		// SQLite does the checkpoint when the last connection is closed.
-		err = errors.Join(err, s.reader.Close(), s.writer.Close())
+	if left != nil {
+		return errors.Join(err, left)
+	}
+	// SQLite does the checkpoint when the last connection is closed.
+	return errors.Join(err, s.closeAnchor(), s.closeHandles())
+}
+
+func (s *Store) closeAnchor() error {
+	err := s.anchor.Close()
+	if errors.Is(err, sql.ErrConnDone) {
+		return nil // Close was called before
+	}
+	return err
+}
+
+// closeHandles closes those that were opened.
+func (s *Store) closeHandles() error {
+	var err error
+	for _, db := range []*sql.DB{s.reader, s.callers, s.writer} {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
 	}
 	return err
 }

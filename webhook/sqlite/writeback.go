@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,7 +23,7 @@ import (
 //
 // It holds the write lock, with which nothing else changes the log. If it does not get the lock, it
 // returns ErrLocked: that another process has done this cannot be known.
-func writeBack(ctx context.Context, db *sql.DB, path string) error {
+func (s *Store) writeBack(ctx context.Context, path string) error {
 	switch info, err := os.Stat(path + "-wal"); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -33,12 +32,15 @@ func writeBack(ctx context.Context, db *sql.DB, path string) error {
 	case info.Size() == 0:
 		return nil
 	}
-	conn, err := db.Conn(ctx)
+	conn, err := s.writer.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // back to the handle
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := waitForLock(ctx, s.patience, func() error {
+		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+		return err
+	}); err != nil {
 		return mapError(err)
 	}
 	err = rewrite(ctx, path+"-wal")

@@ -88,7 +88,7 @@ type dialect interface {
 	) error
 
 	// newWriter returns what runs the store's transactions.
-	newWriter(db *sql.DB) writer
+	newWriter(db *sql.DB, config Config) writer
 	// collided reports whether a transaction failed only because of another one that ran
 	// at the same time, so that it can run again. The error is what Config.MapError returned, so
 	// the package of a driver can give its errors the code for which collided looks.

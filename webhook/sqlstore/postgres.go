@@ -218,7 +218,7 @@ func (postgresDialect) schemaPatienceSQL() string { return "SET LOCAL lock_timeo
 
 func (postgresDialect) tooLate(err error) bool { return stateOf(err) == "55P03" }
 
-func (postgresDialect) newWriter(db *sql.DB) writer { return postgresWriter{db} }
+func (postgresDialect) newWriter(db *sql.DB, _ Config) writer { return postgresWriter{db} }
 
 // postgresWriter begins a transaction for each call, as many at once as the
 // pool has connections.

@@ -225,7 +225,9 @@ func (sqliteDialect) texts(texts []string) string {
 // collided is never true: there is one writer at a time.
 func (sqliteDialect) collided(error) bool { return false }
 
-func (sqliteDialect) newWriter(db *sql.DB) writer { return newSQLiteWriter(db) }
+func (sqliteDialect) newWriter(db *sql.DB, config Config) writer {
+	return newSQLiteWriter(db, config.Begin)
+}
 
 // sqliteWriter runs one transaction at a time, on a connection that it keeps together with its
 // prepared statements. A *sql.Tx would begin without the write lock, and prepare every statement
@@ -239,10 +241,17 @@ type sqliteWriter struct {
 	// emit waits for one of them at most, however many there are; and because waiters for free get it
 	// in the order in which they came, that one waits for one commit of emits at most.
 	background chan struct{}
+	begin      func(ctx context.Context, begin func() error) error // Config.Begin
 }
 
-func newSQLiteWriter(db *sql.DB) *sqliteWriter {
-	w := &sqliteWriter{db: db, free: make(chan *preparedConn, 1), background: make(chan struct{}, 1)}
+func newSQLiteWriter(
+	db *sql.DB, begin func(ctx context.Context, begin func() error) error,
+) *sqliteWriter {
+	if begin == nil {
+		begin = func(_ context.Context, begin func() error) error { return begin() }
+	}
+	w := &sqliteWriter{db: db, free: make(chan *preparedConn, 1), background: make(chan struct{}, 1),
+		begin: begin}
 	w.free <- nil
 	return w
 }
@@ -284,7 +293,10 @@ func (w *sqliteWriter) do(
 			c = nil
 		}
 	}()
-	if _, err := c.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin(ctx, func() error {
+		_, err := c.Exec(ctx, "BEGIN IMMEDIATE")
+		return err
+	}); err != nil {
 		return err
 	}
 	// The rest is short, and cancelling it would have to wait for the rollback. With a context that

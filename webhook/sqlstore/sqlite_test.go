@@ -33,7 +33,7 @@ func TestAnEmitWaitsForOneOtherTransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := sql.OpenDB(willing{})
 		defer func() { require.NoError(t, db.Close()) }()
-		w := newSQLiteWriter(db)
+		w := newSQLiteWriter(db, nil)
 		defer func() { require.NoError(t, w.close()) }()
 
 		var mu sync.Mutex
@@ -72,7 +72,7 @@ func TestAWriteThatWaitsCanBeCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := sql.OpenDB(willing{})
 		defer func() { require.NoError(t, db.Close()) }()
-		w := newSQLiteWriter(db)
+		w := newSQLiteWriter(db, nil)
 		defer func() { require.NoError(t, w.close()) }()
 		end := make(chan struct{})
 		var calls sync.WaitGroup

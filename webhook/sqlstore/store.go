@@ -48,6 +48,10 @@ type Config struct {
 	// transaction has been committed. Return an error that matches [webhook.ErrUnavailable], after
 	// which callers do not rely on what was stored. Nil calls nothing.
 	Guard func() error
+	// Begin is called, with SQLite only, to begin a transaction that writes. It calls begin, and again
+	// while another process holds the write lock, and returns its last error. Use it if the handle's
+	// busy timeout is 0. Nil calls begin once.
+	Begin func(ctx context.Context, begin func() error) error
 }
 
 // Store is a [webhook.Store] in a SQL database. Make one with [New]. It is safe for concurrent use,
@@ -139,7 +143,7 @@ const defaultConnections = 4
 // store returns a Store over the database, whatever its tables are.
 func (x expander) store(db *sql.DB, config Config) *Store {
 	s := &Store{
-		x: x, writer: x.dialect.newWriter(db), read: sqlTx{db},
+		x: x, writer: x.dialect.newWriter(db, config), read: sqlTx{db},
 		guard: config.Guard, mapError: config.MapError, sealer: config.Sealer,
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRouteStatements(x),
