@@ -102,8 +102,8 @@
 // sms do, which that of the subscription replaces. These are the rules:
 //
 //   - All processes share the limit through the store. In any time of length t, at most Burst +
-//     PerSecond × (t + 1 s) attempts begin, whatever the number of processes. To that comes by how
-//     much they differ about the time of the store's clock.
+//     PerSecond × (t + 1 s) attempts begin, whatever the number of processes. The difference between
+//     the processes' estimates of the store's clock adds to t.
 //   - A process takes permits for up to a second, with one write for all endpoints that need some. A
 //     permit that it does not use within a second is lost.
 //   - Processes that want more than there is take turns, and get about the same. A burst after a

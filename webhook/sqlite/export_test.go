@@ -43,7 +43,7 @@ func Written(path string) (int64, error) {
 		return 0, err
 	}
 	defer func() { _ = f.Close() }()
-	return written(f, make([]byte, 1<<10))
+	return written(f)
 }
 
 // WaitForLock is how the Store waits for another process that writes.

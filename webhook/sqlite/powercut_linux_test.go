@@ -83,6 +83,8 @@ type service struct {
 	readers *sql.DB
 	random  *rand.Rand
 	bug     powerBug
+	// unsure is set after an error: what failed may be there when the file is opened again.
+	unsure bool
 
 	clock    time.Time
 	subs     []*webhook.Subscription
@@ -177,7 +179,7 @@ func (s *service) make(call func() (name string, batch []string, err error)) err
 	at.promised, at.dump = s.promised.clone(), dump(s.t, s.store)
 	s.steps = append(s.steps, at)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
+		err, s.unsure = fmt.Errorf("%s: %w", name, err), true
 	}
 	return err
 }
@@ -211,11 +213,11 @@ func (s *service) call() (name string, batch []string, err error) {
 			Endpoint: s.endpoint(), Limit: webhook.RateLimit{PerSecond: 1, Burst: 1}, Want: 2}}))
 	case n < 97 && len(s.subs) > 2:
 		return "delete", nil, s.remove(ctx)
-	case n < 98:
+	case n < 104:
 		return "reopen", nil, sqlite.MapError(s.reopen())
-	case n < 102:
+	case n < 108:
 		return "restart", nil, sqlite.MapError(s.store.Restart())
-	case n < 107:
+	case n < 112:
 		return "look", nil, sqlite.MapError(s.look(ctx))
 	}
 	return "checkpoint", nil, sqlite.MapError(s.store.Checkpoint())
@@ -623,7 +625,7 @@ func (s *service) cutPower(cut int, l loss) (problems []string) {
 	if done >= 0 {
 		problems = s.steps[done].promised.brokenUnless(ctx, store, underway)
 		if got = dump(t, store); len(problems) == 0 && got != s.steps[done].dump &&
-			got != underway.dump && !s.wasCommitted(got, cut, s.steps[done].to) {
+			got != underway.dump && !(s.unsure && l == losesNothing) && !s.wasCommitted(got, cut, s.steps[done].to) {
 			problems = append(problems, "it holds what no commit has left")
 		}
 	}
@@ -830,7 +832,7 @@ func TestDiskFails(t *testing.T) {
 			}
 			f := failure{first: first, count: 1 + random.IntN(2)*random.IntN(8), full: random.IntN(2) == 0}
 			problems, n := failures(t, seed, steps, f, noPowerBug)
-			require.Empty(t, problems, "-power.seed %d", seed)
+			require.Empty(t, problems, "-power.seed %d, %+v", seed, f)
 			if failed += n; n == 0 || testing.Short() && !*powerAll {
 				break
 			}

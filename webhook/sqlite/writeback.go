@@ -56,7 +56,7 @@ func rewrite(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	part := make([]byte, 1<<20)
-	size, err := written(f, part)
+	size, err := written(f)
 	for at := int64(0); err == nil && at < size; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -105,7 +105,7 @@ const (
 
 // written returns how many bytes of a log have been written since SQLite last started it again: the
 // frames with the salt of its header. SQLite no longer reads those behind them.
-func written(f *os.File, part []byte) (int64, error) {
+func written(f *os.File) (int64, error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() <= logHeader {
 		return 0, err
@@ -119,9 +119,10 @@ func written(f *os.File, part []byte) (int64, error) {
 		return 0, nil // it is no header, and SQLite reads nothing of it
 	}
 	salt := header[logSalt : logSalt+8]
+	var part [frameHeader]byte
 	at := int64(logHeader)
 	for frame := frameHeader + page; at+frame <= info.Size(); at += frame {
-		if _, err := f.ReadAt(part[:frameHeader], at); err != nil {
+		if _, err := f.ReadAt(part[:], at); err != nil {
 			return 0, err
 		}
 		if !bytes.Equal(part[frameSalt:frameSalt+8], salt) {
