@@ -15,13 +15,15 @@ import (
 // A checkpoint copies the pages that are only in the log into the database file, and syncs it.
 // SQLite does it in the commit that makes the log longer than a limit. That commit, and each writer
 // behind it, takes several times as long as others, and nobody hears that it failed. So a goroutine
-// does checkpoints here while commits go on. Commits wait for it
-// only once the log is long, so that it can be started again.
+// does checkpoints here while commits go on. Commits wait for it only when the log is long, so that it
+// can be started again.
 const (
 	// checkpointPages is how many pages are only in the log when they are copied.
 	checkpointPages = 500
-	// checkpointPause is how long it leaves the log alone after it has looked at it.
+	// checkpointPause is how long it leaves the log alone after it has looked at it, and checkpointIdle
+	// how long at most. Only the Store tells of its commits, and not the caller's transactions.
 	checkpointPause = 10 * time.Millisecond
+	checkpointIdle  = time.Second
 	// restartPages is how long the log becomes before it is started again, four times SQLite's limit:
 	// 16 MB. While somebody reads what is in the log, that is tried again each time it has grown by
 	// as much.
@@ -38,24 +40,27 @@ type checkpointer struct {
 	// check returns an error while the files that are open are not those of the database any more.
 	// A checkpoint would write pages of the old log over those of a newer one.
 	check func() error
+	// mark leaves a mark for the processes that open the file, or have it open: see unsyncedMark.
+	mark func() error
 	// log holds an element when there was a commit since the log was looked at.
 	log chan struct{}
-	// gate holds an element while a transaction begins, or while none may.
+	// gate holds an element while a transaction of the Store begins, or while none may.
 	gate  chan struct{}
-	stop  context.CancelFunc // ends a checkpoint that runs, too
+	stop  context.CancelFunc // ends no checkpoint that runs
 	ended chan struct{}
 	// broken is why no more may be written: see giveUp.
 	broken atomic.Pointer[error]
 }
 
 // startCheckpointer returns one that runs until it is closed.
-func startCheckpointer(ctx context.Context, conn *sql.Conn, check func() error) (*checkpointer, error) {
-	wait := fmt.Sprintf("PRAGMA busy_timeout(%d)", restartPatience.Milliseconds())
-	if _, err := conn.ExecContext(ctx, wait); err != nil {
+func startCheckpointer(
+	ctx context.Context, conn *sql.Conn, check, mark func() error,
+) (*checkpointer, error) {
+	if _, err := conn.ExecContext(ctx, "PRAGMA "+busyTimeout(restartPatience)); err != nil {
 		return nil, mapError(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c := &checkpointer{conn: conn, check: check, log: make(chan struct{}, 1),
+	c := &checkpointer{conn: conn, check: check, mark: mark, log: make(chan struct{}, 1),
 		gate: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
 	go c.run(ctx)
 	return c, nil
@@ -109,30 +114,30 @@ func (c *checkpointer) close() {
 func (c *checkpointer) run(ctx context.Context) {
 	defer close(c.ended)
 	restart, last := restartPages, 0
-	for {
+	for c.failed() == nil {
 		select {
 		case <-c.log:
+		case <-time.After(checkpointIdle):
 		case <-ctx.Done():
 			return
 		}
-		// Other errors than those that end it for good are tried again after the next commit.
-		log, copied, err := c.do(ctx, "NOOP")
-		if err == nil && log-copied >= checkpointPages && c.check() == nil {
-			log, _, err = c.do(ctx, "PASSIVE") // PASSIVE does not wait for readers and writers
-		}
-		if log < last {
-			restart = restartPages // it has been started again
-		}
-		if err == nil && log >= restart && c.check() == nil {
-			_ = c.begin(ctx, func() error { // so that no transaction begins
-				_, _, err := c.do(ctx, "RESTART")
-				return err
-			})
-			restart = log + restartPages
-		}
-		last = log
-		if c.failed() != nil {
-			return
+		// Only NOOP says how long the log is while another process does a checkpoint. What fails is tried
+		// again, unless it ends all.
+		if log, copied, err := c.do("NOOP"); err == nil && log >= 0 && c.check() == nil {
+			if log < last {
+				restart = restartPages // it has been started again
+			}
+			last = log
+			if log-copied >= checkpointPages {
+				_, _, err = c.do("PASSIVE") // PASSIVE does not wait for readers and writers
+			}
+			if err == nil && log >= restart {
+				_ = c.begin(ctx, func() error { // so that no transaction of the Store begins
+					_, _, err := c.do("RESTART")
+					return err
+				})
+				restart = log + restartPages
+			}
 		}
 		select {
 		case <-time.After(checkpointPause):
@@ -143,16 +148,20 @@ func (c *checkpointer) run(ctx context.Context) {
 }
 
 // do does a checkpoint of a kind, and returns how many pages the log has, and how many of them are
-// in the database file too. NOOP, which SQLite has since 3.51, copies none.
-func (c *checkpointer) do(ctx context.Context, kind string) (log, copied int, err error) {
+// in the database file too. Both are -1 beside a checkpoint of another process, but for NOOP, which
+// SQLite has since 3.51, and which copies none.
+//
+// It is not cancelled: the driver would return the error of the context in place of that of a sync
+// that failed.
+func (c *checkpointer) do(kind string) (log, copied int, err error) {
 	if err := c.failed(); err != nil {
 		return 0, 0, err
 	}
 	var busy int
-	err = c.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+kind+")").
+	err = c.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+kind+")").
 		Scan(&busy, &log, &copied)
 	if unsynced(err) {
-		c.giveUp(ctx, err)
+		c.giveUp(err)
 	}
 	return log, copied, err
 }
@@ -160,24 +169,35 @@ func (c *checkpointer) do(ctx context.Context, kind string) (log, copied int, er
 // unsynced reports whether an error says that the disk could not sync a file.
 func unsynced(err error) bool {
 	var driverError *sqlite.Error
-	return errors.As(err, &driverError) && (driverError.Code() == sqlite3.SQLITE_IOERR_FSYNC ||
-		driverError.Code() == sqlite3.SQLITE_IOERR_DIR_FSYNC)
+	return errors.As(err, &driverError) && driverError.Code() == sqlite3.SQLITE_IOERR_FSYNC
 }
 
-// giveUp lets the store write no more after the sync of a checkpoint has failed. A checkpoint beside
+// giveUp lets the Store write no more after the sync of a checkpoint has failed. A checkpoint beside
 // commits copies a part of the log and leaves the sync to the next one, which copies the rest. If that
 // sync fails, the operating system may take the pages of both parts for written, and nothing would
 // write the first again: SQLite would start the log again, which alone has them. (PostgreSQL ends the
-// process for the same reason.) All is in the log, and SQLite copies all of it once no process has the
-// file open any more.
-//
-// Until then it keeps the log from being started again, by other processes too: it reads what is in it.
-func (c *checkpointer) giveUp(ctx context.Context, err error) {
-	err = fmt.Errorf("%w, and nothing may be written until each process that has the file open has "+
-		"ended: %w", ErrIO, err)
+// process for the same reason.) All is in the log. SQLite copies all of it when a process opens the
+// file that no other has open, so this marks the file. It also keeps the log from being started again
+// by a process that does not look for the mark: it reads what is in it.
+func (c *checkpointer) giveUp(err error) {
+	err = fmt.Errorf("%w: syncing what a checkpoint has copied, after which nothing may be written until "+
+		"each process that has the file open has ended: %w", ErrIO, err)
 	c.broken.Store(&err)
-	var tables int
-	if _, err := c.conn.ExecContext(ctx, "BEGIN"); err == nil {
-		_ = c.conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
+	for range 10 { // the disk may answer the query with an error, too, which ends the transaction
+		if c.mark() == nil && c.keepLog() == nil {
+			return
+		}
+		time.Sleep(checkpointPause)
 	}
+}
+
+// keepLog begins to read what is in the log.
+func (c *checkpointer) keepLog() error {
+	ctx := context.Background()
+	_, _ = c.conn.ExecContext(ctx, "ROLLBACK") // of an earlier try
+	if _, err := c.conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	var tables int
+	return c.conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// TestCheckpointsBesideCommits writes less than what a commit does a checkpoint for.
+// TestCheckpointsBesideCommits writes less than what makes the log start again.
 func TestCheckpointsBesideCommits(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
@@ -35,7 +36,7 @@ func TestCheckpointsBesideCommits(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond, "the log is copied into the file while the store is open")
 	log, err := os.Stat(s.path + "-wal")
 	require.NoError(t, err)
-	assert.Less(t, log.Size(), int64(4000*4096), "no commit did it")
+	assert.Less(t, log.Size(), int64(4000*4096), "it was not started again")
 }
 
 // TestTheLogShrinks has a reader that makes the log grow beyond its limit. When it has ended, the log
@@ -77,4 +78,33 @@ func TestTheLogShrinks(t *testing.T) {
 		emit()
 		return size() <= limit
 	}, time.Minute, time.Millisecond)
+}
+
+// TestTheLogIsStartedAgain writes only in transactions of the caller, of which the store does not hear.
+func TestTheLogIsStartedAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	db := s.DB()
+	_, err := db.ExecContext(t.Context(), "CREATE TABLE own (data)")
+	require.NoError(t, err)
+	const limit = 4000 * 4096 // bytes
+	size := func() int64 {
+		n, err := sqlite.Written(s.path + "-wal")
+		require.NoError(t, err)
+		return n
+	}
+	write := func() {
+		_, err := db.ExecContext(t.Context(), "INSERT INTO own VALUES (zeroblob(1000000))")
+		require.NoError(t, err)
+	}
+	for size() <= limit {
+		write()
+	}
+	require.Eventually(t, func() bool {
+		write()
+		return size() < limit/2
+	}, time.Minute, 200*time.Millisecond)
 }

@@ -13,7 +13,7 @@
 // without cgo. The tables are described in package sqlstore.
 //
 // The file is in WAL mode with synchronous=FULL: what a method reported as done survives
-// a crash of the process and a loss of power. One connection writes. Queries have
+// a crash of the process and a loss of power. The Store writes on one connection. Queries have
 // connections of their own and do not wait for writes. Several processes on one machine
 // may open the same file. A network file system is not supported. The Store notices if
 // the file is removed or replaced while it is open: see [ErrReplaced].
@@ -25,6 +25,7 @@
 //   - checkpoint.go: writing the log back into the file, beside the commits, and what follows if the
 //     disk cannot
 //   - handle.go: New on a handle of the caller, and Tx
+//   - callers.go: the handle for transactions of the caller
 //   - identity.go: noticing that the file was replaced
 //   - errors.go: the errors, and what they are made from
 package sqlite

@@ -30,11 +30,12 @@ var (
 	// for writing, usually because of the permissions of the file or its directory.
 	ErrNotWritable = webhook.Unavailable(
 		"sqlite: the database file or its directory cannot be opened for writing")
-	// ErrIO means that the operating system could not read or write the file. If it could not sync the
-	// file when the log was written back, which the error says, all methods return ErrIO from then on.
-	// What was accepted is in the log, and nothing else may be written before it is in the file. So see
-	// to the disk, and end each process that has the file open. The first that opens it again writes
-	// the log back.
+	// ErrIO means that the operating system could not read or write the file. If it could not sync what
+	// it wrote back from the log, which the error says, all methods of all processes return ErrIO from
+	// then on: what was accepted is in the log, and must be in the file before anything else is written.
+	// See to the disk, and end each process that has the file open. The first that opens it then, with
+	// Open, writes the log back. A sync of a commit that fails usually ends in this too, because the
+	// operating system tells each open file of it.
 	ErrIO = webhook.Unavailable("sqlite: reading or writing the database file failed")
 	// ErrCorrupt means that the file is damaged, or that a part of it cannot be
 	// read: SQLite answers SQLITE_CORRUPT to some errors of the disk as well.

@@ -22,7 +22,7 @@ func (s *Store) Checkpoint() error { return s.checkpoint("PASSIVE") }
 func (s *Store) Restart() error { return s.checkpoint("RESTART") }
 
 func (s *Store) checkpoint(kind string) error {
-	_, _, err := s.checkpoints.do(context.Background(), kind)
+	_, _, err := s.checkpoints.do(kind)
 	return err
 }
 

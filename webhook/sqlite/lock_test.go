@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,4 +72,51 @@ func TestWritesEndWithTheirContext(t *testing.T) {
 	require.NoError(t, writing.Rollback())
 	_, err = s.Enqueue(t.Context(), time.Now(), event, nil)
 	require.NoError(t, err)
+}
+
+// TestCallersTakeTurns begins transactions of the caller while the store writes without a pause.
+func TestCallersTakeTurns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	subscribeChannels(t, s, "org", 1)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var emits sync.WaitGroup
+	defer emits.Wait()
+	defer stop()
+	var stored atomic.Int64
+	for i := range 4 {
+		emits.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				_, err := s.Enqueue(context.WithoutCancel(ctx), time.Now(), []webhook.NewEvent{{
+					OrganizationID: "org", ID: fmt.Sprint("evt_", i, "_", n), Type: "a.b",
+					Payload: []byte(`{}`)}}, nil)
+				assert.NoError(t, err)
+				stored.Add(1)
+			}
+		})
+	}
+	for n := range 300 {
+		before := stored.Load()
+		tx, err := s.DB().BeginTx(ctx, nil)
+		require.NoError(t, err)
+		require.LessOrEqual(t, stored.Load()-before, int64(300), "that many went before number %d", n)
+		require.NoError(t, tx.Commit())
+	}
+	// Single statements wait for others, too, and what only reads waits for nothing.
+	_, err := s.DB().ExecContext(ctx, "CREATE TABLE own (id)")
+	require.NoError(t, err)
+	writing, err := s.DB().BeginTx(ctx, nil)
+	require.NoError(t, err)
+	reading, err := s.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	require.NoError(t, err)
+	require.NoError(t, reading.Rollback())
+	waiting, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	_, err = s.DB().BeginTx(waiting, nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, writing.Rollback())
 }

@@ -1,12 +1,15 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,10 +45,11 @@ const (
 // Store is a [webhook.Store] in a SQLite file. Make one with [Open] or [New].
 type Store struct {
 	*sqlstore.Store
-	// writer is for the store's writes, and callers for transactions of the caller. All three are the
-	// caller's handle after New.
+	// writer is for the Store's writes, and callers for transactions of the caller: see DB. All three are
+	// the caller's handle after New.
 	writer, callers, reader *sql.DB
 	ownHandles              bool
+	path                    string        // of the file, as SQLite knows it
 	patience                time.Duration // Config.BusyTimeout
 	// anchor is a connection that stays open, and with it the log: SQLite removes
 	// the log with the last connection.
@@ -88,30 +92,36 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
 	}
+	resolved, err := filepath.EvalSymlinks(absolute)
+	if errors.Is(err, fs.ErrNotExist) {
+		resolved, err = absolute, nil
+	}
+	if err == nil {
+		err = copyAgain(ctx, resolved, config.BusyTimeout)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
+	}
 	// First, because the others may have to wait for a lock.
-	wait := fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds())
+	wait := busyTimeout(config.BusyTimeout)
 	// On macOS a sync leaves the data in the drive's own cache without these. Elsewhere they have no
 	// effect. The connection that does the checkpoints is one of the readers.
 	const fullSync, fullCheckpoint = "fullfsync(1)", "checkpoint_fullfsync(1)"
 	const commitCheckpoints = "wal_autocheckpoint(0)" // none: see checkpointer
 	writing := append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", fullSync, fullCheckpoint,
 		"cache_size(-16000)", fmt.Sprintf("journal_size_limit(%d)", logLimit)}, pragmas...)
-	// For what follows the other pragmas: see waitForLock. The driver runs them in the order of their
-	// names, and busy_timeout first.
+	// It follows the other pragmas, which wait: the driver runs busy_timeout first, and the others in
+	// the order of their names. See waitForLock.
 	const noWait = commitCheckpoints + "; PRAGMA busy_timeout(0)"
 	s := &Store{ownHandles: true, patience: config.BusyTimeout}
-	for _, handle := range []struct {
-		db      **sql.DB
-		lock    string // with which its transactions begin
-		pragmas []string
-	}{
-		{&s.writer, "immediate", append(slices.Clone(writing), noWait)},
-		{&s.callers, "immediate", append(writing, commitCheckpoints)},
-		{&s.reader, "deferred", []string{wait, "query_only(1)", fullCheckpoint}},
-	} {
-		if *handle.db, err = openDB(location, handle.lock, handle.pragmas); err != nil {
-			return nil, errors.Join(err, s.closeHandles())
-		}
+	if s.writer, err = openDB(location, "immediate", append(slices.Clone(writing), noWait)); err == nil {
+		s.callers, err = s.openCallers(dsn(location, "immediate", append(writing, commitCheckpoints)))
+	}
+	if err == nil {
+		s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)", fullCheckpoint})
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.closeHandles())
 	}
 	s.reader.SetMaxOpenConns(config.Readers + 1) // and the anchor
 	s.reader.SetMaxIdleConns(config.Readers)
@@ -133,7 +143,11 @@ const mainFile = "SELECT file FROM pragma_database_list WHERE name = 'main'"
 
 // start brings the tables to the newest schema, and keeps the file open. It may have other names.
 func (s *Store) start(ctx context.Context, path string, config Config, names ...string) error {
-	err := s.writeBack(ctx, path)
+	s.path = path
+	err := unmarked(path)
+	if err == nil {
+		err = s.writeBack(ctx, path)
+	}
 	if err != nil {
 		return err
 	}
@@ -150,7 +164,9 @@ func (s *Store) start(ctx context.Context, path string, config Config, names ...
 	if !s.ownHandles {
 		return nil
 	}
-	if s.checkpoints, err = startCheckpointer(ctx, s.anchor, s.identity.check); err != nil {
+	s.checkpoints, err = startCheckpointer(ctx, s.anchor, s.identity.check,
+		func() error { return os.WriteFile(unsyncedMark(path), nil, 0o600) })
+	if err != nil {
 		return errors.Join(err, s.anchor.Close(), s.Store.Close())
 	}
 	return nil
@@ -161,8 +177,8 @@ func (s *Store) begin(ctx context.Context, fn func() error) error {
 	return s.checkpoints.begin(ctx, func() error { return waitForLock(ctx, s.patience, fn) })
 }
 
-// waitForLock calls fn, which takes the write lock, until another process does not hold it. SQLite's
-// own waiting looks every 100 milliseconds in the end. With that, one of several processes that write
+// waitForLock calls fn, which takes the write lock, until no other transaction holds it. SQLite's own
+// waiting looks every 100 milliseconds in the end. With that, one of several processes that write
 // without a pause gets no turn for seconds, and it does not hear that the context has ended.
 func waitForLock(ctx context.Context, patience time.Duration, fn func() error) error {
 	const shortest, longest = 100 * time.Microsecond, 2 * time.Millisecond
@@ -188,6 +204,9 @@ func (s *Store) guard() error {
 	if err := s.checkpoints.failed(); err != nil {
 		return err
 	}
+	if err := unmarked(s.path); err != nil { // by another process
+		return err
+	}
 	s.checkpoints.committed()
 	return nil
 }
@@ -210,32 +229,19 @@ func (s *Store) hold(ctx context.Context, names []string, log, index string) err
 	return nil
 }
 
-// DB returns a handle for the caller's own transactions: see [Tx]. For a Store of New it is the
-// caller's handle. For a Store of Open it is a handle of the Store, whose transactions take the
-// write lock when they begin and whose commits are durable; do not close it, because [Store.Close]
-// does.
-//
-// While such a transaction is open, the Store's writes wait. So keep it short, and publish in it
-// with EmitTx: a call of Emit in between waits for the transaction, and fails with ErrLocked after
-// Config.BusyTimeout.
-func (s *Store) DB() *sql.DB { return s.callers }
-
 // Close writes the log back into the database file, and closes it. The handle that New was given
 // stays open. If another log is in the place of the one that is open, Close leaves both alone, and
-// returns ErrReplaced: SQLite would write old pages over newer ones, and remove the other log. If the
-// disk could not sync the file, Close leaves that to the next process, and returns ErrIO: see there.
-// After both, the files stay open until the process ends.
+// returns ErrReplaced: SQLite would write old pages over newer ones, and remove the other log. After
+// an ErrIO that ended all writing, Close leaves the log to the next process, and returns that error.
+// In both cases the files stay open until the process ends. If the last checkpoint fails, the log
+// stays, and Close returns no error.
 func (s *Store) Close() error {
 	s.checkpoints.close()
 	err := s.Store.Close()
 	if !s.ownHandles {
 		return errors.Join(err, s.closeAnchor())
 	}
-	left := s.checkpoints.failed()
-	if left == nil {
-		left = s.identity.otherLog()
-	}
-	if left != nil {
+	if left := cmp.Or(s.checkpoints.failed(), unmarked(s.path), s.identity.otherLog()); left != nil {
 		return errors.Join(err, left)
 	}
 	// SQLite does the checkpoint when the last connection is closed.
@@ -261,11 +267,18 @@ func (s *Store) closeHandles() error {
 	return err
 }
 
+// busyTimeout is the pragma with which SQLite waits for a lock.
+func busyTimeout(d time.Duration) string { return fmt.Sprintf("busy_timeout(%d)", d.Milliseconds()) }
+
 // openDB returns a handle whose transactions begin with the kind of lock.
 func openDB(location *url.URL, lock string, pragmas []string) (*sql.DB, error) {
+	return sql.Open("sqlite", dsn(location, lock, pragmas))
+}
+
+func dsn(location *url.URL, lock string, pragmas []string) string {
 	u := *location
 	u.RawQuery = url.Values{"_pragma": pragmas, "_txlock": {lock}}.Encode()
-	return sql.Open("sqlite", u.String())
+	return u.String()
 }
 
 // fileURI returns the path as a URI, so that no character has a special meaning.

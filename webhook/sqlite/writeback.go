@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // writeBack makes durable what an earlier process has left in the log. The transaction in which
@@ -46,6 +47,66 @@ func (s *Store) writeBack(ctx context.Context, path string) error {
 	err = rewrite(ctx, path+"-wal")
 	_, ending := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 	return errors.Join(err, ending)
+}
+
+// unsyncedMark is the name of a file that says that the sync of a checkpoint has failed, so that what
+// it copied may be on no disk: see giveUp. The mark need not survive a loss of power, because SQLite
+// starts from the log then.
+func unsyncedMark(path string) string { return path + "-unsynced" }
+
+// unmarked returns ErrIO if the file has the mark.
+func unmarked(path string) error {
+	switch _, err := os.Lstat(unsyncedMark(path)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fileError(err)
+	}
+	return fmt.Errorf("%w: a sync has failed, as %s says: end each process that has the file open, and "+
+		"open it with Open", ErrIO, unsyncedMark(path))
+}
+
+// copyAgain copies all of the log into a file that has the mark, and removes the mark. It needs the
+// file for itself: then SQLite makes a new index of the log, in which nothing counts as copied.
+func copyAgain(ctx context.Context, path string, patience time.Duration) (err error) {
+	marked := unmarked(path)
+	if marked == nil {
+		return nil
+	}
+	location, err := fileURI(path)
+	if err != nil {
+		return err
+	}
+	db, err := openDB(location, "deferred", []string{busyTimeout(patience), "checkpoint_fullfsync(1)",
+		"locking_mode(EXCLUSIVE)", "wal_autocheckpoint(0)"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return mapError(err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	var tables, busy, log, copied int
+	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		if err = mapError(err); errors.Is(err, ErrLocked) {
+			return marked
+		}
+		return err
+	}
+	err = conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA wal_checkpoint(TRUNCATE)").
+		Scan(&busy, &log, &copied)
+	switch {
+	case err != nil:
+		return mapError(err)
+	case busy != 0 || log != copied:
+		return marked
+	}
+	if err := os.Remove(unsyncedMark(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fileError(err)
+	}
+	return nil
 }
 
 // rewrite writes to a log what it holds, and syncs it.
