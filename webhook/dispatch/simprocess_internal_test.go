@@ -863,7 +863,7 @@ func (w *simWorld) answer(d *simDelivery) (endedAttempt, time.Duration) {
 // attemptBegins checks that the process may attempt the delivery now.
 func (w *simWorld) attemptBegins(p *simProcess, f *simFlight) *simDelivery {
 	t := f.t
-	d := w.store.deliveries[t.DeliveryID]
+	d := w.store.delivery(t.DeliveryID)
 	if d == nil {
 		w.fail("%s attempts delivery %d, which was pruned", p.name, t.DeliveryID)
 		return nil

@@ -15,9 +15,8 @@ type simStore struct {
 	w             *simWorld
 	organizations []*simOrganization
 	endpoints     []*simEndpoint // those that exist, and those that are gone while deliveries are left
-	deliveries    map[webhook.DeliveryID]*simDelivery
+	deliveries    []*simDelivery // by their ids, which begin with 1; nil for those that were pruned
 	events        map[string]bool
-	lastID        webhook.DeliveryID
 	turn          int // which organization a claim serves first
 }
 
@@ -91,10 +90,9 @@ func (s *simStore) emit(e *simEvent, organization *simOrganization, now time.Dur
 		if endpoint.gone || endpoint.organization != organization {
 			continue
 		}
-		s.lastID++
-		d := &simDelivery{id: s.lastID, endpoint: endpoint, event: e, status: webhook.StatusPending,
+		d := &simDelivery{id: s.lastID() + 1, endpoint: endpoint, event: e, status: webhook.StatusPending,
 			at: now, queuedAt: now, waits: s.w.now}
-		s.deliveries[d.id] = d
+		s.deliveries = append(s.deliveries, d)
 		endpoint.unfinished = append(endpoint.unfinished, d)
 		organization.accepted++
 		organization.pending++
@@ -105,6 +103,12 @@ func (s *simStore) emit(e *simEvent, organization *simOrganization, now time.Dur
 	}
 	return tasks
 }
+
+// lastID is the id of the latest delivery, 0 if there was none.
+func (s *simStore) lastID() webhook.DeliveryID { return webhook.DeliveryID(len(s.deliveries)) }
+
+// delivery returns nil if the delivery was pruned.
+func (s *simStore) delivery(id webhook.DeliveryID) *simDelivery { return s.deliveries[id-1] }
 
 func (s *simStore) lease(d *simDelivery, until time.Time) webhook.Task {
 	due, lostAt := d.at, time.Time{}
@@ -211,7 +215,7 @@ func (s *simStore) due(e *simEndpoint, now time.Duration) (due []*simDelivery) {
 
 // heldBy returns the delivery if the lease is its latest, and nil otherwise.
 func (s *simStore) heldBy(l webhook.Lease, ignoreToken, ignoreStatus bool) *simDelivery {
-	d := s.deliveries[l.DeliveryID]
+	d := s.delivery(l.DeliveryID)
 	if d == nil || d.endpoint.gone || d.token != l.Token && !ignoreToken ||
 		d.status != webhook.StatusInFlight && !ignoreStatus {
 		return nil
@@ -320,7 +324,10 @@ func (s *simStore) delete(e *simEndpoint) {
 }
 
 func (s *simStore) prune(r webhook.PruneRequest) {
-	for id, d := range s.deliveries {
+	for i, d := range s.deliveries {
+		if d == nil {
+			continue
+		}
 		before := r.SucceededBefore
 		if d.status == webhook.StatusDead {
 			before = r.DeadBefore
@@ -328,7 +335,7 @@ func (s *simStore) prune(r webhook.PruneRequest) {
 		old := simTime(d.at).Before(before)
 		if old && (d.status.Settled() || s.w.bug == bugPrunesPending) {
 			s.w.isPruned(d)
-			delete(s.deliveries, id)
+			s.deliveries[i] = nil
 		}
 	}
 }

@@ -191,11 +191,14 @@ func BenchmarkScheduler(b *testing.B) {
 // TestSchedulerTellsTheSameStory makes sure that a seed repeats a failure.
 func TestSchedulerTellsTheSameStory(t *testing.T) {
 	t.Parallel()
-	actions := simActions(3, simActionCount)
-	first, second := simulate(3, actions, noBug, true), simulate(3, actions, noBug, true)
-	assert.NotEmpty(t, first.trace)
-	assert.Equal(t, first.trace, second.trace)
-	assert.Equal(t, first.steps, second.steps)
+	for bug, seed := range foundWith {
+		bug := simBug(bug)
+		actions := simActions(seed, simActionCount)
+		first, second := simulate(seed, actions, bug, true), simulate(seed, actions, bug, true)
+		assert.NotEmpty(t, first.trace)
+		assert.Equal(t, first.trace, second.trace, simBugNames[bug])
+		assert.Equal(t, first.steps, second.steps, simBugNames[bug])
+	}
 }
 
 // TestSchedulerShrinksStories makes sure that a story ends up short.

@@ -150,8 +150,7 @@ func newSimWorld(seed uint64, actions []simAction, bug simBug) *simWorld {
 		},
 		processes: make([]*simProcess, 3+random.IntN(6)),
 	}
-	w.store = simStore{w: w, deliveries: make(map[webhook.DeliveryID]*simDelivery),
-		events: make(map[string]bool)}
+	w.store = simStore{w: w, events: make(map[string]bool)}
 	for i := range 3 {
 		w.store.organizations = append(w.store.organizations,
 			&simOrganization{id: fmt.Sprint("org", i)})
@@ -855,10 +854,11 @@ func (w *simWorld) setHealth(p *simProcess, e *simEndpoint, disable bool) {
 
 // correct replays or cancels a delivery.
 func (w *simWorld) correct(p *simProcess, a simAction) {
-	if w.store.lastID == 0 {
+	last := w.store.lastID()
+	if last == 0 {
 		return
 	}
-	d := w.store.deliveries[w.store.lastID-webhook.DeliveryID(a.a)%min(w.store.lastID, 30)]
+	d := w.store.delivery(last - webhook.DeliveryID(a.a)%min(last, 30))
 	if d == nil || !p.alive || p.isPaused {
 		return
 	}
