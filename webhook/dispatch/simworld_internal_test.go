@@ -27,7 +27,9 @@ type simWorld struct {
 	emitted   map[simEmitted]bool
 
 	now       time.Duration
-	queue     []simStep // a heap
+	queue     []simTurn // a heap
+	waiting   []simStep // those in the queue, and places of others that are done
+	places    []int     // in waiting, that can be used again
 	scheduled int
 	steps     int
 	actions   []simAction
@@ -71,7 +73,6 @@ const (
 
 type simStep struct {
 	at     time.Duration
-	order  int
 	p      *simProcess
 	do     simWork
 	n      int
@@ -79,29 +80,41 @@ type simStep struct {
 	call   *simCall
 }
 
-func (s *simStep) before(other *simStep) bool {
-	return s.at < other.at || s.at == other.at && s.order < other.order
+// simTurn is when a step has its turn: what is moved about in the queue is small, and no pointer.
+type simTurn struct {
+	at           time.Duration
+	order, place int // in which steps were scheduled; of the step in simWorld.waiting
+}
+
+func (t *simTurn) before(other *simTurn) bool {
+	return t.at < other.at || t.at == other.at && t.order < other.order
 }
 
 func (w *simWorld) schedule(s simStep) {
+	place := len(w.waiting)
+	if n := len(w.places); n > 0 {
+		place, w.places = w.places[n-1], w.places[:n-1]
+		w.waiting[place] = s
+	} else {
+		w.waiting = append(w.waiting, s)
+	}
 	w.scheduled++
-	s.order = w.scheduled
-	w.queue = append(w.queue, s)
+	t := simTurn{s.at, w.scheduled, place}
+	w.queue = append(w.queue, t)
 	i := len(w.queue) - 1
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !s.before(&w.queue[parent]) {
+		if !t.before(&w.queue[parent]) {
 			break
 		}
 		w.queue[i] = w.queue[parent]
 		i = parent
 	}
-	w.queue[i] = s
+	w.queue[i] = t
 }
 
 func (w *simWorld) pop() simStep {
 	first, last := w.queue[0], w.queue[len(w.queue)-1]
-	w.queue[len(w.queue)-1] = simStep{}
 	w.queue = w.queue[:len(w.queue)-1]
 	n := len(w.queue)
 	for i := 0; n > 0; {
@@ -116,7 +129,8 @@ func (w *simWorld) pop() simStep {
 		w.queue[i] = w.queue[child]
 		i = child
 	}
-	return first
+	w.places = append(w.places, first.place)
+	return w.waiting[first.place]
 }
 
 // simulate tells the story of a seed until something is wrong, or to its end.
