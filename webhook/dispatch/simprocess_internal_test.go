@@ -222,21 +222,23 @@ func (p *simProcess) round() {
 		return
 	}
 	p.claiming = true
-	p.withClock(func() {
-		if p.clockUnknown() {
-			p.planClaim(false)
-			return
-		}
-		for _, t := range p.core.RescheduleAll(p.local()) {
-			p.result(requeue(t))
-		}
-		p.act()
-		if leases := p.leases.expiring(p.now()); len(leases) > 0 {
-			p.extend(leases, p.planClaim)
-			return
-		}
-		p.planClaim(true)
-	})
+	p.withClock((*simProcess).prepareClaim)
+}
+
+func (p *simProcess) prepareClaim() {
+	if p.clockUnknown() {
+		p.planClaim(false)
+		return
+	}
+	for _, t := range p.core.RescheduleAll(p.local()) {
+		p.result(requeue(t))
+	}
+	p.act()
+	if leases := p.leases.expiring(p.now()); len(leases) > 0 {
+		p.extend(leases, (*simProcess).planClaim)
+		return
+	}
+	p.planClaim(true)
 }
 
 func (p *simProcess) planClaim(ok bool) {
@@ -255,9 +257,10 @@ func (p *simProcess) planClaim(ok bool) {
 		p.waitToClaim(simConfig.PollInterval)
 		return
 	}
-	at := p.now()
-	p.send(&simCall{kind: callClaim, at: at, held: p.local(), budget: b,
-		request: claimRequest(at.Add(simConfig.Lease), b)})
+	c := p.newCall(callClaim)
+	c.at, c.held, c.budget = p.now(), p.local(), b
+	c.until = c.at.Add(simConfig.Lease)
+	p.send(c)
 }
 
 func (p *simProcess) failed() {
@@ -299,12 +302,14 @@ func (p *simProcess) push(items []*fairqueue.Item[*task]) (rejected []*task) {
 }
 
 // withClock asks the store for the time if that was long ago, and goes on.
-func (p *simProcess) withClock(then func()) {
+func (p *simProcess) withClock(then func(*simProcess)) {
 	if !p.known.stale(p.local(), p.wallClock()) || p.w.bug == bugOwnClock {
-		then()
+		then(p)
 		return
 	}
-	p.send(&simCall{kind: callNow, held: p.local(), heldByWall: p.wallClock(), then: then})
+	c := p.newCall(callNow)
+	c.held, c.heldByWall, c.then = p.local(), p.wallClock(), then
+	p.send(c)
 }
 
 // clockUnknown is clock.unknown.
@@ -322,7 +327,7 @@ func (p *simProcess) clockEnded(c *simCall) {
 		}
 		p.known.answered(c.at, took, byWall, p.local(), p.wallClock())
 	}
-	c.then()
+	c.then(p)
 }
 
 // Leases.
@@ -334,13 +339,15 @@ func (p *simProcess) extendTick() {
 	}
 	if list := p.leases.toExtend(p.now(), simConfig.Lease); len(list) > 0 {
 		p.extending = true
-		p.extend(list, func(bool) { p.extending = false })
+		p.extend(list, func(p *simProcess, _ bool) { p.extending = false })
 	}
 }
 
-func (p *simProcess) extend(list []webhook.Lease, then func(ok bool)) {
+func (p *simProcess) extend(list []webhook.Lease, then func(p *simProcess, ok bool)) {
 	slices.SortFunc(list, func(a, b webhook.Lease) int { return int(a.DeliveryID - b.DeliveryID) })
-	p.send(&simCall{kind: callExtend, leases: list, until: p.now().Add(simConfig.Lease), ended: then})
+	c := p.newCall(callExtend)
+	c.leases, c.until, c.ended = list, p.now().Add(simConfig.Lease), then
+	p.send(c)
 }
 
 func (p *simProcess) extendEnded(c *simCall) {
@@ -351,12 +358,14 @@ func (p *simProcess) extendEnded(c *simCall) {
 			case t.storingProbe <- struct{}{}:
 				next := t.storedProbe.Load().Clone()
 				next.NextProbe = c.until
-				p.send(&simCall{kind: callExtendProbe, state: next, t: t})
+				probe := p.newCall(callExtendProbe)
+				probe.state, probe.t = next, t
+				p.send(probe)
 			default:
 			}
 		}
 	}
-	c.ended(!c.failed)
+	c.ended(p, !c.failed)
 }
 
 func (p *simProcess) probeExtended(c *simCall) {
@@ -437,7 +446,9 @@ func (p *simProcess) prepare(f *simFlight) {
 		p.lookedUp(f, nil)
 		return
 	}
-	p.send(&simCall{kind: callLookup, flight: f, held: p.local()})
+	c := p.newCall(callLookup)
+	c.flight, c.held = f, p.local()
+	p.send(c)
 }
 
 func (p *simProcess) lookupEnded(c *simCall) {
@@ -484,7 +495,9 @@ func (p *simProcess) lookedUp(f *simFlight, err error) {
 		if t.Lost > 0 {
 			p.core.PauseStopwatch(p.local(), f.item)
 			p.act()
-			p.send(&simCall{kind: callStart, leases: []webhook.Lease{t.Lease}, at: p.now(), flight: f})
+			c := p.newCall(callStart)
+			c.leases, c.at, c.flight = append(c.leases, t.Lease), p.now(), f
+			p.send(c)
 			return
 		}
 		p.request(f)
@@ -574,12 +587,12 @@ func (p *simProcess) settle() {
 	if p.settling = len(p.results) > 0; !p.settling {
 		return
 	}
-	batch := p.results[:min(len(p.results), maxSettle)]
-	p.results = p.results[len(batch):]
-	c := &simCall{kind: callSettle, results: batch}
-	for i := range batch {
-		c.settlements = append(c.settlements, batch[i].settlement)
-		c.leases = append(c.leases, batch[i].settlement.Lease)
+	c, n := p.newCall(callSettle), min(len(p.results), maxSettle)
+	c.results = append(c.results, p.results[:n]...)
+	p.results = slices.Delete(p.results, 0, n)
+	for i := range c.results {
+		c.settlements = append(c.settlements, c.results[i].settlement)
+		c.leases = append(c.leases, c.results[i].settlement.Lease)
 	}
 	c.at = p.now()
 	p.send(c)
@@ -628,7 +641,8 @@ func (p *simProcess) requeueRemoved(removed []*task) {
 	if len(removed) == 0 {
 		return
 	}
-	c := &simCall{kind: callRequeue, at: p.now(), removed: removed, leases: leases(removed)}
+	c := p.newCall(callRequeue)
+	c.at, c.removed, c.leases = p.now(), removed, leases(removed)
 	for _, t := range removed {
 		c.settlements = append(c.settlements, requeue(t).settlement)
 	}
@@ -659,7 +673,8 @@ func (p *simProcess) requeueEnded(c *simCall) {
 // States of endpoints.
 
 func (p *simProcess) changeState(res result) {
-	c := &simCall{kind: callState, results: []result{res}, began: p.w.now}
+	c := p.newCall(callState)
+	c.results, c.began = append(c.results, res), p.w.now
 	p.tryChangeState(c)
 }
 
@@ -717,7 +732,9 @@ func (p *simProcess) ask() {
 		p.act()
 		return
 	}
-	p.send(&simCall{kind: callPermits, asked: asked, at: p.now()})
+	c := p.newCall(callPermits)
+	c.asked, c.at = asked, p.now()
+	p.send(c)
 }
 
 func (p *simProcess) permitsEnded(c *simCall) {
@@ -736,10 +753,11 @@ func (p *simProcess) permitsEnded(c *simCall) {
 // Emits and changes.
 
 func (p *simProcess) emit(e *simEvent, o *simOrganization) {
-	p.withClock(func() {
-		at := p.now()
-		p.send(&simCall{kind: callEmit, event: e, organization: o, at: at, held: p.local(),
-			until: at.Add(simConfig.Lease), unprefetched: p.clockUnknown()})
+	p.withClock(func(p *simProcess) {
+		c := p.newCall(callEmit)
+		c.event, c.organization, c.at, c.held = e, o, p.now(), p.local()
+		c.until, c.unprefetched = c.at.Add(simConfig.Lease), p.clockUnknown()
+		p.send(c)
 	})
 }
 
@@ -785,12 +803,16 @@ func (p *simProcess) prune() {
 	if p.stopping {
 		return
 	}
-	p.send(&simCall{kind: callRepair, at: p.now()})
+	c := p.newCall(callRepair)
+	c.at = p.now()
+	p.send(c)
 }
 
 func (p *simProcess) repaired(c *simCall) {
 	if !c.failed && !p.stopping {
-		p.send(&simCall{kind: callPrune, at: p.now()})
+		next := p.newCall(callPrune)
+		next.at = p.now()
+		p.send(next)
 	}
 }
 

@@ -80,10 +80,10 @@ type simEvent struct {
 }
 
 func (s *simStore) emit(e *simEvent, organization *simOrganization, now time.Duration,
-	take func(*simEndpoint) bool, until time.Time,
-) (tasks []webhook.Task) {
+	take func(*simEndpoint) bool, until time.Time, tasks []webhook.Task,
+) []webhook.Task {
 	if s.events[e.id] && s.w.bug != bugEmitsTwice {
-		return nil
+		return tasks
 	}
 	s.events[e.id] = true
 	for _, endpoint := range s.endpoints {
@@ -140,7 +140,9 @@ func (s *simStore) lease(d *simDelivery, until time.Time) webhook.Task {
 }
 
 // claim takes turns between organizations, and within each between endpoints.
-func (s *simStore) claim(now time.Duration, r *webhook.ClaimRequest) (tasks []webhook.Task) {
+func (s *simStore) claim(
+	now time.Duration, r webhook.ClaimRequest, tasks []webhook.Task,
+) []webhook.Task {
 	s.turn++
 	type share struct {
 		e   *simEndpoint
@@ -223,7 +225,7 @@ func (s *simStore) heldBy(l webhook.Lease, ignoreToken, ignoreStatus bool) *simD
 	return d
 }
 
-func (s *simStore) extend(until time.Time, leases []webhook.Lease) (lost []webhook.Lease) {
+func (s *simStore) extend(until time.Time, leases, lost []webhook.Lease) []webhook.Lease {
 	for _, l := range leases {
 		d := s.heldBy(l, s.w.bug == bugExtendsStale, false)
 		if d == nil {
@@ -238,7 +240,7 @@ func (s *simStore) extend(until time.Time, leases []webhook.Lease) (lost []webho
 	return lost
 }
 
-func (s *simStore) start(now time.Duration, leases []webhook.Lease) (lost []webhook.Lease) {
+func (s *simStore) start(now time.Duration, leases, lost []webhook.Lease) []webhook.Lease {
 	for _, l := range leases {
 		if d := s.heldBy(l, false, false); d != nil {
 			d.startedAt = max(now, 1)
@@ -250,8 +252,8 @@ func (s *simStore) start(now time.Duration, leases []webhook.Lease) (lost []webh
 }
 
 func (s *simStore) settle(
-	now time.Duration, settlements []webhook.Settlement,
-) (refused []webhook.Lease) {
+	now time.Duration, settlements []webhook.Settlement, refused []webhook.Lease,
+) []webhook.Lease {
 	for i := range settlements {
 		v := &settlements[i]
 		d := s.heldBy(v.Lease, s.w.bug == bugIgnoresTokens, s.w.bug == bugSettlesTwice)

@@ -31,6 +31,7 @@ type simWorld struct {
 	waiting   []simStep // those in the queue, and places of others that are done
 	places    []int     // in waiting, that can be used again
 	scheduled int
+	ended     []*simCall // whose memory can be used again
 	steps     int
 	actions   []simAction
 	quiet     bool          // nothing fails any more
@@ -250,6 +251,7 @@ func (w *simWorld) step(s *simStep) {
 		s.call.effect(w, p)
 	case simReply:
 		s.call.reply(p)
+		s.call.end(w)
 	case simSendAgain:
 		if s.call.kind == callState {
 			p.tryChangeState(s.call)
@@ -452,7 +454,6 @@ type simCall struct {
 	began            time.Duration
 	tries            int
 
-	request      webhook.ClaimRequest
 	budget       fairqueue.ClaimBudget
 	tasks        []webhook.Task
 	leases, lost []webhook.Lease
@@ -471,8 +472,30 @@ type simCall struct {
 	organization *simOrganization
 	reserved     []fairqueue.Destination
 	backlog      []fairqueue.Destination
-	then         func()
-	ended        func(ok bool)
+	then         func(*simProcess)
+	ended        func(p *simProcess, ok bool)
+}
+
+// newCall makes a call, in the memory of one that has ended if there is any.
+func (p *simProcess) newCall(kind simCallKind) *simCall {
+	n := len(p.w.ended)
+	if n == 0 {
+		return &simCall{kind: kind}
+	}
+	c := p.w.ended[n-1]
+	p.w.ended = p.w.ended[:n-1]
+	*c = simCall{kind: kind, tasks: c.tasks[:0], leases: c.leases[:0], lost: c.lost[:0],
+		settlements: c.settlements[:0], results: c.results[:0], granted: c.granted[:0],
+		reserved: c.reserved[:0], backlog: c.backlog[:0]}
+	return c
+}
+
+// end lets the memory of a call be used again whose reply was dealt with. What has failed may take
+// effect yet, and may have been made again with the same results.
+func (c *simCall) end(w *simWorld) {
+	if !c.failed && c.tries == 0 {
+		w.ended = append(w.ended, c)
+	}
 }
 
 // simFault is what goes wrong with a call that is to come.
@@ -554,9 +577,9 @@ func (c *simCall) effect(w *simWorld, p *simProcess) {
 		if c.unprefetched {
 			take = nil
 		}
-		c.tasks = s.emit(c.event, c.organization, at, take, c.until)
+		c.tasks = s.emit(c.event, c.organization, at, take, c.until, c.tasks)
 	case callClaim:
-		c.tasks = s.claim(at, &c.request)
+		c.tasks = s.claim(at, claimRequest(c.until, c.budget), c.tasks)
 		if w.tracing && len(c.tasks) > 0 {
 			var names []string
 			for i := range c.tasks {
@@ -565,11 +588,11 @@ func (c *simCall) effect(w *simWorld, p *simProcess) {
 			w.log(p.name, "claims %s", strings.Join(names, ", "))
 		}
 	case callExtend:
-		c.lost = s.extend(c.until, c.leases)
+		c.lost = s.extend(c.until, c.leases, c.lost)
 	case callStart:
-		c.lost = s.start(at, c.leases)
+		c.lost = s.start(at, c.leases, c.lost)
 	case callSettle, callRequeue:
-		c.lost = s.settle(at, c.settlements)
+		c.lost = s.settle(at, c.settlements, c.lost)
 	case callLookup:
 		c.entry = w.lookup(c.flight.t.Endpoint, c.held, !c.flight.since.IsZero())
 	case callState:
