@@ -918,9 +918,10 @@ func (w *simWorld) attemptEnds(p *simProcess, f *simFlight) {
 	d := f.delivery
 	d.running--
 	d.waits = w.now
-	if f.attempt.err == nil {
+	switch {
+	case f.attempt.err == nil:
 		w.log(p.name, "has the answer for %v", d)
-	} else {
+	case w.tracing:
 		w.log(p.name, "is told %s for %v", channelText(f.attempt.err), d)
 	}
 }

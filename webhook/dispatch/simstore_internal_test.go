@@ -18,12 +18,23 @@ type simStore struct {
 	deliveries    []*simDelivery // by their ids, which begin with 1; nil for those that were pruned
 	events        map[string]bool
 	turn          int // which organization a claim serves first
+	// Of the claim that is being served, kept for their memory:
+	shares []simShare
+	due    []*simDelivery // those of all shares
+}
+
+// simShare is what a claim may take of an endpoint, in its order.
+type simShare struct {
+	e   *simEndpoint
+	due []*simDelivery
 }
 
 type simOrganization struct {
 	id string
 	// The account: what was accepted, and what has become of it, also of what was pruned.
 	accepted, succeeded, dead, cancelled, pending int
+
+	taken int // by the claim that is being served
 }
 
 // simEndpoint is a subscription with one channel.
@@ -144,11 +155,7 @@ func (s *simStore) claim(
 	now time.Duration, r webhook.ClaimRequest, tasks []webhook.Task,
 ) []webhook.Task {
 	s.turn++
-	type share struct {
-		e   *simEndpoint
-		due []*simDelivery
-	}
-	var shares []share
+	s.shares, s.due = s.shares[:0], s.due[:0]
 	for i := range s.endpoints {
 		e := s.endpoints[(i+s.turn)%len(s.endpoints)]
 		if e.gone || e.held() && s.w.bug != bugClaimsPaused || slices.Contains(r.Skip, e.key) ||
@@ -162,21 +169,23 @@ func (s *simStore) claim(
 				continue
 			}
 		}
-		if due := s.due(e, now); len(due) > 0 {
-			shares = append(shares, share{e, due[:min(len(due), limit)]})
+		if due := s.dueOf(e, now); len(due) > 0 {
+			s.shares = append(s.shares, simShare{e, due[:min(len(due), limit)]})
 		}
 	}
-	taken := make([]int, len(s.organizations))
+	for _, o := range s.organizations {
+		o.taken = 0
+	}
 	for again := true; again; {
 		again = false
-		for i := range shares {
-			e := shares[i].e
-			n := &taken[slices.Index(s.organizations, e.organization)]
-			if len(shares[i].due) == 0 || len(tasks) == r.Limit || *n == r.PerOrganization {
+		for i := range s.shares {
+			share := &s.shares[i]
+			e := share.e
+			if len(share.due) == 0 || len(tasks) == r.Limit || e.organization.taken == r.PerOrganization {
 				continue
 			}
-			d := shares[i].due[0]
-			shares[i].due = shares[i].due[1:]
+			d := share.due[0]
+			share.due = share.due[1:]
 			s.w.isClaimed(d)
 			task := s.lease(d, r.Until)
 			if e.state.Health == webhook.Degraded {
@@ -185,21 +194,23 @@ func (s *simStore) claim(
 				task.Probe = e.state.Clone()
 			}
 			tasks = append(tasks, task)
-			*n++
+			e.organization.taken++
 			again = true
 		}
 	}
 	return tasks
 }
 
-// due returns what may be claimed of an endpoint, in its order.
-func (s *simStore) due(e *simEndpoint, now time.Duration) (due []*simDelivery) {
+// dueOf returns what may be claimed of an endpoint, in its order, in memory of the latest claim.
+func (s *simStore) dueOf(e *simEndpoint, now time.Duration) []*simDelivery {
+	from := len(s.due)
 	for _, d := range e.unfinished {
 		if d.at > now || d.status == webhook.StatusInFlight && s.w.bug == bugForgetsTheDead {
 			continue
 		}
-		due = append(due, d)
+		s.due = append(s.due, d)
 	}
+	due := s.due[from:]
 	slices.SortFunc(due, func(a, b *simDelivery) int {
 		if fresh, other := a.sinceQueued == 0, b.sinceQueued == 0; fresh != other {
 			if fresh {
