@@ -3,8 +3,11 @@ package dispatch
 import (
 	"flag"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,17 +66,36 @@ func TestScheduler(t *testing.T) {
 	if testing.Short() {
 		seeds = 4
 	}
-	steps, longest, seed := 0, 0.0, *schedulerSeed
-	for n := uint64(0); n < seeds || time.Since(began) < *schedulerDuration; n++ {
-		w := simulate(seed, simActions(seed, simActionCount), noBug, false)
-		steps, longest = steps+w.steps, max(longest, w.longest)
-		if w.problem != "" {
-			t.Fatalf("-scheduler.seed %d\n%s", seed, story(seed, w.actions, noBug))
+	var (
+		begun   atomic.Uint64 // seeds
+		workers sync.WaitGroup
+		mu      sync.Mutex
+		done    uint64
+		steps   int
+		longest float64
+	)
+	work := func() {
+		for !t.Failed() {
+			n := begun.Add(1) - 1
+			if n >= seeds && time.Since(began) >= *schedulerDuration {
+				return
+			}
+			seed := *schedulerSeed + n
+			w := simulate(seed, simActions(seed, simActionCount), noBug, false)
+			if w.problem != "" {
+				t.Errorf("-scheduler.seed %d\n%s", seed, story(seed, w.actions, noBug))
+			}
+			mu.Lock()
+			done, steps, longest = done+1, steps+w.steps, max(longest, w.longest)
+			mu.Unlock()
 		}
-		seed++
 	}
-	t.Logf("seeds %d to %d, %d steps, the longest wait is %.2f of its bound", *schedulerSeed, seed-1,
-		steps, longest)
+	for range runtime.GOMAXPROCS(0) { // a story knows nothing of another
+		workers.Go(work)
+	}
+	workers.Wait()
+	t.Logf("%d seeds from %d on, %d steps, %.0f a second, the longest wait is %.2f of its bound", done,
+		*schedulerSeed, steps, float64(steps)/time.Since(began).Seconds(), longest)
 }
 
 // foundWith has a seed with which each bug is found.
