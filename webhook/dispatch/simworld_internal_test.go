@@ -31,7 +31,7 @@ type simWorld struct {
 	waiting   []simStep // those in the queue, and places of others that are done
 	places    []int     // in waiting, that can be used again
 	scheduled int
-	ended     []*simCall // whose memory can be used again
+	spare     []*simCall // whose memory can be used again: see reuse
 	steps     int
 	actions   []simAction
 	quiet     bool          // nothing fails any more
@@ -251,7 +251,7 @@ func (w *simWorld) step(s *simStep) {
 		s.call.effect(w, p)
 	case simReply:
 		s.call.reply(p)
-		s.call.end(w)
+		w.reuse(s.call)
 	case simSendAgain:
 		if s.call.kind == callState {
 			p.tryChangeState(s.call)
@@ -476,25 +476,26 @@ type simCall struct {
 	ended        func(p *simProcess, ok bool)
 }
 
-// newCall makes a call, in the memory of one that has ended if there is any.
+// newCall makes a call, in spare memory if there is any.
 func (p *simProcess) newCall(kind simCallKind) *simCall {
-	n := len(p.w.ended)
+	w := p.w
+	n := len(w.spare)
 	if n == 0 {
 		return &simCall{kind: kind}
 	}
-	c := p.w.ended[n-1]
-	p.w.ended = p.w.ended[:n-1]
+	c := w.spare[n-1]
+	w.spare = w.spare[:n-1]
 	*c = simCall{kind: kind, tasks: c.tasks[:0], leases: c.leases[:0], lost: c.lost[:0],
 		settlements: c.settlements[:0], results: c.results[:0], granted: c.granted[:0],
 		reserved: c.reserved[:0], backlog: c.backlog[:0]}
 	return c
 }
 
-// end lets the memory of a call be used again whose reply was dealt with. What has failed may take
-// effect yet, and may have been made again with the same results.
-func (c *simCall) end(w *simWorld) {
+// reuse lets newCall use the memory of a call again whose reply was dealt with. What has failed may
+// take effect yet, and may be made again with the same results.
+func (w *simWorld) reuse(c *simCall) {
 	if !c.failed && c.tries == 0 {
-		w.ended = append(w.ended, c)
+		w.spare = append(w.spare, c)
 	}
 }
 
