@@ -14,8 +14,9 @@ import (
 // DB returns a handle for the caller's own transactions: see [Tx]. For a Store of New it is the
 // caller's handle. For a Store of Open it is a handle of the Store, whose transactions take the
 // write lock when they begin, unless they are read-only, and whose commits are durable. They take turns
-// with the Store's own. Do not close the handle, because [Store.Close] does, and do no checkpoint with
-// it: the Store would not hear that its sync failed.
+// with the Store's own. A single statement outside of a transaction gets no turn: beside a Store that
+// writes without a pause it may wait for all of Config.BusyTimeout. Do not close the handle, because
+// [Store.Close] does, and do no checkpoint with it: the Store would not hear that its sync failed.
 //
 // While such a transaction is open, the Store's writes wait. So keep it short, and publish in it
 // with EmitTx: a call of Emit in between waits for the transaction, and fails with ErrLocked after
@@ -49,7 +50,7 @@ func (c callersConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return callersConn{ofDriver, c.store}, nil
 }
 
-// driverConn is what database/sql uses of the driver's connections.
+// driverConn is what database/sql uses of the driver's connections, and what callers may, with Raw.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -59,6 +60,8 @@ type driverConn interface {
 	driver.Pinger
 	driver.SessionResetter
 	driver.Validator
+	NewBackup(uri string) (*sqlite.Backup, error)
+	Serialize() ([]byte, error)
 }
 
 // callersConn is a connection of DB. SQLite's own waiting would give its transactions no turn beside a
@@ -72,12 +75,16 @@ func (c callersConn) BeginTx(ctx context.Context, opts driver.TxOptions) (tx dri
 	if opts.ReadOnly { // it takes no lock
 		return c.driverConn.BeginTx(ctx, opts)
 	}
+	if err := c.store.guard(); err != nil {
+		return nil, err
+	}
 	// For single statements SQLite waits.
 	if err := c.patience(ctx, 0); err != nil {
 		return nil, err
 	}
 	err = c.store.begin(ctx, func() error {
-		tx, err = c.driverConn.BeginTx(ctx, opts)
+		// It does not wait, and the driver would return another error than that of the context.
+		tx, err = c.driverConn.BeginTx(context.WithoutCancel(ctx), opts)
 		return err
 	})
 	if restored := c.patience(context.WithoutCancel(ctx), c.store.patience); restored != nil {

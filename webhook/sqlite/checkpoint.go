@@ -37,8 +37,9 @@ const (
 // checkpointer does checkpoints of a database, on a connection that nothing else uses.
 type checkpointer struct {
 	conn *sql.Conn
-	// check returns an error while the files that are open are not those of the database any more.
-	// A checkpoint would write pages of the old log over those of a newer one.
+	// check returns an error while the files that are open are not those of the database any more, or
+	// have the mark. A checkpoint would write pages of the old log over those of a newer one, or count as
+	// copied what is on no disk.
 	check func() error
 	// mark leaves a mark for the processes that open the file, or have it open: see unsyncedMark.
 	mark func() error
@@ -183,8 +184,11 @@ func (c *checkpointer) giveUp(err error) {
 	err = fmt.Errorf("%w: syncing what a checkpoint has copied, after which nothing may be written until "+
 		"each process that has the file open has ended: %w", ErrIO, err)
 	c.broken.Store(&err)
+	kept, marked := false, false
 	for range 10 { // the disk may answer the query with an error, too, which ends the transaction
-		if c.mark() == nil && c.keepLog() == nil {
+		kept = kept || c.keepLog() == nil
+		marked = marked || c.mark() == nil
+		if kept && marked {
 			return
 		}
 		time.Sleep(checkpointPause)

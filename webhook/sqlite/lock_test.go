@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -106,11 +107,19 @@ func TestCallersTakeTurns(t *testing.T) {
 		require.LessOrEqual(t, stored.Load()-before, int64(300), "that many went before number %d", n)
 		require.NoError(t, tx.Commit())
 	}
+	stop()
+	emits.Wait()
 	// Single statements wait for others, too, and what only reads waits for nothing.
+	ctx = t.Context()
 	_, err := s.DB().ExecContext(ctx, "CREATE TABLE own (id)")
 	require.NoError(t, err)
 	writing, err := s.DB().BeginTx(ctx, nil)
 	require.NoError(t, err)
+	single := make(chan error, 1)
+	go func() {
+		_, err := s.DB().ExecContext(ctx, "INSERT INTO own VALUES (1)")
+		single <- err
+	}()
 	reading, err := s.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	require.NoError(t, err)
 	require.NoError(t, reading.Rollback())
@@ -119,4 +128,27 @@ func TestCallersTakeTurns(t *testing.T) {
 	_, err = s.DB().BeginTx(waiting, nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NoError(t, writing.Rollback())
+	require.NoError(t, <-single)
+}
+
+// TestAMarkedFileIsOpenedAtOnce opens a file of which a process has said that a sync failed, and ended.
+func TestAMarkedFileIsOpenedAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	s, err := sqlite.Open(t.Context(), path, sqlite.Config{})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, os.WriteFile(path+"-unsynced", nil, 0o600))
+	var opens sync.WaitGroup
+	for range 3 { // as when the processes of a service are restarted
+		opens.Go(func() {
+			s, err := sqlite.Open(t.Context(), path, sqlite.Config{BusyTimeout: time.Minute})
+			if assert.NoError(t, err) {
+				assert.NoError(t, s.Ping(t.Context()))
+				assert.NoError(t, s.Close())
+			}
+		})
+	}
+	opens.Wait()
+	require.NoFileExists(t, path+"-unsynced")
 }

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"net/url"
 	"os"
@@ -92,15 +91,14 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
 	}
-	resolved, err := filepath.EvalSymlinks(absolute)
-	if errors.Is(err, fs.ErrNotExist) {
-		resolved, err = absolute, nil
+	names := []string{absolute} // SQLite goes by where a link leads, but by the link's name on Windows
+	if resolved, err := filepath.EvalSymlinks(absolute); err == nil && resolved != absolute {
+		names = append(names, resolved)
 	}
-	if err == nil {
-		err = copyAgain(ctx, resolved, config.BusyTimeout)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
+	for _, name := range names {
+		if err := copyAgain(ctx, name, config.BusyTimeout); err != nil {
+			return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
+		}
 	}
 	// First, because the others may have to wait for a lock.
 	wait := busyTimeout(config.BusyTimeout)
@@ -164,7 +162,8 @@ func (s *Store) start(ctx context.Context, path string, config Config, names ...
 	if !s.ownHandles {
 		return nil
 	}
-	s.checkpoints, err = startCheckpointer(ctx, s.anchor, s.identity.check,
+	check := func() error { return cmp.Or(s.identity.check(), unmarked(path)) }
+	s.checkpoints, err = startCheckpointer(ctx, s.anchor, check,
 		func() error { return os.WriteFile(unsyncedMark(path), nil, 0o600) })
 	if err != nil {
 		return errors.Join(err, s.anchor.Close(), s.Store.Close())
@@ -174,7 +173,10 @@ func (s *Store) start(ctx context.Context, path string, config Config, names ...
 
 // begin calls fn, which begins a transaction of the Store that writes.
 func (s *Store) begin(ctx context.Context, fn func() error) error {
-	return s.checkpoints.begin(ctx, func() error { return waitForLock(ctx, s.patience, fn) })
+	begun := time.Now() // the wait for a turn counts, too
+	return s.checkpoints.begin(ctx, func() error {
+		return waitForLock(ctx, s.patience-time.Since(begun), fn)
+	})
 }
 
 // waitForLock calls fn, which takes the write lock, until no other transaction holds it. SQLite's own

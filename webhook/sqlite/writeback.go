@@ -68,16 +68,29 @@ func unmarked(path string) error {
 
 // copyAgain copies all of the log into a file that has the mark, and removes the mark. It needs the
 // file for itself: then SQLite makes a new index of the log, in which nothing counts as copied.
-func copyAgain(ctx context.Context, path string, patience time.Duration) (err error) {
-	marked := unmarked(path)
-	if marked == nil {
-		return nil
+func copyAgain(ctx context.Context, path string, patience time.Duration) error {
+	var marked error
+	err := waitForLock(ctx, patience, func() error {
+		if marked = unmarked(path); marked == nil {
+			return nil // or another process has done it meanwhile
+		}
+		return copyAlone(ctx, path)
+	})
+	if errors.Is(err, ErrLocked) {
+		return marked
 	}
+	return err
+}
+
+// copyAlone returns ErrLocked if another process has the file open. It waits for nothing: SQLite would
+// keep its shared lock while it waits for the exclusive one, and two processes would wait for each
+// other.
+func copyAlone(ctx context.Context, path string) (err error) {
 	location, err := fileURI(path)
 	if err != nil {
 		return err
 	}
-	db, err := openDB(location, "deferred", []string{busyTimeout(patience), "checkpoint_fullfsync(1)",
+	db, err := openDB(location, "deferred", []string{busyTimeout(0), "checkpoint_fullfsync(1)",
 		"locking_mode(EXCLUSIVE)", "wal_autocheckpoint(0)"})
 	if err != nil {
 		return err
@@ -90,9 +103,10 @@ func copyAgain(ctx context.Context, path string, patience time.Duration) (err er
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	var tables, busy, log, copied int
 	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		if err = mapError(err); errors.Is(err, ErrLocked) {
-			return marked
-		}
+		return mapError(err)
+	}
+	// The log may end in pages that a failed sync has left on no disk: see writeBack.
+	if err := rewrite(ctx, path+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	err = conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA wal_checkpoint(TRUNCATE)").
@@ -101,7 +115,7 @@ func copyAgain(ctx context.Context, path string, patience time.Duration) (err er
 	case err != nil:
 		return mapError(err)
 	case busy != 0 || log != copied:
-		return marked
+		return ErrLocked
 	}
 	if err := os.Remove(unsyncedMark(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fileError(err)
