@@ -14,8 +14,8 @@ import (
 // DB returns a handle for the caller's own transactions: see [Tx]. For a Store of New it is the
 // caller's handle. For a Store of Open it is a handle of the Store, whose transactions take the
 // write lock when they begin, unless they are read-only, and whose commits are durable. They take turns
-// with the Store's own. A single statement outside of a transaction gets no turn: beside a Store that
-// writes without a pause it may wait for all of Config.BusyTimeout. Do not close the handle, because
+// with the Store's own. A single statement outside of a transaction does not: while the Store writes
+// without a pause, it may wait for all of Config.BusyTimeout. Do not close the handle, because
 // [Store.Close] does, and do no checkpoint with it: the Store would not hear that its sync failed.
 //
 // While such a transaction is open, the Store's writes wait. So keep it short, and publish in it
@@ -64,8 +64,8 @@ type driverConn interface {
 	Serialize() ([]byte, error)
 }
 
-// callersConn is a connection of DB. SQLite's own waiting would give its transactions no turn beside a
-// Store that writes without a pause: see waitForLock.
+// callersConn is a connection of DB. With SQLite's own waiting, its transactions would wait for seconds
+// while the Store writes without a pause: see waitForLock.
 type callersConn struct {
 	driverConn
 	store *Store

@@ -14,9 +14,9 @@ import (
 
 // A checkpoint copies the pages that are only in the log into the database file, and syncs it.
 // SQLite does it in the commit that makes the log longer than a limit. That commit, and each writer
-// behind it, takes several times as long as others, and nobody hears that it failed. So a goroutine
-// does checkpoints here while commits go on. Commits wait for it only when the log is long, so that it
-// can be started again.
+// behind it, takes several times as long as others, and SQLite returns no error if the checkpoint
+// fails. So a goroutine does checkpoints here while commits go on. Commits wait for it only when the
+// log is long, so that it can be started again.
 const (
 	// checkpointPages is how many pages are only in the log when they are copied.
 	checkpointPages = 500
@@ -25,8 +25,8 @@ const (
 	checkpointPause = 10 * time.Millisecond
 	checkpointIdle  = time.Second
 	// restartPages is how long the log becomes before it is started again, four times SQLite's limit:
-	// 16 MB. While somebody reads what is in the log, that is tried again each time it has grown by
-	// as much.
+	// 16 MB. While a query reads what is in the log, the restart is tried again each time the log has
+	// grown by as much.
 	restartPages = 4000
 	// restartPatience is how long it then waits for a write that is under way, and for queries.
 	restartPatience = 20 * time.Millisecond
@@ -37,9 +37,8 @@ const (
 // checkpointer does checkpoints of a database, on a connection that nothing else uses.
 type checkpointer struct {
 	conn *sql.Conn
-	// check returns an error while the files that are open are not those of the database any more, or
-	// have the mark. A checkpoint would write pages of the old log over those of a newer one, or count as
-	// copied what is on no disk.
+	// check is [Store.check]. While it returns an error, a checkpoint would write pages of an old log over
+	// those of a newer one, or count pages as copied that are on no disk.
 	check func() error
 	// mark leaves a mark for the processes that open the file, or have it open: see unsyncedMark.
 	mark func() error

@@ -162,8 +162,7 @@ func (s *Store) start(ctx context.Context, path string, config Config, names ...
 	if !s.ownHandles {
 		return nil
 	}
-	check := func() error { return cmp.Or(s.identity.check(), unmarked(path)) }
-	s.checkpoints, err = startCheckpointer(ctx, s.anchor, check,
+	s.checkpoints, err = startCheckpointer(ctx, s.anchor, s.check,
 		func() error { return os.WriteFile(unsyncedMark(path), nil, 0o600) })
 	if err != nil {
 		return errors.Join(err, s.anchor.Close(), s.Store.Close())
@@ -198,15 +197,13 @@ func waitForLock(ctx context.Context, patience time.Duration, fn func() error) e
 	}
 }
 
+// check returns an error while the open files are not those of the database any more, or while the
+// database file has the mark of a failed sync, perhaps of another process.
+func (s *Store) check() error { return cmp.Or(s.identity.check(), unmarked(s.path)) }
+
 // guard runs before each query, and before and after each transaction.
 func (s *Store) guard() error {
-	if err := s.identity.check(); err != nil {
-		return err
-	}
-	if err := s.checkpoints.failed(); err != nil {
-		return err
-	}
-	if err := unmarked(s.path); err != nil { // by another process
+	if err := cmp.Or(s.checkpoints.failed(), s.check()); err != nil {
 		return err
 	}
 	s.checkpoints.committed()
