@@ -304,10 +304,10 @@ func TestLeasesOfManyProbesAreExtended(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStates{Store: memstore.New()}
-		lost := 0
+		var lost atomic.Int64
 		endpoint := &target{takes: 20 * time.Second}
 		cfg := dispatch.Config{Lease: 4 * time.Second}
-		cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) { lost += l.Deliveries }
+		cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) { lost.Add(int64(l.Deliveries)) }
 		b := benchOn(t, store, cfg, endpoint.send)
 		other := benchOn(t, store, cfg, endpoint.send)
 		const endpoints = 200
@@ -323,7 +323,7 @@ func TestLeasesOfManyProbesAreExtended(t *testing.T) {
 		elapse(time.Second)
 		other.run(t)
 		elapse(time.Minute)
-		assert.Zero(t, lost)
+		assert.Zero(t, lost.Load())
 		attempts, _ := endpoint.seen()
 		assert.Len(t, attempts, endpoints, "each is probed once")
 		assert.Equal(t, endpoints, b.count(t, webhook.StatusSucceeded))
@@ -361,10 +361,10 @@ func TestAStoredResultIsNoLostLease(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				lost := 0
+				var lost atomic.Int64
 				cfg := dispatch.Config{Lease: 4 * time.Second}
 				cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) {
-					lost += l.Deliveries
+					lost.Add(int64(l.Deliveries))
 				}
 				store := slowSettle{Store: memstore.New(), before: test.before, after: test.after}
 				b := benchOn(t, store, cfg, accept)
@@ -377,7 +377,7 @@ func TestAStoredResultIsNoLostLease(t *testing.T) {
 					require.NoError(t, b.DeleteSubscription(t.Context(), "", sub.ID, 0))
 				}
 				elapse(10 * time.Second)
-				assert.Equal(t, test.lost, lost)
+				assert.EqualValues(t, test.lost, lost.Load())
 			})
 		})
 	}

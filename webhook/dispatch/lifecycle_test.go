@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -130,8 +131,11 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		endpoint := &target{err: status(503)}
 		cfg := dispatch.Config{PollInterval: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		cfg.Hooks.HealthChanged = changes.hook
-		var failingSince []time.Time // of the attempts, one at a time
+		var mu sync.Mutex
+		var failingSince []time.Time // of the attempts; some are made at the same moment
 		cfg.Hooks.AttemptEnd = func(_ context.Context, a dispatch.AttemptEnd) {
+			mu.Lock()
+			defer mu.Unlock()
 			failingSince = append(failingSince, a.FailingSince)
 		}
 		b := newBench(t, cfg, endpoint.send)
@@ -181,8 +185,11 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		assert.Len(t, changes.all(), 1, "probes that fail change nothing")
 		assert.Equal(t, len(probes), b.state(t, sub).FailedProbes)
 		assert.NotContains(t, log.String(), "a clock must have been wrong")
-		for i, at := range failingSince {
-			probe := i >= len(failingSince)-len(probes)
+		mu.Lock()
+		recorded := slices.Clone(failingSince)
+		mu.Unlock()
+		for i, at := range recorded {
+			probe := i >= len(recorded)-len(probes)
 			assert.Equal(t, probe, start.Equal(at), "attempt %d", i)
 			assert.Equal(t, !probe, at.IsZero(), "attempt %d", i)
 		}

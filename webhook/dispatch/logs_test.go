@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,9 +117,9 @@ func TestLogOfALostLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log jsonLog
 		store := memstore.New()
-		lost := 0
+		var lost atomic.Int64
 		cfg := dispatch.Config{Logger: log.logger(slog.LevelInfo)}
-		cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) { lost += l.Deliveries }
+		cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) { lost.Add(int64(l.Deliveries)) }
 		b := benchOn(t, store, cfg, func(
 			ctx context.Context, m *channel.Message,
 		) (channel.Result, error) {
@@ -135,7 +136,7 @@ func TestLogOfALostLease(t *testing.T) {
 		assert.Equal(t, []map[string]any{
 			without(aboutDelivery("WARN", "webhook: a lease was lost", &d, 0), "webhook_name"),
 		}, log.lines(t, "webhook: a lease was lost"))
-		assert.Equal(t, 1, lost)
+		assert.EqualValues(t, 1, lost.Load())
 		assert.Equal(t, []map[string]any{
 			with(aboutDelivery("WARN", "webhook: a result came too late", &d, 1), map[string]any{
 				"status_code": 500.0, "class": "status",
