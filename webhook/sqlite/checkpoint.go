@@ -28,7 +28,7 @@ const (
 	// 16 MB. While a query reads what is in the log, the restart is tried again each time the log has
 	// grown by as much.
 	restartPages = 4000
-	// restartPatience is how long it then waits for a write that is under way, and for queries.
+	// restartPatience is how long it then waits for queries, while no write begins.
 	restartPatience = 20 * time.Millisecond
 	// logLimit is to how many bytes the log is cut when it is started again.
 	logLimit = 64 << 20
@@ -44,6 +44,8 @@ type checkpointer struct {
 	mark func() error
 	// log holds an element when there was a commit since the log was looked at.
 	log chan struct{}
+	// patience is how long a transaction waits for another one.
+	patience time.Duration
 	// gate holds an element while a transaction of the Store begins, or while none may.
 	gate  chan struct{}
 	stop  context.CancelFunc // ends no checkpoint that runs
@@ -54,14 +56,15 @@ type checkpointer struct {
 
 // startCheckpointer returns one that runs until it is closed.
 func startCheckpointer(
-	ctx context.Context, conn *sql.Conn, check, mark func() error,
+	ctx context.Context, conn *sql.Conn, patience time.Duration, check, mark func() error,
 ) (*checkpointer, error) {
-	if _, err := conn.ExecContext(ctx, "PRAGMA "+busyTimeout(restartPatience)); err != nil {
+	if _, err := conn.ExecContext(ctx, "PRAGMA query_only(0); PRAGMA "+
+		busyTimeout(restartPatience)); err != nil {
 		return nil, mapError(err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c := &checkpointer{conn: conn, check: check, mark: mark, log: make(chan struct{}, 1),
-		gate: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
+	c := &checkpointer{conn: conn, check: check, mark: mark, patience: patience,
+		log: make(chan struct{}, 1), gate: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
 	go c.run(ctx)
 	return c, nil
 }
@@ -113,7 +116,7 @@ func (c *checkpointer) close() {
 
 func (c *checkpointer) run(ctx context.Context) {
 	defer close(c.ended)
-	restart, last := restartPages, 0
+	restartAt, last := restartPages, 0
 	for c.failed() == nil {
 		select {
 		case <-c.log:
@@ -125,18 +128,15 @@ func (c *checkpointer) run(ctx context.Context) {
 		// again, unless it ends all.
 		if log, copied, err := c.do("NOOP"); err == nil && log >= 0 && c.check() == nil {
 			if log < last {
-				restart = restartPages // it has been started again
+				restartAt = restartPages // it has been started again
 			}
 			last = log
 			if log-copied >= checkpointPages {
 				_, _, err = c.do("PASSIVE") // PASSIVE does not wait for readers and writers
 			}
-			if err == nil && log >= restart {
-				_ = c.begin(ctx, func() error { // so that no transaction of the Store begins
-					_, _, err := c.do("RESTART")
-					return err
-				})
-				restart = log + restartPages
+			if err == nil && log >= restartAt {
+				_ = c.begin(ctx, func() error { return c.restart(ctx) })
+				restartAt = log + restartPages
 			}
 		}
 		select {
@@ -145,6 +145,25 @@ func (c *checkpointer) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// restart lets the next transaction start the log again. None of the Store may begin meanwhile. One
+// that is under way may take long, as one of the caller does that is open. It is waited for here,
+// because all others wait for it, too, and not in the checkpoint, which has the write lock while it
+// waits for queries.
+func (c *checkpointer) restart(ctx context.Context) error {
+	err := waitForLock(ctx, c.patience, func() error {
+		_, err := c.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := c.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+		return err
+	}
+	_, _, err = c.do("RESTART")
+	return err
 }
 
 // do does a checkpoint of a kind, and returns how many pages the log has, and how many of them are

@@ -61,7 +61,7 @@ func crashChild(mode, path, url string) error {
 		return limitedChild(path)
 	}
 	ctx := context.Background()
-	store, err := sqlite.Open(ctx, path, sqlite.Config{})
+	store, err := sqlite.Open(ctx, path, sqlite.Config{BusyTimeout: time.Minute})
 	if err != nil {
 		return err
 	}

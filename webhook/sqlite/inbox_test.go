@@ -34,7 +34,7 @@ const (
 
 // inboxMount opens the database, and returns an inbox on it behind a receiver.
 func inboxMount(
-	ctx context.Context, path string, h receiver.HandlerFunc,
+	ctx context.Context, path string, lease time.Duration, h receiver.HandlerFunc,
 ) (*sqlite.Store, *inbox.Inbox, http.Handler, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	store, err := sqlite.Open(ctx, path, sqlite.Config{})
@@ -42,7 +42,7 @@ func inboxMount(
 		return nil, nil, nil, err
 	}
 	in, err := inbox.New(store, h, inbox.Config{Dispatcher: dispatch.Config{
-		Lease: time.Second, PollInterval: 20 * time.Millisecond, Logger: quiet,
+		Lease: lease, PollInterval: 20 * time.Millisecond, Logger: quiet,
 	}})
 	if err != nil {
 		return nil, nil, nil, err
@@ -73,7 +73,7 @@ func inboxPost(h http.Handler, i int) (id string, status int) {
 func inboxChild(path string) error {
 	ctx := context.Background()
 	started := make(chan struct{}, inboxEvents)
-	_, in, h, err := inboxMount(ctx, path, func(context.Context, *event.Event) error {
+	_, in, h, err := inboxMount(ctx, path, time.Second, func(context.Context, *event.Event) error {
 		started <- struct{}{}
 		select {}
 	})
@@ -126,14 +126,15 @@ func TestInboxOfAKilledProcess(t *testing.T) {
 	var mu sync.Mutex
 	handled := []string{}
 	all := make(chan struct{})
-	store, in, h, err := inboxMount(t.Context(), path, func(_ context.Context, e *event.Event) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if handled = append(handled, e.ID); len(handled) == inboxEvents {
-			close(all)
-		}
-		return nil
-	})
+	store, in, h, err := inboxMount(t.Context(), path, time.Minute,
+		func(_ context.Context, e *event.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if handled = append(handled, e.ID); len(handled) == inboxEvents {
+				close(all)
+			}
+			return nil
+		})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, store.Close()) })
 	cut, err := in.Dispatcher().Deliveries(t.Context(), webhook.DeliveryQuery{
@@ -151,7 +152,7 @@ func TestInboxOfAKilledProcess(t *testing.T) {
 	}
 	select {
 	case <-all:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("events that were acknowledged are not handled")
 	}
 	stop()

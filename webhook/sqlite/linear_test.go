@@ -53,7 +53,7 @@ func TestLinearizable(t *testing.T) {
 				Output: c.Output, Return: c.Ended}
 		}
 		assert.Equal(t, porcupine.Ok,
-			porcupine.CheckOperationsTimeout(model, operations, time.Minute), "%v", calls)
+			porcupine.CheckOperationsTimeout(model, operations, 5*time.Minute), "%v", calls)
 	}
 	t.Logf("%+v", h.Seen())
 }

@@ -201,7 +201,7 @@ func TestOpenAtOnce(t *testing.T) {
 	failures := make(chan error, 16)
 	for range cap(failures) {
 		group.Go(func() {
-			s, err := sqlite.Open(context.Background(), path, sqlite.Config{})
+			s, err := sqlite.Open(context.Background(), path, sqlite.Config{BusyTimeout: time.Minute})
 			if err == nil {
 				err = errors.Join(s.CreateSubscription(context.Background(), sqltest.NewSubscription(),
 					webhook.Quota{}), s.Close())

@@ -813,8 +813,9 @@ func TestDiskFails(t *testing.T) {
 		// The sync of a commit, and all until the store is opened again: see writeBack.
 		{3837307349816602429, failure{first: 234, count: 9}},
 	} {
-		problems, _ := failures(t, found.seed, steps, found.failure, noPowerBug)
+		problems, failed := failures(t, found.seed, steps, found.failure, noPowerBug)
 		require.Empty(t, problems)
+		require.Positive(t, failed, "this seed comes no longer to that call")
 	}
 	powerSeeds(t, func(seed uint64, over func() bool) {
 		random := rand.New(rand.NewPCG(seed, 4))

@@ -64,7 +64,7 @@ func TestProcesses(t *testing.T) {
 
 func deliverUntilEmpty(t *testing.T, path string, events int) {
 	ctx := t.Context()
-	s, err := sqlite.Open(ctx, path, sqlite.Config{})
+	s, err := sqlite.Open(ctx, path, sqlite.Config{BusyTimeout: time.Minute})
 	require.NoError(t, err)
 	for i := range events {
 		now := time.Now()

@@ -25,7 +25,7 @@ import (
 // openSealed opens the file with the keys, or without a Sealer if there are none.
 func openSealed(t *testing.T, path string, ids ...string) *stored {
 	t.Helper()
-	config := sqlite.Config{}
+	config := sqlite.Config{BusyTimeout: time.Minute} // on a busy machine
 	if len(ids) > 0 {
 		config.Sealer = sqltest.NewSealer(t, ids...)
 	}

@@ -162,7 +162,7 @@ func (s *Store) start(ctx context.Context, path string, config Config, names ...
 	if !s.ownHandles {
 		return nil
 	}
-	s.checkpoints, err = startCheckpointer(ctx, s.anchor, s.check,
+	s.checkpoints, err = startCheckpointer(ctx, s.anchor, s.patience, s.check,
 		func() error { return os.WriteFile(unsyncedMark(path), nil, 0o600) })
 	if err != nil {
 		return errors.Join(err, s.anchor.Close(), s.Store.Close())
