@@ -115,7 +115,7 @@ func TestReadmeCommands(t *testing.T) {
 	const wait = `until curl -s -H "$auth" $api/$id/deliveries | grep -q succeeded; do sleep 0.05; done` + "\n"
 	script := strings.NewReplacer(
 		"http://127.0.0.1:8080", emitter.url(""), "http://127.0.0.1:8081", receiver.url(""),
-		"curl ", "curl -sS --fail-with-body --max-time 20 ",
+		"curl ", "curl -sS --fail-with-body --max-time 300 ",
 	).Replace(blocks[0] + wait + blocks[1])
 	output, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput()
 	require.NoError(t, err, string(output))

@@ -192,10 +192,16 @@ func TestKeptConnectionEndsForPeople(t *testing.T) {
 				return err
 			},
 		} {
-			requests.Store(0)
-			client.CloseIdleConnections()
-			_ = send()
-			err := send()
+			var err error
+			for range 10 { // until the connection was kept, which net/http may not do on a busy machine
+				requests.Store(0)
+				client.CloseIdleConnections()
+				_ = send()
+				if err = send(); err != nil && channel.AsError(err).Class == channel.ClassClosed {
+					break
+				}
+			}
+			require.Error(t, err, name)
 			assert.Equal(t, channel.ClassClosed, channel.AsError(err).Class, "%s: %v", name, err)
 			assert.Equal(t, int64(2), requests.Load(), name)
 		}

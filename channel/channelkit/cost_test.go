@@ -75,7 +75,7 @@ func redactorCost(piece, answer string, size, length int) redactorCosts {
 	before := heap()
 	best := time.Hour
 	var r *channelkit.Redactor
-	for range 2 {
+	for range 5 {
 		start := cputime.Thread()
 		r = channelkit.NewRedactor([]string{literals[0][:min(2000, len(literals[0]))]}, literals...)
 		r.Excerpt(body, true)

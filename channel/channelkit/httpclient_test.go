@@ -223,7 +223,9 @@ func TestHTTPClientKeepsConnections(t *testing.T) {
 			require.NoError(t, err)
 			assert.Len(t, result.Response, 1024+len("…"))
 		}
-		assert.Len(t, conns, 1)
+		// On a busy machine net/http gives up a connection that it could keep: when it hears more than
+		// 50 ms late that the request is written.
+		assert.Less(t, len(conns), 5)
 	})
 }
 
@@ -505,7 +507,8 @@ func TestHTTPClientTunnels(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[http2], string(resp.Body))
 		}
-		assert.Equal(t, []int64{3, 1}, []int64{requests.Load(), tunnels.Load()})
+		assert.Equal(t, int64(3), requests.Load())
+		assert.Less(t, tunnels.Load(), int64(3), "net/http may have given up one that it could keep")
 		client.CloseIdleConnections()
 	}
 }

@@ -559,7 +559,7 @@ func TestEmailContract(t *testing.T) {
 			return json.RawMessage(`{"to_addresses":["a@example.com"],"bcc_addresses":["b@example.com"]}`)
 		},
 		Hanging: func(t testing.TB) json.RawMessage {
-			return json.RawMessage(`{"to_addresses":["a@example.com"],"timeout":300000000,"port":` + channelfixture.HangingPort(t) + `}`)
+			return json.RawMessage(`{"to_addresses":["a@example.com"],"timeout":1000000000,"port":` + channelfixture.HangingPort(t) + `}`)
 		},
 		Bad: []channeltest.Bad{{Name: "nobody", Config: `{"content_type":"rtf"}`,
 			Fields: []string{"to_addresses", "content_type"}}},

@@ -30,7 +30,7 @@ func TestWebhookContract(t *testing.T) {
 			}},
 			Hanging: func(t testing.TB) json.RawMessage {
 				return json.RawMessage(`{"url":"http://127.0.0.1:` + channelfixture.HangingPort(
-					t) + `/?token=` + query + `","timeout":0.3}`)
+					t) + `/?token=` + query + `","timeout":1}`)
 			},
 			Bad: []channeltest.Bad{
 				{Name: "no url", Config: `{}`, Fields: []string{"url"}},

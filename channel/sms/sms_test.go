@@ -564,7 +564,7 @@ func TestTwilioContract(t *testing.T) {
 				}
 				options := sms.Options{}
 				if c.Hang {
-					options.Timeout = 300 * time.Millisecond
+					options.Timeout = time.Second
 				}
 				return smsDriver(t, p, options).Open(config)
 			}),

@@ -60,7 +60,7 @@ func TestRefusalsBehindNginx(t *testing.T) {
 	body := bytes.Repeat([]byte(" "), 5*dispatch.MaxPayload)
 	for _, way := range []string{"kept", "unbuffered"} {
 		client := &http.Client{
-			Timeout:   30 * time.Second,
+			Timeout:   5 * time.Minute,
 			Transport: throughSocket(t, filepath.Join(folder, way)),
 		}
 		for _, tt := range []struct {

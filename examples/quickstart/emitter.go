@@ -100,8 +100,8 @@ func (e *emitter) replay(
 // settled reads the history of an event's deliveries once they are settled: it looks
 // again after each attempt.
 func (e *emitter) settled(ctx context.Context, eventID string) ([]webhook.Delivery, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second,
-		fmt.Errorf("%s was not delivered within 10 s", eventID))
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute,
+		fmt.Errorf("%s was not delivered within a minute", eventID))
 	defer cancel()
 	for {
 		deliveries, err := e.dispatcher.Deliveries(ctx, webhook.DeliveryQuery{EventID: eventID})

@@ -497,7 +497,9 @@ func (s *suite) wrapped() {
 		Secrets:   []receiver.Secret{{Value: secret}},
 		AllowHTTP: true,
 		Dedupe:    bare{s.store},
-		Logger:    slog.New(slog.DiscardHandler),
+		// Other tests keep the store busy.
+		ClaimTimeout: time.Minute,
+		Logger:       slog.New(slog.DiscardHandler),
 		Hooks: receiver.Hooks{OnResult: func(r receiver.Result) {
 			outcomes = append(outcomes, r.Outcome)
 		}},

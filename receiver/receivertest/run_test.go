@@ -59,12 +59,12 @@ func newBench(t *testing.T) *bench {
 	b.config.Secrets = []receiver.Secret{{Value: secret}}
 	b.config.AllowHTTP = true
 	b.config.MaxBody = 4096
-	b.config.ReadTimeout = 500 * time.Millisecond
+	b.config.ReadTimeout = 2 * time.Second
 	b.config.Logger = slog.New(slog.DiscardHandler)
 	b.options = receivertest.Options{
 		Credentials: receivertest.Credentials{Secret: secret, Signer: signer},
 		MaxBody:     4096,
-		ReadTimeout: 500 * time.Millisecond,
+		ReadTimeout: 2 * time.Second,
 		Timeout:     runTimeout,
 		Handled: func(_ context.Context, id string) (int, error) {
 			b.mu.Lock()

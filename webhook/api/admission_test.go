@@ -255,7 +255,7 @@ func TestRefusalsBehindNginx(t *testing.T) {
 	folder := startNginx(t, server.Listener.Addr().String())
 	body := bytes.Repeat([]byte(" "), 900_000)
 	for _, way := range []string{"buffered", "kept", "unbuffered"} {
-		client := &http.Client{Timeout: 30 * time.Second,
+		client := &http.Client{Timeout: 5 * time.Minute,
 			Transport: throughSocket(t, filepath.Join(folder, way))}
 		for _, tt := range []struct {
 			method, path, key string

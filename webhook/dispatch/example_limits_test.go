@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -18,9 +19,9 @@ import (
 // together. What waits uses up no attempt.
 func ExampleDispatcher_CreateSubscription_rateLimit() {
 	ctx := context.Background()
-	attempts := 0
+	var attempts atomic.Int64
 	d := exampleDispatcher(func(context.Context, *channel.Message) (channel.Result, error) {
-		attempts++
+		attempts.Add(1)
 		return channel.Result{}, nil
 	}, dispatch.Config{})
 	sub := subscribeAll(ctx, d)
@@ -39,7 +40,7 @@ func ExampleDispatcher_CreateSubscription_rateLimit() {
 	if err := d.Drain(ctx); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(attempts, "attempts, slowly:", time.Since(began) > 140*time.Millisecond)
+	fmt.Println(attempts.Load(), "attempts, slowly:", time.Since(began) > 140*time.Millisecond)
 	// Output: 4 attempts, slowly: true
 }
 

@@ -297,7 +297,8 @@ func TestHealthHandlerOverHTTP(t *testing.T) {
 	store := &failingStore{Store: memstore.New()}
 	d, err := dispatch.New(store, dispatch.Config{})
 	require.NoError(t, err)
-	handler, err := dispatch.NewHealthHandler(d, dispatch.HealthConfig{CacheFor: time.Nanosecond})
+	handler, err := dispatch.NewHealthHandler(d,
+		dispatch.HealthConfig{CacheFor: time.Nanosecond, Timeout: time.Minute})
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

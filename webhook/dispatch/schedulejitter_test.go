@@ -62,7 +62,7 @@ func TestWaitsOfAListHaveJitter(t *testing.T) {
 					assert.Len(t, seen, 1)
 					return
 				}
-				assert.Len(t, seen, n)
+				assert.GreaterOrEqual(t, len(seen), n-2, "two may be the same by chance")
 				assert.Greater(t, most-least, test.most/2, "they are spread over all of it")
 				elapse(3 * wait)
 				assert.EqualValues(t, 2*n, made.Load())

@@ -262,10 +262,12 @@ func TestDeadlock(t *testing.T) {
 	}
 	t.Parallel()
 	ctx := t.Context()
-	s := open(t, schemaDSN(t))
+	// The server looks for deadlocks once in each wait, after deadlock_timeout: in that of the store's
+	// transaction when the caller's waits, too.
+	dsn := withParameter(t, schemaDSN(t), "lock_timeout", "5min")
+	s := open(t, withParameter(t, dsn, "deadlock_timeout", "5s"))
 	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
-	// The server ends the store's transaction first.
-	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout", "60s"))
+	conn, err := pgx.Connect(ctx, withParameter(t, dsn, "deadlock_timeout", "5min"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
 	tx, err := conn.Begin(ctx)

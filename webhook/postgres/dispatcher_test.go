@@ -37,7 +37,7 @@ func receive(t *testing.T, delivered <-chan string) string {
 	select {
 	case id := <-delivered:
 		return id
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		require.Fail(t, "nothing was delivered")
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -100,11 +101,16 @@ func TestLogHasNoRoom(t *testing.T) {
 	eventually(t, "the server must crash", func() bool { return c.logged(t, "PANIC") })
 	eventually(t, "emits must be refused", func() bool { return len(l.refusals()) > 0 })
 	disk.empty(t)
-	select {
-	case <-c.exited: // it could not restart by itself
-		c.start(t)
-	default:
-	}
+	eventually(t, "the server must be back", func() bool {
+		select {
+		case <-c.exited: // it could not restart by itself
+			c.start(t)
+			return true
+		default:
+		}
+		conn, err := pgx.Connect(t.Context(), c.dsn(""))
+		return err == nil && conn.Close(t.Context()) == nil
+	})
 	l.progress()
 	l.finish()
 	l.saidOnce(3)

@@ -33,7 +33,7 @@ const (
 	// may have claimed a delivery.
 	recording = 700 * time.Millisecond
 	// checkTime bounds the search for an order of the calls of one delivery.
-	checkTime = 20 * time.Second
+	checkTime = 5 * time.Minute
 )
 
 // linearizable looks for an order of each delivery's calls. It returns how many deliveries have

@@ -93,7 +93,7 @@ func TestOutboxSurvivesKills(t *testing.T) {
 	if outagesAreLong() {
 		kills *= 10
 	}
-	s := newService(t, time.Second, false)
+	s := newService(t, 30*time.Second, false)
 	execAt(t, s.dsn, "CREATE TABLE orders (id text PRIMARY KEY)")
 	var group sync.WaitGroup
 	for i := range writers {

@@ -109,7 +109,7 @@ func TestOpenTransactionBlocksNoOther(t *testing.T) {
 	}
 	t.Parallel()
 	ctx, stop := context.WithTimeout(t.Context(),
-		30*time.Second) // a blocked call would never return
+		patience) // a blocked call would never return
 	defer stop()
 	s := open(t, schemaDSN(t))
 	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))

@@ -189,7 +189,8 @@ func (t *Transport) connectBefore(
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	c, err := t.connect(ctx, to)
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	// A dial may meet the deadline before the context says that it has passed.
+	if err != nil && passed(deadline) && !errors.Is(ctx.Err(), context.Canceled) {
 		return nil, ErrDeadline
 	}
 	return c, err

@@ -77,6 +77,10 @@ func (r renamed) Release(ctx context.Context, c receiver.Claim) error {
 	return r.Deduper.Release(ctx, r.claim(c))
 }
 
+func (r renamed) Extend(ctx context.Context, c receiver.Claim, lease time.Duration) error {
+	return r.Deduper.Extend(ctx, r.claim(c), lease)
+}
+
 func (renamed) claim(c receiver.Claim) receiver.Claim {
 	c.Key = "tenant/" + c.Key
 	return c
@@ -121,7 +125,8 @@ func testExactlyOnce(t *testing.T, db database, store *sqldedupe.Dedupe, deduper
 	process := func(dies string) http.Handler {
 		rcv, err := receiver.New(receiver.Config{
 			Secrets: []receiver.Secret{{Value: secret}}, AllowHTTP: true, Lease: time.Second,
-			Dedupe: &crashing{Deduper: deduper, dead: dies != ""},
+			ClaimTimeout: time.Minute, // for a busy machine
+			Dedupe:       &crashing{Deduper: deduper, dead: dies != ""},
 		})
 		require.NoError(t, err)
 		return rcv.Handler(receiver.HandlerFunc(func(ctx context.Context, e *event.Event) error {

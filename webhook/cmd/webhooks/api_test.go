@@ -34,12 +34,13 @@ func decode[T any](t *testing.T, line string) T {
 	return v
 }
 
+// nothingListens is an address that no server of a test gets, as it may that of one that was closed.
+const nothingListens = "http://127.0.0.1:1"
+
 // What may be wrong with the way to the API, as a stranger meets it, on each command that uses it.
 func TestConnectionProblems(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("<html>welcome</html>"))
 	}))
@@ -56,7 +57,7 @@ func TestConnectionProblems(t *testing.T) {
 	}{
 		"no address":      {"", "k", exitUsage, "Set WEBHOOKS_URL or --url"},
 		"no URL":          {"example.com", "k", exitUsage, "must be an http or https URL"},
-		"nothing listens": {closed.URL, "k", exitUnreachable, "can this machine reach it?"},
+		"nothing listens": {nothingListens, "k", exitUnreachable, "can this machine reach it?"},
 		"another server":  {page.URL, "k", exitNo, "check the path of --url"},
 		"another path":    {s.env[envURL] + "/v2", "k", exitNo, "check the path of --url"},
 		"no key":          {s.env[envURL], "", exitForbidden, "Put a valid API key into WEBHOOKS_API_KEY"},
@@ -291,9 +292,7 @@ func TestRequestsThatWereNotSent(t *testing.T) {
 	require.NoError(t, err)
 	_, notEncoded := c.Publish(t.Context(), &event.Event{Metadata: map[string]any{"n": math.NaN()}})
 	require.ErrorContains(t, notEncoded, "encoding the request")
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	behindProxy := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(must(url.Parse(closed.URL)))}}
+	behindProxy := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(must(url.Parse(nothingListens)))}}
 	_, noProxy := behindProxy.Post("https://api.example.com/events", "application/json", http.NoBody)
 	require.ErrorContains(t, noProxy, "proxyconnect")
 	var stderr strings.Builder
@@ -557,7 +556,7 @@ func TestDoctor(t *testing.T) {
 
 	// A delivery that no process makes.
 	s.emit(1)
-	assert.Regexp(t, `ok       backlog: 1 wait, .* 2 are dead, the oldest that is due waits for \d+m?s`,
+	assert.Regexp(t, `ok       backlog: 1 wait, .* 2 are dead, the oldest that is due waits for [\d.]+m?s`,
 		s.run("doctor").stdout)
 
 	err := s.d.DisableEndpoint(t.Context(), "org",
@@ -705,7 +704,7 @@ func TestEndpointsThatFail(t *testing.T) {
 	require.NoError(t, webhook.SetEndpointState(t.Context(), store, &state, 0))
 	before, until := stamp(state.LastFailure.Since), stamp(state.LastFailure.Until)
 	assert.Contains(t, s.run("endpoints", "show", webhookID).stdout,
-		"\n  failed before "+before+" to "+until+", 2h0m ago\n")
+		"\n  failed before "+before+" to "+until+", 2h")
 	_, found = checks(t, s.env)
 	assert.Equal(t, webhookID+" (shop) webhook has been degraded since "+since+": "+cause+
 		"; failing since "+failing+"; before that it failed from "+before+" until it answered or was "+

@@ -98,9 +98,7 @@ func TestSuiteWithAnotherSecret(t *testing.T) {
 
 func TestSuiteWithoutAReceiver(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close()
-	got := runs(t, env{envSigningSecret: testSecret}, "", "suite", server.URL)
+	got := runs(t, env{envSigningSecret: testSecret}, "", "suite", nothingListens)
 	assert.Equal(t, exitUnreachable, got.code)
 	assert.Empty(t, got.stdout)
 	assert.Contains(t, got.stderr, "Is the receiver running")

@@ -4,6 +4,8 @@ import "time"
 
 // SetRecord makes it as if the endpoint had been answering so as to have the score and the window.
 func (q *Queue[T]) SetRecord(d Destination, score, window int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	e := q.core.activate(d)
 	e.score, e.window = score, window
 	q.core.applySpeed(e)
@@ -66,10 +68,14 @@ func (q *Queue[T]) ReleasePrefetch(reserved []Destination) {
 
 // MarkBacklog is [Core.MarkBacklog].
 func (q *Queue[T]) MarkBacklog(list []Destination) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.core.MarkBacklog(time.Now(), list)
 }
 
 // RemoveQueued takes out what the endpoint has queued, as a breaker that opens does.
 func (q *Queue[T]) RemoveQueued(d Destination) []*Item[T] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	return q.core.removeQueued(q.core.activate(d))
 }

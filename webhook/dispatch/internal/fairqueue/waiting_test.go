@@ -217,6 +217,10 @@ func TestAResetEndpointLeavesItsHost(t *testing.T) {
 // Endpoints that have nothing to run any more take none of the wake-ups of those that have.
 func TestWaitersWithNothingToRunHoldUpNobody(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, waitersWithNothingToRun) // no attempt gets slow meanwhile
+}
+
+func waitersWithNothingToRun(t *testing.T) {
 	q, _ := newQueue(slotLimits)
 	host := fairqueue.Host{Name: "one.example", MaxInFlight: 1}
 	var waiters []fairqueue.Destination
