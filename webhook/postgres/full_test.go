@@ -88,9 +88,7 @@ func TestTablesHaveNoRoom(t *testing.T) {
 // TestLogHasNoRoom fills the disk of the server's write-ahead log, which makes the server crash. It
 // restarts by itself if it can free enough space by removing old log files.
 func TestLogHasNoRoom(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	dir := clusterDir(t)
 	disk := newSmallDisk(t, filepath.Join(dir, "wal"), "10m")

@@ -19,9 +19,7 @@ import (
 // A process that is killed is lost, for all others to see. One that ends in an orderly way is gone, and
 // one that goes on is there.
 func TestKilledProcessIsLost(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes many seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	service := newService(t, 2*time.Second, false)
 	store, err := postgres.Open(t.Context(), service.dsn, postgres.Config{MaxConns: 2})

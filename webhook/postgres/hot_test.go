@@ -65,9 +65,7 @@ func TestSuccessTouchesNoIndex(t *testing.T) {
 
 // Heartbeats leave the index alone, unless a transaction of the database stays open.
 func TestHeartbeatsTouchNoIndex(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a second or more")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, databaseDSN(t)) // others have transactions open in theirs

@@ -91,7 +91,8 @@ func (l *outageLog) allEnded() bool {
 	defer l.mu.Unlock()
 	for doing, n := range l.began {
 		// The Dispatcher prunes again only after a minute.
-		if doing != "prune deliveries" && l.ended[doing] != n {
+		pruning := doing == "prune deliveries" || doing == "find what has expired"
+		if !pruning && l.ended[doing] != n {
 			return false
 		}
 	}

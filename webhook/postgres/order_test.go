@@ -17,9 +17,7 @@ import (
 
 // TestOrderWhileProcessesDie kills processes that deliver in order from one database.
 func TestOrderWhileProcessesDie(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	dsn := schemaDSN(t)
 	var stores [2]webhook.Store

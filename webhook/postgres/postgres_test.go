@@ -49,9 +49,18 @@ var (
 		"run the whole suite of stores on a pool and behind PgBouncer, not only what depends on the "+
 			"connections")
 	thorough = flag.Bool("thorough", false,
-		"stop servers more often, try more random histories, and let several processes use a store also "+
-			"on a pool, behind PgBouncer and sealed")
+		"run the tests that take many seconds of CPU time, as those that kill processes and servers; stop "+
+			"servers more often, try more random histories, and let several processes use a store also on a "+
+			"pool, behind PgBouncer and sealed")
 )
+
+// onlyThorough skips a test without the flag thorough.
+func onlyThorough(t *testing.T) {
+	t.Helper()
+	if !*thorough {
+		t.Skip("runs with -thorough")
+	}
+}
 
 // connectionGroups returns the groups of the suite that depend on how the store gets its
 // connections. TestStore runs all groups, and the others run the same statements on either kind of

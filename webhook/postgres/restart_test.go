@@ -14,9 +14,7 @@ import (
 // TestServerRestarts stops the server under load, both in an orderly way and as in a crash, and
 // starts it again.
 func TestServerRestarts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	c := newCluster(t)
 	l := startLoad(t, c.dsn(""), c.dsn(""))

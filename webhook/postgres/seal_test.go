@@ -31,9 +31,7 @@ func openSealed(t *testing.T, dsn string, ids ...string) *stored {
 // TestSealedStore runs the groups of the suite that read subscriptions. The others never read the
 // configs.
 func TestSealedStore(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) webhook.Store { return openSealed(t, tablesDSN(t), "a") },
@@ -98,9 +96,7 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 
 // In PostgreSQL, unlike in SQLite, the transactions of this test run at the same time.
 func TestResealDuringUpdates(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	dsn := schemaDSN(t)
 	sqltest.ResealDuringUpdates(t, func(ids ...string) sqltest.SealedStore {
