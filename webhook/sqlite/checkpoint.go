@@ -28,7 +28,7 @@ const (
 	// 16 MB. While a query reads what is in the log, the restart is tried again each time the log has
 	// grown by as much.
 	restartPages = 4000
-	// restartPatience is how long it then waits for queries, while no write begins.
+	// restartPatience is how long it then waits for queries, and for a write that has come in between.
 	restartPatience = 20 * time.Millisecond
 	// logLimit is to how many bytes the log is cut when it is started again.
 	logLimit = 64 << 20
@@ -135,7 +135,8 @@ func (c *checkpointer) run(ctx context.Context) {
 				_, _, err = c.do("PASSIVE") // PASSIVE does not wait for readers and writers
 			}
 			if err == nil && log >= restartAt {
-				_ = c.begin(ctx, func() error { return c.restart(ctx) })
+				begun := time.Now() // the wait for a turn counts, too
+				_ = c.begin(ctx, func() error { return c.restart(ctx, begun) })
 				restartAt = log + restartPages
 			}
 		}
@@ -150,19 +151,34 @@ func (c *checkpointer) run(ctx context.Context) {
 // restart lets the next transaction start the log again. None of the Store may begin meanwhile. One
 // that is under way may take long, as one of the caller does that is open. It is waited for here,
 // because all others wait for it, too, and not in the checkpoint, which has the write lock while it
-// waits for queries.
-func (c *checkpointer) restart(ctx context.Context) error {
-	err := waitForLock(ctx, c.patience, func() error {
-		_, err := c.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if _, err := c.conn.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+// waits for queries. It is waited for half as long as a transaction would wait, so that those behind
+// this one have time left.
+func (c *checkpointer) restart(ctx context.Context, begun time.Time) error {
+	// Not with ctx: the driver may return its error though the transaction has begun.
+	exec := func(query string) error {
+		_, err := c.conn.ExecContext(context.Background(), query)
 		return err
 	}
-	_, _, err = c.do("RESTART")
+	// SQLite itself would look less often: see waitForLock.
+	if err := exec("PRAGMA " + busyTimeout(0)); err != nil {
+		return err
+	}
+	err := waitForLock(ctx, c.patience/2-time.Since(begun), func() error { return exec("BEGIN IMMEDIATE") })
+	if err == nil {
+		err = exec("ROLLBACK")
+	}
+	if restored := exec("PRAGMA " + busyTimeout(restartPatience)); err == nil {
+		err = restored
+	}
+	if err == nil {
+		err = c.check() // again, because the wait may have been long
+	}
+	if err == nil { // what that transaction has written is copied without the write lock
+		_, _, err = c.do("PASSIVE")
+	}
+	if err == nil {
+		_, _, err = c.do("RESTART")
+	}
 	return err
 }
 

@@ -18,7 +18,7 @@ func OpenWith(ctx context.Context, path string, pragmas ...string) (*Store, erro
 // Checkpoint does one now, as the Store does beside its commits.
 func (s *Store) Checkpoint() error { return s.checkpoint("PASSIVE") }
 
-// Restart does one now as the Store does when the log is long.
+// Restart does one now, as the last step of what the Store does when the log is long.
 func (s *Store) Restart() error { return s.checkpoint("RESTART") }
 
 func (s *Store) checkpoint(kind string) error {
