@@ -48,3 +48,7 @@ func Written(path string) (int64, error) {
 
 // WaitForLock is how the Store waits for another process that writes.
 var WaitForLock = waitForLock
+
+// Restarting reports whether a transaction of the Store begins, or whether none may, so that the log
+// can be started again.
+func (s *Store) Restarting() bool { return len(s.checkpoints.gate) > 0 }

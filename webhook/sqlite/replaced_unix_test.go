@@ -3,9 +3,12 @@
 package sqlite_test
 
 import (
+	"bytes"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -300,4 +303,47 @@ func TestOpenWhileLocked(t *testing.T) {
 	other, err := sqlite.Open(ctx, path, sqlite.Config{BusyTimeout: time.Millisecond})
 	require.NoError(t, err)
 	require.NoError(t, other.Close())
+}
+
+// TestARestartOfARemovedLogHarmsNobody removes the log while the Store waits for a transaction, so that
+// it can start the log again. Another process may use the file with a new log when the transaction ends.
+func TestARestartOfARemovedLogHarmsNobody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
+	s, err := sqlite.Open(ctx, path, sqlite.Config{BusyTimeout: 10 * time.Minute})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=wal_autocheckpoint(0)&_pragma=busy_timeout(60000)")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	conn, err := db.Conn(ctx)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, conn.Close()) }()
+	run := func(query string) {
+		t.Helper()
+		_, err := conn.ExecContext(ctx, query)
+		require.NoError(t, err)
+	}
+	run("CREATE TABLE own (data)")
+	run("BEGIN IMMEDIATE; INSERT INTO own VALUES (zeroblob(20000000)); COMMIT; BEGIN IMMEDIATE")
+	require.Eventually(t, s.Restarting, time.Minute, time.Millisecond)
+	time.Sleep(50 * time.Millisecond)
+
+	require.NoError(t, os.Remove(path+"-wal"))
+	require.NoError(t, os.Remove(path+"-shm"))
+	before := contents(t, path)
+	run("INSERT INTO own VALUES (randomblob(4000000)); COMMIT")
+	require.Eventually(t, func() bool { return !s.Restarting() }, time.Minute, time.Millisecond)
+	assert.True(t, bytes.Equal(before, contents(t, path)), "the log that was removed must not be copied")
+}
+
+// contents reads a file in another process: a file that this one closes loses its locks.
+func contents(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := exec.CommandContext(t.Context(), "cat", path).Output()
+	require.NoError(t, err)
+	return data
 }
