@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -591,6 +592,36 @@ func TestDoctorComparesClocks(t *testing.T) {
 		assert.Equal(t, want, decode[check](t, strings.Split(got.stdout, "\n")[1]).Result, "%v", off)
 	}
 }
+
+// The clock of a server that takes long to answer is not taken for a wrong one.
+func TestASlowAnswerIsNoWrongClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, wait := range [][2]time.Duration{{10 * time.Second, 0}, {0, 10 * time.Second}} {
+			for off, want := range map[time.Duration]time.Duration{0: 0, time.Minute: 50 * time.Second,
+				-time.Minute: -50 * time.Second} {
+				r := &dateRecorder{next: answering(func() *http.Response {
+					time.Sleep(wait[0])
+					date := time.Now().Add(off).UTC().Format(http.TimeFormat)
+					time.Sleep(wait[1])
+					return &http.Response{Header: http.Header{"Date": {date}}}
+				})}
+				_, err := r.RoundTrip(nil)
+				require.NoError(t, err)
+				got, known := r.off()
+				assert.True(t, known)
+				assert.InDelta(t, want, got, float64(11*time.Second), "%v, %v", off, wait)
+				assert.Equal(t, want.Abs() > clockTolerance, got.Abs() > clockTolerance, "%v: %v", off, got)
+			}
+		}
+	})
+}
+
+// answering is a RoundTripper that answers everything so.
+type answering func() *http.Response
+
+// RoundTrip implements [http.RoundTripper].
+func (a answering) RoundTrip(*http.Request) (*http.Response, error) { return a(), nil }
 
 // A replay of many can be begun, left, found again, watched and stopped.
 func TestReplays(t *testing.T) {

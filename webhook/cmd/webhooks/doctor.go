@@ -161,7 +161,7 @@ func (d *doctor) reachable(ctx context.Context) error {
 	return errors.Join(d.report(check{"api", checkFail, "no answer", ""}), err)
 }
 
-// The clocks may differ this much: a Date header has whole seconds, and a request takes time.
+// The clocks may differ this much.
 const clockTolerance = 2 * time.Second
 
 func (d *doctor) clock(context.Context) error {
@@ -821,10 +821,11 @@ func (r *dateRecorder) RoundTrip(request *http.Request) (*http.Response, error) 
 		return nil, err
 	}
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
-		// The server wrote the date between start and now, cut to the second.
-		middle := start.Add(time.Since(start) / 2)
+		// The server wrote the date between start and now, cut to the second: its clock is ahead by this
+		// at least and at most. What is nearest to 0 is taken, so that a slow answer is no wrong clock.
+		least, most := date.Sub(time.Now()), date.Add(time.Second).Sub(start)
 		r.mu.Lock()
-		r.ahead, r.known = date.Add(time.Second/2).Sub(middle), true
+		r.ahead, r.known = max(least, min(most, 0)), true
 		r.mu.Unlock()
 	}
 	return response, nil
