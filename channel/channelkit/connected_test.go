@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -47,6 +48,19 @@ func (c *connected) send(t *testing.T, client *channelkit.HTTPClient, url string
 	}
 }
 
+// expect calls send until the connections were these, because on a busy machine net/http gives up some
+// that it could keep: when it hears more than 50 ms late that the request is written.
+func (c *connected) expect(t *testing.T, want []bool, send func()) {
+	t.Helper()
+	for range 10 {
+		c.reused = nil
+		if send(); slices.Equal(want, c.reused) {
+			break
+		}
+	}
+	assert.Equal(t, want, c.reused)
+}
+
 // Connected tells of each connection that a request goes out on, whether net/http makes the request or
 // package http1.
 func TestConnected(t *testing.T) {
@@ -56,10 +70,12 @@ func TestConnected(t *testing.T) {
 		config.Connected = c.note
 		url := channelfixture.Serve(t, func(http.ResponseWriter, *http.Request) {})
 		client := channelfixture.NewClient(t, config)
-		c.send(t, client, url, 3)
-		client.CloseIdleConnections()
-		c.send(t, client, url, 2)
-		assert.Equal(t, []bool{false, true, true, false, true}, c.reused)
+		c.expect(t, []bool{false, true, true, false, true}, func() {
+			client.CloseIdleConnections()
+			c.send(t, client, url, 3)
+			client.CloseIdleConnections()
+			c.send(t, client, url, 2)
+		})
 
 		// There is no connection to tell of.
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -85,8 +101,9 @@ func TestConnectedTwice(t *testing.T) {
 				readRequest(br)
 			}
 		})
-		c.send(t, channelfixture.NewClient(t, config), url, 2)
-		assert.Equal(t, []bool{false, true, false}, c.reused)
+		c.expect(t, []bool{false, true, false}, func() {
+			c.send(t, channelfixture.NewClient(t, config), url, 2)
+		})
 	})
 }
 
