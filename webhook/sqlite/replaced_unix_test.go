@@ -305,8 +305,8 @@ func TestOpenWhileLocked(t *testing.T) {
 	require.NoError(t, other.Close())
 }
 
-// TestARestartOfARemovedLogHarmsNobody removes the log while the Store waits for a transaction, to start
-// the log again. Another process may use the file with a new log when the transaction ends.
+// TestARestartOfARemovedLogHarmsNobody removes the log while the Store waits for a transaction, to
+// start the log again. Another process may use the file with a new log when the transaction ends.
 func TestARestartOfARemovedLogHarmsNobody(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
