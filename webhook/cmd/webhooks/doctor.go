@@ -823,7 +823,7 @@ func (r *dateRecorder) RoundTrip(request *http.Request) (*http.Response, error) 
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 		// The server wrote the date between start and now, cut to the second: its clock is ahead by this
 		// at least and at most. What is nearest to 0 is taken, so that a slow answer is no wrong clock.
-		least, most := date.Sub(time.Now()), date.Add(time.Second).Sub(start)
+		least, most := time.Until(date), date.Add(time.Second).Sub(start)
 		r.mu.Lock()
 		r.ahead, r.known = max(least, min(most, 0)), true
 		r.mu.Unlock()
