@@ -30,9 +30,9 @@ const (
 	mostCPU   = 100 * time.Millisecond
 	mostBytes = 64 << 20
 	mostDeaf  = 20 * time.Millisecond // between two looks at the context
-	// slack is how much more CPU time passes: machines differ, and what these tests look for costs a
-	// hundred times as much. The tests log the highest figures.
-	slack = 5
+	// slack is how much more CPU time passes: machines differ, a busy one needs more of it for the same,
+	// and what these tests look for costs a hundred times as much. The tests log the highest figures.
+	slack = 15
 )
 
 // markdownCost is what converting a text took.
