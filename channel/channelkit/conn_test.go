@@ -193,14 +193,13 @@ func TestKeptConnectionEndsForPeople(t *testing.T) {
 			},
 		} {
 			var err error
-			for range 10 { // until the connection was kept, which net/http may not do on a busy machine
+			untilKept(func() bool {
 				requests.Store(0)
 				client.CloseIdleConnections()
 				_ = send()
-				if err = send(); err != nil && channel.AsError(err).Class == channel.ClassClosed {
-					break
-				}
-			}
+				err = send()
+				return err != nil && channel.AsError(err).Class == channel.ClassClosed
+			})
 			require.Error(t, err, name)
 			assert.Equal(t, channel.ClassClosed, channel.AsError(err).Class, "%s: %v", name, err)
 			assert.Equal(t, int64(2), requests.Load(), name)

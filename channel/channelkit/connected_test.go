@@ -48,16 +48,25 @@ func (c *connected) send(t *testing.T, client *channelkit.HTTPClient, url string
 	}
 }
 
-// expect calls send until the connections were these, because on a busy machine net/http gives up some
-// that it could keep: when it hears more than 50 ms late that the request is written.
-func (c *connected) expect(t *testing.T, want []bool, send func()) {
-	t.Helper()
+// untilKept calls try until it reports that connections were kept, ten times at most. On a busy machine
+// net/http gives up some that it could keep: when it hears more than 50 ms late that the request is
+// written.
+func untilKept(try func() bool) {
 	for range 10 {
-		c.reused = nil
-		if send(); slices.Equal(want, c.reused) {
-			break
+		if try() {
+			return
 		}
 	}
+}
+
+// expect calls send until the connections were these: see untilKept.
+func (c *connected) expect(t *testing.T, want []bool, send func()) {
+	t.Helper()
+	untilKept(func() bool {
+		c.reused = nil
+		send()
+		return slices.Equal(want, c.reused)
+	})
 	assert.Equal(t, want, c.reused)
 }
 
