@@ -81,32 +81,40 @@ func TestTheLogShrinks(t *testing.T) {
 	}, 5*time.Minute, time.Millisecond)
 }
 
+// restartBytes is how long the log becomes before the store starts it again.
+const restartBytes = 4000 * 4096
+
+// ownTable returns a handle for transactions of the caller, who has a table own with a column data, and
+// how many bytes of the log are in use.
+func ownTable(t *testing.T) (db *sql.DB, size func() int64) {
+	t.Helper()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	_, err := s.DB().ExecContext(t.Context(), "CREATE TABLE own (data)")
+	require.NoError(t, err)
+	return s.DB(), func() int64 {
+		n, err := sqlite.Written(s.path + "-wal")
+		require.NoError(t, err)
+		return n
+	}
+}
+
 // TestTheLogIsStartedAgain writes only in transactions of the caller, of which the store does not hear.
 func TestTheLogIsStartedAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
-	db := s.DB()
-	_, err := db.ExecContext(t.Context(), "CREATE TABLE own (data)")
-	require.NoError(t, err)
-	const limit = 4000 * 4096 // bytes
-	size := func() int64 {
-		n, err := sqlite.Written(s.path + "-wal")
-		require.NoError(t, err)
-		return n
-	}
+	db, size := ownTable(t)
 	write := func() {
 		_, err := db.ExecContext(t.Context(), "INSERT INTO own VALUES (zeroblob(1000000))")
 		require.NoError(t, err)
 	}
-	for size() <= limit {
+	for size() <= restartBytes {
 		write()
 	}
 	require.Eventually(t, func() bool {
 		write()
-		return size() < limit/2
+		return size() < restartBytes/2
 	}, 5*time.Minute, 200*time.Millisecond)
 }
 
@@ -117,11 +125,7 @@ func TestTheLogIsStartedAgainBesideLongTransactions(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
-	db := s.DB()
-	_, err := db.ExecContext(t.Context(), "CREATE TABLE own (data)")
-	require.NoError(t, err)
-	const limit = 4000 * 4096 // bytes
+	db, size := ownTable(t)
 	last, times := int64(0), 0
 	for times < 2 {
 		tx, err := db.BeginTx(t.Context(), nil)
@@ -130,12 +134,11 @@ func TestTheLogIsStartedAgainBesideLongTransactions(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(400 * time.Millisecond)
 		require.NoError(t, tx.Commit())
-		size, err := sqlite.Written(s.path + "-wal")
-		require.NoError(t, err)
-		if size < last {
+		now := size()
+		if now < last {
 			times++
 		}
-		last = size
-		require.Less(t, size, int64(6*limit), "it must be started again soon")
+		last = now
+		require.Less(t, now, int64(6*restartBytes), "it must be started again soon")
 	}
 }
