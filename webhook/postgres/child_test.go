@@ -80,7 +80,7 @@ func runTests(m *testing.M) int {
 		_ = flag.Set("test.parallel", "6")
 	}
 	code := m.Run()
-	if err := errors.Join(dropSchemas(), removeFreshCluster()); err != nil {
+	if err := errors.Join(dropTables(), removeFreshCluster()); err != nil {
 		fmt.Fprintln(os.Stderr, "cleaning up:", err)
 		code = max(code, 1)
 	}

@@ -49,7 +49,8 @@ func TestSuccessTouchesNoIndex(t *testing.T) {
 		pages := queryAt[int](t, s.dsn, `SELECT pg_relation_size('webhooks_deliveries_`+index+`') / 8192`)
 		assert.Equal(t, 1, pages, "the index %s has nothing but its first page", index)
 	}
-	// The database counts in its own time.
+	// The database counts in its own time, at the latest when a connection ends.
+	require.NoError(t, s.Close())
 	var updated, hot int
 	eventually(t, "the database counts the updates", func() bool {
 		conn, err := pgx.Connect(ctx, s.dsn)
@@ -78,6 +79,7 @@ func TestHeartbeatsTouchNoIndex(t *testing.T) {
 					LastClaim: now}))
 		}
 	}
+	require.NoError(t, s.Close())
 	const of = ` FROM pg_stat_user_tables WHERE relid = 'webhooks_processes'::regclass`
 	// The database counts in its own time.
 	eventually(t, "the database counts the updates", func() bool {

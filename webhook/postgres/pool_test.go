@@ -44,26 +44,23 @@ func newPool(t testing.TB, dsn string, change func(*pgxpool.Config)) *pgxpool.Po
 	return pool
 }
 
-// TestNewOnAPool runs what depends on the connections on a service's own pool. With -whole it runs
-// the whole suite.
-func TestNewOnAPool(t *testing.T) {
+// TestStoreOpened runs what depends on the connections on those of the store. With -whole it runs the
+// whole suite.
+func TestStoreOpened(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	on := func(t *testing.T, dsn string) webhook.Store {
-		t.Helper()
-		s, err := postgres.New(t.Context(), newPool(t, dsn, nil), postgres.Config{})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, s.Close()) })
-		return &stored{s, dsn}
-	}
 	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return on(t, tablesDSN(t)) },
+		New: func(t *testing.T) webhook.Store { return open(t, tablesDSN(t)) },
+		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
+			require.NoError(t, s.(*stored).Close())
+			return open(t, s.(*stored).dsn)
+		},
 		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
 			return begin(t, s.(*stored).dsn)
 		},
-		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
+		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
 		Groups: connectionGroups(),
 	})
 }

@@ -46,12 +46,12 @@ func begin(t *testing.T, dsn string) storetest.CallerTx {
 
 var (
 	whole = flag.Bool("whole", false,
-		"run the whole suite of stores on a pool and behind PgBouncer, not only what depends on the "+
-			"connections")
+		"run the whole suite of stores also on connections of their own and behind PgBouncer, not only what "+
+			"depends on the connections")
 	thorough = flag.Bool("thorough", false,
 		"run the tests that take many seconds of CPU time, as those that kill processes and servers; stop "+
-			"servers more often, try more random histories, and let several processes use a store also on a "+
-			"pool, behind PgBouncer and sealed")
+			"servers more often, try more random histories, and let several processes use a store also "+
+			"behind PgBouncer and sealed")
 )
 
 // onlyThorough skips a test without the flag thorough.
@@ -90,15 +90,29 @@ func histories() int {
 	return 2
 }
 
+// TestStore runs the suite on a pool that many cases use, one after the other.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var groups []string // all
 	if testing.Short() {
 		groups = []string{"Enqueue", "Claim", "Settle", "Transactions"}
 	}
+	on := func(t *testing.T, empty tables) webhook.Store {
+		t.Helper()
+		s, err := postgres.New(t.Context(), empty.pool, postgres.Config{})
+		require.NoError(t, err)
+		dsn := withParameter(t, serverDSN(), "search_path", empty.schema)
+		t.Cleanup(func() {
+			require.NoError(t, s.Close())
+			eventually(t, "the store has kept connections of the pool", func() bool {
+				return empty.pool.Stat().AcquiredConns() == 0
+			})
+		})
+		return &stored{s, dsn}
+	}
 	storetest.Run(t, storetest.Harness{
 		Groups: groups, Histories: histories(),
-		New: func(t *testing.T) webhook.Store { return open(t, tablesDSN(t)) },
+		New: func(t *testing.T) webhook.Store { return on(t, takeTables(t)) },
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)

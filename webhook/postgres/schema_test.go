@@ -73,45 +73,70 @@ func schemaDSN(t testing.TB) string {
 	return withParameter(t, serverDSN(), "search_path", schema)
 }
 
-// freeSchemas are schemas with empty tables of a store. Clearing the tables after a test
-// takes a fraction of the time of making them.
-var freeSchemas struct {
-	sync.Mutex
-	names []string
+// tables is a schema with the tables of a store, all of them empty, and a pool for it.
+type tables struct {
+	schema string
+	pool   *pgxpool.Pool
 }
 
-func takeSchema() string {
-	freeSchemas.Lock()
-	defer freeSchemas.Unlock()
-	last := len(freeSchemas.names) - 1
+// freeTables are those that no test uses. Clearing the tables after a test takes a fraction of the
+// time of making them, and connections that know the tables a fraction of that of new ones.
+var freeTables struct {
+	sync.Mutex
+	all []tables
+}
+
+func takeFree() (taken tables, ok bool) {
+	freeTables.Lock()
+	defer freeTables.Unlock()
+	last := len(freeTables.all) - 1
 	if last < 0 {
-		return ""
+		return tables{}, false
 	}
-	taken := freeSchemas.names[last]
-	freeSchemas.names = freeSchemas.names[:last]
+	taken = freeTables.all[last]
+	freeTables.all = freeTables.all[:last]
+	return taken, true
+}
+
+// takeTables returns empty tables. The test must not change anything in the schema but the rows of
+// these tables, and must leave no connection of the pool in use.
+func takeTables(t testing.TB) tables {
+	t.Helper()
+	taken, ok := takeFree()
+	if !ok {
+		taken = makeTables(t)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			taken.pool.Close()
+			execOnServer(t, "DROP SCHEMA "+taken.schema+" CASCADE")
+			return
+		}
+		execOnServer(t, clearTables(taken.schema, sqlstore.DefaultTablePrefix))
+		freeTables.Lock()
+		defer freeTables.Unlock()
+		freeTables.all = append(freeTables.all, taken)
+	})
 	return taken
+}
+
+func makeTables(t testing.TB) tables {
+	t.Helper()
+	schema := newSchema(t)
+	execOnServer(t, "BEGIN; SET LOCAL search_path = "+schema+";"+migrations(t, "")+"COMMIT")
+	config, err := pgxpool.ParseConfig(withParameter(t, serverDSN(), "search_path", schema))
+	require.NoError(t, err)
+	config.MaxConns = 3
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	require.NoError(t, err)
+	return tables{schema, pool}
 }
 
 // tablesDSN returns the URL of a schema that has the tables of a store, all of them empty. The test
 // must not change anything in the schema but the rows of these tables.
 func tablesDSN(t testing.TB) string {
 	t.Helper()
-	schema := takeSchema()
-	if schema == "" {
-		schema = newSchema(t)
-		execOnServer(t, "BEGIN; SET LOCAL search_path = "+schema+";"+migrations(t, "")+"COMMIT")
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			execOnServer(t, "DROP SCHEMA "+schema+" CASCADE")
-			return
-		}
-		execOnServer(t, clearTables(schema, sqlstore.DefaultTablePrefix))
-		freeSchemas.Lock()
-		defer freeSchemas.Unlock()
-		freeSchemas.names = append(freeSchemas.names, schema)
-	})
-	return withParameter(t, serverDSN(), "search_path", schema)
+	return withParameter(t, serverDSN(), "search_path", takeTables(t).schema)
 }
 
 // migrations returns the statements that make the tables with the prefix.
@@ -145,15 +170,16 @@ func clearTables(schema, prefix string) string {
 	END $$`
 }
 
-// dropSchemas drops the free schemas and closes the connections to the server.
-func dropSchemas() error {
+// dropTables drops the free tables and closes the connections to the server.
+func dropTables() error {
 	pool, err := serverPool()
 	if err != nil {
 		return nil // the tests were skipped
 	}
 	defer pool.Close()
-	for schema := takeSchema(); schema != ""; schema = takeSchema() {
-		if _, err := pool.Exec(context.Background(), "DROP SCHEMA "+schema+" CASCADE"); err != nil {
+	for taken, ok := takeFree(); ok; taken, ok = takeFree() {
+		taken.pool.Close()
+		if _, err := pool.Exec(context.Background(), "DROP SCHEMA "+taken.schema+" CASCADE"); err != nil {
 			return err
 		}
 	}
