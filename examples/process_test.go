@@ -3,10 +3,12 @@ package examples_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,13 +23,37 @@ const patience = time.Minute
 // programs is the folder with the built servers.
 type programs string
 
+var folderOfPrograms string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folderOfPrograms, err = os.MkdirTemp("", "webhooks-examples-"); err != nil {
+		panic(err)
+	}
+	m.Run()
+	if err := os.RemoveAll(folderOfPrograms); err != nil {
+		panic(err)
+	}
+}
+
+// withoutDebugInfo saves half of the time that linking takes. The commands go test and go run use it,
+// too.
+const withoutDebugInfo = "-ldflags=-w"
+
+// buildServers builds the servers once for all tests.
+var buildServers = sync.OnceValue(func() error {
+	output, err := exec.Command("go", "build", withoutDebugInfo, "-o",
+		folderOfPrograms+string(filepath.Separator), "./emitter", "./receiver").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, output)
+	}
+	return err
+})
+
 func build(t *testing.T) programs {
 	t.Helper()
-	folder := t.TempDir()
-	output, err := exec.Command("go", "build", "-o", folder+string(filepath.Separator), "./emitter",
-		"./receiver").CombinedOutput()
-	require.NoError(t, err, string(output))
-	return programs(folder)
+	require.NoError(t, buildServers())
+	return programs(folderOfPrograms)
 }
 
 func (p programs) command(

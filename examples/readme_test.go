@@ -55,7 +55,7 @@ func TestReadmePrograms(t *testing.T) {
 
 	folder := t.TempDir()
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	args := []string{"build", "-o", folder + string(filepath.Separator)}
+	args := []string{"build", withoutDebugInfo, "-o", folder + string(filepath.Separator)}
 	overlayFile := filepath.Join(folder, "overlay.json")
 	args = append(args, "-overlay", overlayFile)
 	for i, program := range snippets(t, "go") {

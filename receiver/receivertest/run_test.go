@@ -28,7 +28,7 @@ const secret = "correct-horse-battery-staple"
 // The tests wait for time limits more than they compute: more of them may run at once than there
 // are processors, unless -parallel says otherwise.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
 	m.Run()

@@ -30,7 +30,7 @@ func TestProgram(t *testing.T) {
 	}
 	folder := t.TempDir()
 	program := filepath.Join(folder, "webhooks")
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-w", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	t.Run("pipe", func(t *testing.T) { t.Parallel(); inPipe(t, program) })
 	t.Run("pipe without a reader", func(t *testing.T) { t.Parallel(); withoutReader(t, program) })
