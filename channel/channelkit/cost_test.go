@@ -51,14 +51,17 @@ func TestRedactorCosts(t *testing.T) {
 	const size = 8 << 10
 	pieces := costPieces()
 	for i, piece := range pieces {
+		if testing.Short() && i >= 3 { // each length of literals once
+			break
+		}
 		// Each configuration meets an answer that is like it, and one that others are like.
 		for j, answer := range []string{piece, pieces[(i*3+1)%len(pieces)]} {
 			length := []int{6, 40, 4 * size}[(i+j)%3]
 			name := fmt.Sprintf("literals of %d bytes of %q, answers %q", length, piece, answer)
-			small := redactorCost(piece, answer, size, length)
-			large := redactorCost(piece, answer, 4*size, length)
-			assert.Less(t, large.cpu, 6*small.cpu+30*time.Millisecond, name)
-			assert.Less(t, large.cpu, time.Second, name)
+			small := redactorCost(piece, answer, size, length, 0)
+			most := min(6*small.cpu+30*time.Millisecond, time.Second)
+			large := redactorCost(piece, answer, 4*size, length, most)
+			assert.Less(t, large.cpu, most, name)
 			assert.Less(t, large.heap, 32*4*size, name)
 		}
 	}
@@ -69,7 +72,8 @@ type redactorCosts struct {
 	heap int           // of what stays
 }
 
-func redactorCost(piece, answer string, size, length int) redactorCosts {
+// redactorCost measures the best of five runs. It needs no further one once that is below enough.
+func redactorCost(piece, answer string, size, length int, enough time.Duration) redactorCosts {
 	literals := costLiterals(piece, size, length)
 	body := []byte(costText(answer, 8*size))
 	before := heap()
@@ -80,6 +84,9 @@ func redactorCost(piece, answer string, size, length int) redactorCosts {
 		r = channelkit.NewRedactor([]string{literals[0][:min(2000, len(literals[0]))]}, literals...)
 		r.Excerpt(body, true)
 		best = min(best, cputime.Thread()-start)
+		if best < enough {
+			break
+		}
 	}
 	after := heap()
 	runtime.KeepAlive(r)
