@@ -17,6 +17,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 // collect reads a client's sequence to its end.
@@ -446,7 +447,9 @@ func TestLongReplaysKeepNoRequestOut(t *testing.T) {
 func TestStatistics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, options{})
+		f := newFixture(t, options{dispatcher: func(c *dispatch.Config) {
+			c.PollInterval = time.Minute // hours go by
+		}})
 		f.run()
 		c, ctx := f.client(orgA), t.Context()
 		sub, err := c.Create(ctx, sinkSubscription("w", `{}`, `{}`, `{}`, `{"fail": "rejected"}`))

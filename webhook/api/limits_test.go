@@ -379,6 +379,9 @@ func TestProblemsAreBounded(t *testing.T) {
 // A location has the names of all that it is in. Many of them could be many times as large as the
 // body.
 func TestAnswersAreNoAmplifier(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestProblemsAreBounded has a bound too")
+	}
 	t.Parallel()
 	f := newFixture(t, options{})
 	below := func(names, length int, inner string) string {
@@ -463,6 +466,9 @@ func TestNestingIsBounded(t *testing.T) {
 //
 //nolint:paralleltest // it measures what is allocated
 func TestBodiesCostWhatTheyWeigh(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestLargeBodiesCostLittle has a bound too")
+	}
 	f := newFixture(t, options{})
 	require.NoError(t, f.registry.Register("secretive", takesAll{}))
 	many := func(n int, format string) string {

@@ -454,6 +454,9 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 func TestOpenAPISuitsGenerators(t *testing.T) {
 	t.Parallel()
 	for name, keeps := range map[string]bool{"with API keys": true, "without": false} {
+		if testing.Short() && !keeps {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, options{api: func(cfg *api.Config) {
@@ -530,6 +533,9 @@ func checkSchemas(t *testing.T, path string, value any) {
 // The commands of the contract's documentation, and those of this package's, work as they
 // are printed.
 func TestCurl(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a shell and curl for each command")
+	}
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		if os.Getenv("CI") == "true" {
