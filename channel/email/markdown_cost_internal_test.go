@@ -220,20 +220,24 @@ func TestMarkdownIsBounded(t *testing.T) {
 // Texts that people write are converted, also long ones.
 func TestLongMarkdownIsConverted(t *testing.T) {
 	t.Parallel()
+	size := maxMarkdown
+	if testing.Short() {
+		size /= 10
+	}
 	prose := strings.Repeat("It was the *best* of times, it was [the worst](https://a.example/b?c=d) of times! ", 12)
 	for name, source := range map[string]string{
-		"prose":           fill(prose+"\n\n", maxMarkdown),
-		"one paragraph":   fill("It was the best of times, it was the worst of times. ", maxMarkdown),
-		"one long quote":  fill("> It was the best of times,\n> it was the worst of times.\n", maxMarkdown),
-		"short lines":     fill("a\n", maxMarkdown),
-		"a wide table":    "|" + fill("a|", 60) + "\n|" + fill("-|", 60) + "\n" + fill("|"+fill("12.5|", 150)+"\n", maxMarkdown-200),
-		"a table":         "| a | b | c |\n|---|:-:|--:|\n" + fill("| object `a` | **failed** | 12.5 |\n", maxMarkdown-200),
-		"a list":          fill("- [ ] it was the **best** of times, see <https://a.example>\n", maxMarkdown),
-		"lists in lists":  fill("- a\n  - b\n    - c\n      1. d\n\n         e\n", maxMarkdown),
-		"code":            fill("```go\nfunc main() { a[0] = `b` }\n\n```\nand `c`\n\n", maxMarkdown),
-		"links by number": fill("It was [the best][1] of times, it was [the worst][2] of times\n\n", maxMarkdown/2) + fill("[1]: https://a.example/b\n[2]: https://a.example/c \"d\"\n", 16<<10),
-		"brackets":        fill(strings.Repeat("a[0] < b[1] & *c, d_e_f ~ 5! ", 40)+"\n\n", maxMarkdown),
-		"headings":        fill("# One\n\nTwo\n===\n\n---\n", maxMarkdown),
+		"prose":           fill(prose+"\n\n", size),
+		"one paragraph":   fill("It was the best of times, it was the worst of times. ", size),
+		"one long quote":  fill("> It was the best of times,\n> it was the worst of times.\n", size),
+		"short lines":     fill("a\n", size),
+		"a wide table":    "|" + fill("a|", 60) + "\n|" + fill("-|", 60) + "\n" + fill("|"+fill("12.5|", 150)+"\n", size-200),
+		"a table":         "| a | b | c |\n|---|:-:|--:|\n" + fill("| object `a` | **failed** | 12.5 |\n", size-200),
+		"a list":          fill("- [ ] it was the **best** of times, see <https://a.example>\n", size),
+		"lists in lists":  fill("- a\n  - b\n    - c\n      1. d\n\n         e\n", size),
+		"code":            fill("```go\nfunc main() { a[0] = `b` }\n\n```\nand `c`\n\n", size),
+		"links by number": fill("It was [the best][1] of times, it was [the worst][2] of times\n\n", size/2) + fill("[1]: https://a.example/b\n[2]: https://a.example/c \"d\"\n", 16<<10),
+		"brackets":        fill(strings.Repeat("a[0] < b[1] & *c, d_e_f ~ 5! ", 40)+"\n\n", size),
+		"headings":        fill("# One\n\nTwo\n===\n\n---\n", size),
 	} {
 		ctx := t.Context()
 		_, ok, err := convertMarkdown(ctx, source)
