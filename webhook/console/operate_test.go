@@ -672,8 +672,12 @@ func TestPagesOfDeepJSONAreBounded(t *testing.T) {
 	assert.Less(t, len(a.Body), 300<<10)
 
 	f.subscribe(mine, "deep", "/a")
+	elements := 200_000
+	if testing.Short() {
+		elements = 20_000
+	}
 	d := f.emit(mine, func(e *event.Event) {
-		e.Metadata = map[string]any{"a": json.RawMessage(deep(60, 200_000))}
+		e.Metadata = map[string]any{"a": json.RawMessage(deep(60, elements))}
 	})[0]
 	for _, path := range []string{"/deliveries/" + d.ID.String(),
 		"/templates?kind=text&event=" + d.EventID} {
