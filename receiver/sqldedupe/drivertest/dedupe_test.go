@@ -58,7 +58,11 @@ func TestCreateTableAtTheSameTime(t *testing.T) {
 // may fail for all but one.
 func TestCreateTableInANewFile(t *testing.T) {
 	t.Parallel()
-	for range 30 {
+	files := 30
+	if testing.Short() {
+		files = 3
+	}
+	for range files {
 		createTogether(t, openSQLite(t))
 	}
 }
