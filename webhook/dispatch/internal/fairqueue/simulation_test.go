@@ -19,7 +19,11 @@ import (
 // waits. A failure names the seed, which repeats it.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			s := newSimulation(t, seed)
