@@ -78,6 +78,9 @@ func TestAnInterruptedStoryIsNoSuccess(t *testing.T) {
 }
 
 func TestServingGoesOnUntilInterrupted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tells the story once more, to serve after it")
+	}
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

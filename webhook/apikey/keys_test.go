@@ -431,6 +431,9 @@ func TestGuesses(t *testing.T) {
 // An organization that makes, uses and revokes keys without end had those of all others forgotten, and
 // with guesses beside them, these were refused.
 func TestKeysWithoutEndLeaveOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes 15,000 keys; TestSeenKeysAreBounded has less to do")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k, s := newKeys(t, apikey.Config{MaxPerOrganization: 5})
