@@ -12,11 +12,9 @@ import (
 )
 
 func TestBacklogRounds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds to fill a database")
-	}
+	onlyThorough(t)
 	t.Parallel()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "webhooks.db"))
+	db, err := sql.Open("sqlite", "file:"+made(t, filepath.Join(t.TempDir(), "webhooks.db")))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s, err := sqlstore.New(t.Context(), db, sqlstore.SQLite(), sqlstore.Config{})
@@ -28,8 +26,11 @@ func TestBacklogRounds(t *testing.T) {
 }
 
 func TestOldestDueOfManyEndpoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "webhooks.db"))
+	db, err := sql.Open("sqlite", "file:"+made(t, filepath.Join(t.TempDir(), "webhooks.db")))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s, err := sqlstore.New(t.Context(), db, sqlstore.SQLite(), sqlstore.Config{})

@@ -118,7 +118,7 @@ func (r *meteredRows) Close() error {
 // statements are not.
 func metered(t *testing.T, config sqlstore.Config) (*sqlstore.Store, *sql.DB, *meter) {
 	t.Helper()
-	m := &meter{path: filepath.Join(t.TempDir(), "webhooks.db")}
+	m := &meter{path: made(t, filepath.Join(t.TempDir(), "webhooks.db"))}
 	db := sql.OpenDB(m)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s, err := sqlstore.New(t.Context(), db, sqlstore.SQLite(), config)
@@ -150,9 +150,7 @@ func count(t *testing.T, db *sql.DB, from string) (n int) {
 // Customers can delete as many subscriptions as they like. Pruning goes through them in
 // pages, once, and once more a day later.
 func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, db, m := metered(t, sqlstore.Config{})
@@ -203,9 +201,7 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 // An organization has any number of endpoints, including deleted ones. Lists of its
 // deliveries read them in pages.
 func TestListsOfManyEndpointsAreBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	ctx := t.Context()
 	s, db, m := metered(t, sqlstore.Config{})
@@ -286,9 +282,7 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 // memory. A claim has to skip all of them, but its statements name only some. It must return no
 // delivery of the endpoints to skip, and a few claims together must return all other deliveries.
 func TestClaimThatSkipsManyIsBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, db, m := metered(t, sqlstore.Config{})
@@ -343,6 +337,9 @@ func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 
 // A channel that was removed and added again is a new endpoint. A claim skips it like the old one.
 func TestClaimSkipsWhatWasMadeAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, _, m := metered(t, sqlstore.Config{})

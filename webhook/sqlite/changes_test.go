@@ -114,7 +114,7 @@ func (r *countedRows) Next(dest []driver.Value) error {
 
 func openCounted(t *testing.T, path string) (*sqlstore.Store, *counter) {
 	t.Helper()
-	c := &counter{path: path}
+	c := &counter{path: made(t, path)}
 	db := sql.OpenDB(c)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s, err := sqlstore.New(t.Context(), db, sqlstore.SQLite(), sqlstore.Config{})
@@ -207,9 +207,7 @@ func TestWhatAChangeCosts(t *testing.T) {
 // Changes of states do not make processes read all routes again, however many they were, and a
 // process that missed them and what was deleted meanwhile is right nevertheless.
 func TestStateChangesDoNotHideOthers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
@@ -273,6 +271,9 @@ func TestStateChangesDoNotHideOthers(t *testing.T) {
 // TestDatabaseWentBack gives a store a database that has lost its last changes, as after a
 // failover, and has been changed since.
 func TestDatabaseWentBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

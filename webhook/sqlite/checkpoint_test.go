@@ -18,6 +18,9 @@ import (
 
 // TestCheckpointsBesideCommits writes less than what makes the log start again.
 func TestCheckpointsBesideCommits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 	subscribeChannels(t, s, "org", 1)
@@ -42,9 +45,7 @@ func TestCheckpointsBesideCommits(t *testing.T) {
 // TestTheLogShrinks has a reader that makes the log grow beyond its limit. When it has ended, the log
 // is cut.
 func TestTheLogShrinks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a part of a second of CPU time")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 	subscribeChannels(t, s, "org", 1)
@@ -121,9 +122,7 @@ func TestTheLogIsStartedAgain(t *testing.T) {
 // TestTheLogIsStartedAgainBesideLongTransactions writes without a pause, in transactions that are each
 // open for longer than a checkpoint waits for queries.
 func TestTheLogIsStartedAgainBesideLongTransactions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	db, size := ownTable(t)
 	last, times := int64(0), 0

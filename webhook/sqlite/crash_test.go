@@ -168,7 +168,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	kills := 20
+	kills := 8
 	if *thorough {
 		kills = 60
 	}
@@ -233,9 +233,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 // TestKilledReadersMissNothing kills processes that emit and deliver, and at the same time those that
 // read both tails of a subscription from named positions on.
 func TestKilledReadersMissNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	server := httptest.NewServer(&endpoint{arrived: make(map[string]int)})
 	t.Cleanup(server.Close)

@@ -42,6 +42,9 @@ func rowsOf(t *testing.T, db *sql.DB, table string) (n int) {
 
 // TestTransactionsAreShort counts what one transaction stores of events that share a commit.
 func TestTransactionsAreShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
@@ -87,6 +90,9 @@ func TestTransactionsAreShort(t *testing.T) {
 
 // TestWideEmit emits events for 300 endpoints while the Dispatcher runs.
 func TestWideEmit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 	var sent atomic.Int64
@@ -189,6 +195,9 @@ func TestBlocksOfWhatIsNotStored(t *testing.T) {
 }
 
 func TestClaimsSharePayloads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	sqltest.CheckSharedPayloads(t, open(t, filepath.Join(t.TempDir(), "webhooks.db")))
 }

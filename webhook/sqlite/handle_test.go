@@ -39,7 +39,7 @@ func TestNewOnAHandle(t *testing.T) {
 	t.Parallel()
 	on := func(t *testing.T, path string) webhook.Store {
 		t.Helper()
-		s, err := sqlite.New(t.Context(), handle(t, "file:"+path+allPragmas), sqlite.Config{})
+		s, err := sqlite.New(t.Context(), handle(t, "file:"+made(t, path)+allPragmas), sqlite.Config{})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		return &stored{s, path}
@@ -54,10 +54,8 @@ func TestNewOnAHandle(t *testing.T) {
 			return begin(t, s.(*stored).path)
 		},
 		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
-		Groups: thoroughly([]string{
-			"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
-			"Wrapped", "Cancellation",
-		}, "Concurrency", "Peers"),
+		Groups: thoroughly([]string{"Claim", "Transactions", "Notifications", "Cancellation"},
+			"Subscriptions", "Enqueue", "Settle", "Wrapped", "Concurrency", "Peers"),
 	})
 }
 

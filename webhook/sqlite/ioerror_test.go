@@ -45,6 +45,9 @@ func limitedChild(path string) error {
 }
 
 func TestAnIOErrorIsNoDamage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	child := exec.CommandContext(t.Context(), os.Args[0])

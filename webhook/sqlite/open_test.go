@@ -116,6 +116,9 @@ func TestLocked(t *testing.T) {
 }
 
 func TestFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s, err := sqlite.OpenWith(ctx, filepath.Join(t.TempDir(), "webhooks.db"), "max_page_count(200)")
@@ -168,6 +171,9 @@ func TestNewerSchema(t *testing.T) {
 }
 
 func TestTablePrefix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "shop.db")
@@ -216,6 +222,9 @@ func TestOpenAtOnce(t *testing.T) {
 }
 
 func TestMigrateByHand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "shop.db"))

@@ -27,7 +27,8 @@ import (
 var (
 	powerSeed = flag.Uint64("power.seed", 0, "the first seed of the tests of power; 0 for random ones")
 	powerRuns = flag.Int("power.runs", 1, "how often they run, with other seeds")
-	powerCuts = flag.Int("power.cuts", 20, "how often TestPowerCuts cuts the power in a run")
+	powerCuts = flag.Int("power.cuts", 0,
+		"how often TestPowerCuts cuts the power in a run; 0 for 5, and for 20 with -thorough or -power.all")
 	powerAll  = flag.Bool("power.all", false, "TestDiskFails fails every call, not some of them")
 	powerTime = flag.Duration("power.duration", 0,
 		"for how long TestPowerCuts and TestDiskFails run at most, each; 0 for as long as it takes")
@@ -724,11 +725,18 @@ func cuts(t *testing.T, seed uint64, steps, cuts int, bug powerBug) (problems []
 // of it, in any order. The store that is opened afterwards holds what a commit has left: the last
 // one that a call had reported, or one of the call that was under way.
 func TestPowerCuts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	powerSeeds(t, func(seed uint64, _ func() bool) {
 		n := *powerCuts
-		if testing.Short() {
-			n = min(n, 2)
+		switch {
+		case n > 0:
+		case *thorough || *powerAll:
+			n = 20
+		default:
+			n = 5
 		}
 		assert.Empty(t, cuts(t, seed, 60, n, noPowerBug), "-power.seed %d", seed)
 	})
@@ -736,9 +744,7 @@ func TestPowerCuts(t *testing.T) {
 
 // TestPowerCutsFindBugs makes sure that the test can fail.
 func TestPowerCutsFindBugs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a second of CPU time")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	for _, bug := range []powerBug{unsynced, unheard, early, piecemeal} {
 		problems := cuts(t, 1, 30, 100, bug)
@@ -804,6 +810,9 @@ func failures(
 // times in a row. The call that was under way fails with an error that says so, or has succeeded.
 // Nothing that was promised is lost, and the store goes on when the disk does.
 func TestDiskFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	const steps = 20
 	for _, found := range []struct {
@@ -819,12 +828,12 @@ func TestDiskFails(t *testing.T) {
 	}
 	powerSeeds(t, func(seed uint64, over func() bool) {
 		random := rand.New(rand.NewPCG(seed, 4))
-		failed, gap := 0, 40
+		failed, gap := 0, 160
 		switch {
 		case *powerAll:
 			gap = 1
-		case testing.Short():
-			gap = 200
+		case *thorough:
+			gap = 40
 		}
 		for first := *powerFirst + random.IntN(gap); ; first += 1 + random.IntN(2*gap-1) {
 			if over() {
@@ -834,7 +843,7 @@ func TestDiskFails(t *testing.T) {
 			f := failure{first: first, count: 1 + random.IntN(2)*random.IntN(8), full: random.IntN(2) == 0}
 			problems, n := failures(t, seed, steps, f, noPowerBug)
 			require.Empty(t, problems, "-power.seed %d, %+v", seed, f)
-			if failed += n; n == 0 || testing.Short() && !*powerAll {
+			if failed += n; n == 0 {
 				break
 			}
 		}
@@ -846,6 +855,9 @@ func TestDiskFails(t *testing.T) {
 // query, has left. When the disk works again, the log is started again, which has what was copied
 // first.
 func TestASyncBesideCommitsFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	calls, gaveUp := checkpointFails(t, 1<<30)
 	require.Greater(t, calls, 3, "the syncs, and writes in between")
@@ -939,9 +951,7 @@ func (s *service) passesOn() {
 
 // TestDiskFailsFindsBugs makes sure that the test can fail.
 func TestDiskFailsFindsBugs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a part of a second of CPU time")
-	}
+	onlyThorough(t)
 	t.Parallel()
 	for first := 20; ; first += 5 {
 		problems, n := failures(t, 1, 20, failure{first: first, count: 10}, deaf)

@@ -127,6 +127,9 @@ func (s *cuttingSealer) Seal(
 }
 
 func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

@@ -81,6 +81,9 @@ func startDispatcher(t *testing.T, d *dispatch.Dispatcher) (stop func()) {
 // A process without the key of one subscription delivers to the other subscriptions. It keeps the
 // deliveries of that one until it has the key.
 func TestMissingKeyLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

@@ -16,10 +16,13 @@ import (
 // The statistics of a deleted subscription cannot be queried any more. Pruning must remove them
 // from the database.
 func TestPruneRemovesFiguresOfDeletedSubscriptions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
-	s, err := sqlite.Open(ctx, path, sqlite.Config{})
+	s, err := sqlite.Open(ctx, made(t, path), sqlite.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	db, err := sql.Open("sqlite", "file:"+path)
