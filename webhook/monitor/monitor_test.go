@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -62,6 +63,16 @@ func (a *answers) delivered(name string) []string {
 	return append([]string(nil), a.got[name]...)
 }
 
+// noHeartbeats is a store that lists no processes: four heartbeats a minute would be a quarter of what
+// the virtual days of the tests compute, and the monitor does not ask for processes.
+type noHeartbeats struct{ *memstore.Store }
+
+func (s noHeartbeats) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Processes = nil
+	return c
+}
+
 // bench is a process: a Dispatcher and its Monitor.
 type bench struct {
 	*dispatch.Dispatcher
@@ -81,9 +92,9 @@ func newBench(t *testing.T, store *memstore.Store, a *answers, cfg monitor.Confi
 	for _, name := range []string{"shop", "ops"} {
 		require.NoError(t, channels.Register(name, a.send(name)))
 	}
-	d, err := dispatch.New(store, dispatch.Config{
+	d, err := dispatch.New(noHeartbeats{store}, dispatch.Config{
 		Channels: channels, Hooks: m.Hooks(), Logger: slog.New(slog.DiscardHandler),
-		PollInterval: 20 * time.Second, Lease: 10 * time.Minute, // the tests last for months
+		PollInterval: time.Minute, Lease: 10 * time.Minute, // the tests last for months
 	})
 	require.NoError(t, err)
 	return &bench{d, m, store}
@@ -234,6 +245,9 @@ func TestConfig(t *testing.T) {
 
 // An endpoint fails until it is disabled, and a person enables it.
 func TestAnEndpointThatFailsForDays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("days of virtual time take a third of a second")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var a answers
@@ -666,7 +680,11 @@ func (d emits) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emit
 	return emitted, err
 }
 
-// The only subscription for operational events is itself broken, for 12 days, in each way there is.
+var brokenDays = flag.Int("broken.days", 6,
+	"how many virtual days TestTheyNeverFeedThemselves lasts: more than 5, after which an endpoint is\n"+
+		"disabled; 12 show that nothing comes later either, and take 2 seconds of CPU time")
+
+// The only subscription for operational events is itself broken, for days, in each way there is.
 func TestTheyNeverFeedThemselves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds of CPU time")
@@ -710,8 +728,8 @@ func TestTheyNeverFeedThemselves(t *testing.T) {
 				}}
 				start(t, func(ctx context.Context) error { return b.monitor.Run(ctx, counting) })
 				start(t, b.Run)
-				b.emit(t, "")           // the only event of all days, which each customer refuses
-				for range 12 * 24 * 6 { // an endpoint is disabled after five days
+				b.emit(t, "") // the only event of all days, which each customer refuses
+				for range *brokenDays * 24 * 6 {
 					a.set("ops", test.answer())
 					elapse(10 * time.Minute)
 				}
@@ -731,7 +749,11 @@ func TestOperationalEventsChangeHealthOnceADay(t *testing.T) {
 		sub := b.subscribe(t, "", "ops", "webhook.*")
 		b.run(t)
 		hook := b.monitor.Hooks().HealthChanged
-		for range 3 * 24 * 6 {
+		days := 3
+		if testing.Short() {
+			days = 1
+		}
+		for range days * 24 * 6 {
 			for _, health := range []webhook.Health{webhook.Degraded, webhook.Healthy} {
 				hook(t.Context(), dispatch.HealthChange{EventType: monitor.WebhookDegraded,
 					After: webhook.EndpointState{Endpoint: endpointOf(sub), Health: health,
@@ -739,7 +761,7 @@ func TestOperationalEventsChangeHealthOnceADay(t *testing.T) {
 				elapse(5 * time.Minute)
 			}
 		}
-		assert.Len(t, b.operational(t), 3*2)
+		assert.Len(t, b.operational(t), days*2)
 	})
 }
 
