@@ -82,6 +82,9 @@ func (s *clockedStore) Settle(
 func TestTheStoresClockDecides(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{0, 35 * time.Second, -35 * time.Second, time.Hour} {
+		if testing.Short() && ahead != time.Hour {
+			continue
+		}
 		t.Run(ahead.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -220,6 +223,9 @@ func TestAfterAClockThatWasAhead(t *testing.T) {
 
 // A process that holds leases when the store's clock is set back keeps them.
 func TestLeasesOutliveAClockThatIsSetBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lets two processes poll for half an hour")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &clockedStore{Store: memstore.New()}

@@ -82,7 +82,7 @@ func TestOneFailedProbeDisablesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(500)}
-		b := newBench(t, dispatch.Config{}, endpoint.send)
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll}, endpoint.send)
 		sub := b.subscribe(t, "*")
 		stop := b.run(t)
 		b.emitFor(t, 5*time.Second, 2*time.Minute)
@@ -183,7 +183,7 @@ func TestGoneIsStoredAgain(t *testing.T) {
 		store := &busyStates{Store: memstore.New()}
 		store.fails.Store(3)
 		endpoint := &target{err: status(410)}
-		b := benchOn(t, store, dispatch.Config{}, endpoint.send)
+		b := benchOn(t, store, dispatch.Config{PollInterval: slowPoll}, endpoint.send)
 		sub := b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -279,6 +279,9 @@ func (b *testBench) manyEndpoints(t *testing.T, n int) {
 
 // A host dies: its endpoints are stored together, and not one after the other.
 func TestManyStatesAreStoredTogether(t *testing.T) {
+	if testing.Short() {
+		t.Skip("has 600 endpoints")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStates{Store: memstore.New()}
@@ -301,6 +304,9 @@ func TestManyStatesAreStoredTogether(t *testing.T) {
 
 // The leases of many probes are extended before they end, also if the store is slow.
 func TestLeasesOfManyProbesAreExtended(t *testing.T) {
+	if testing.Short() {
+		t.Skip("has 200 endpoints")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStates{Store: memstore.New()}

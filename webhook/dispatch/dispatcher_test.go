@@ -36,6 +36,10 @@ type testBench struct {
 	onAttempt func(dispatch.Result)
 }
 
+// slowPoll is the PollInterval of tests that let hours pass: 7200 polls an hour, which are those of the
+// default, would be most of what they compute.
+const slowPoll = 10 * time.Second
+
 // newBench makes a Dispatcher on a fresh memory store. Call it inside the
 // synctest bubble that uses it.
 func newBench(t *testing.T, cfg dispatch.Config, send channel.Func) *testBench {
@@ -276,7 +280,7 @@ func TestGivingUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				cfg := dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 3}}
+				cfg := dispatch.Config{PollInterval: slowPoll, Retry: dispatch.ExponentialRetry{MaxAttempts: 3}}
 				b := newBench(t, cfg, func(context.Context, *channel.Message) (channel.Result, error) {
 					return channel.Result{}, c.err
 				})
@@ -439,6 +443,9 @@ func TestRetryAfterSlowsTheWholeEndpoint(t *testing.T) {
 }
 
 func TestADeadEndpointCostsTheOthersNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("has 800 deliveries")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var dead string
@@ -506,7 +513,7 @@ func TestGoneStopsWhatIsQueued(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1},
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll, MaxInFlightPerEndpoint: 1},
 			func(context.Context, *channel.Message) (channel.Result, error) {
 				sent.Add(1)
 				time.Sleep(time.Second)
@@ -527,7 +534,7 @@ func TestGoneStopsWhatIsQueued(t *testing.T) {
 func TestDeleteCancels(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{},
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll},
 			func(context.Context, *channel.Message) (channel.Result, error) {
 				return channel.Result{}, status(500)
 			})

@@ -50,7 +50,8 @@ func TestRetriesNeverGoBeyondTheTimeToLive(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var made atomic.Int64
 				b := newBench(t, dispatch.Config{
-					Retry: dispatch.RetrySchedule{time.Minute, 10 * time.Minute},
+					PollInterval: slowPoll,
+					Retry:        dispatch.RetrySchedule{time.Minute, 10 * time.Minute},
 				}, failing(&made))
 				b.subscribe(t, "*")
 				b.run(t)
@@ -116,7 +117,7 @@ func TestAnExpiredDeliveryIsNoProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := true
-		b := newBench(t, dispatch.Config{}, func(
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll}, func(
 			context.Context, *channel.Message,
 		) (channel.Result, error) {
 			if broken {

@@ -23,7 +23,7 @@ import (
 func TestDeliveriesExpireWhileTheyWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{}, func(
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll}, func(
 			context.Context, *channel.Message,
 		) (channel.Result, error) {
 			t.Error("an attempt was made")

@@ -159,7 +159,8 @@ func TestHooksThatPanicAreHarmless(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
-		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg := dispatch.Config{PollInterval: 2 * time.Second,
+			Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		called := recordHooks(&cfg.Hooks, func(string) { panic("s3cr3t") })
 		hookedOn(t, memstore.New(), cfg, accept)
 		for _, field := range reflect.VisibleFields(reflect.TypeFor[dispatch.Hooks]()) {

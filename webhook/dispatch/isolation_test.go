@@ -16,8 +16,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-var isolationSeconds = flag.Int("isolation.seconds", 5,
-	"how many virtual seconds the victim of TestIsolation emits during each attack")
+var isolationSeconds = flag.Int("isolation.seconds", 2,
+	"how many virtual seconds the victim of TestIsolation emits during each attack: 2 show what an attack\n"+
+		"does at once, and 15 what follows attempts that run into their timeouts")
 
 // Whatever others do, a victim keeps 95% of its rate, and twice its p99 at most.
 func TestIsolation(t *testing.T) {

@@ -531,7 +531,7 @@ func TestAttemptsOfCancelledDeliveriesShowHowTheEndpointIs(t *testing.T) {
 		elapse(5 * time.Second)
 		require.Equal(t, webhook.Healthy, b.state(t, sub).Health, "a probe that succeeded")
 		require.Len(t, changes.all(), 2)
-		elapse(time.Hour) // what waited goes out
+		elapse(10 * time.Minute) // what waited goes out
 
 		endpoint.set(status(410))
 		b.emit(t, event.ObjectCreated)
@@ -641,7 +641,7 @@ func TestRefusalsAndSomeFailuresChangeNoHealth(t *testing.T) {
 				b.run(t)
 				length := 6 * day // an endpoint is disabled after five
 				if testing.Short() {
-					length = 6 * time.Hour
+					length = 2 * time.Hour
 				}
 				b.emitFor(t, 2*time.Minute, length)
 				assert.Empty(t, changes.all())
@@ -656,7 +656,7 @@ func TestAProbeThatIsCutOffIsMadeByAnother(t *testing.T) {
 		store := memstore.New()
 		endpoint := &target{err: status(500), takes: time.Second}
 		cfg := dispatch.Config{DrainTimeout: time.Second,
-			Lifecycle: dispatch.Lifecycle{FirstProbe: time.Hour}}
+			Lifecycle: dispatch.Lifecycle{FirstProbe: 10 * time.Minute}}
 		b := benchOn(t, store, cfg, endpoint.send)
 		sub := b.subscribe(t, "*")
 		stop := b.run(t)
@@ -684,7 +684,7 @@ func TestAnotherURLIsProbedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		endpoint := &target{err: status(500)}
-		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		cfg := dispatch.Config{PollInterval: slowPoll, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Lifecycle: dispatch.Lifecycle{FirstProbe: 10 * time.Hour}}
 		b := newBench(t, cfg, endpoint.send)
 		sub := b.subscribe(t, "*")
@@ -854,7 +854,7 @@ func TestAStateThatCannotBeStoredIsStoredLater(t *testing.T) {
 		store := &failingStates{Store: memstore.New()}
 		store.failing.Store(true)
 		endpoint := &target{err: status(500)}
-		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg := dispatch.Config{PollInterval: slowPoll, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		b := benchOn(t, store, cfg, endpoint.send)
 		sub := b.subscribe(t, "*")
 		b.run(t)
@@ -878,7 +878,7 @@ func TestEndpointsByHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var changes healthChanges
 		var log lockedBuffer
-		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg := dispatch.Config{PollInterval: slowPoll, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		cfg.Hooks.HealthChanged = changes.hook
 		b := newBench(t, cfg, accept)
 		sub := b.subscribe(t, "*")
@@ -925,7 +925,7 @@ func TestEnablingKeepsSinceWhenItFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log jsonLog
 		endpoint := &target{err: status(503)}
-		b := newBench(t, dispatch.Config{Logger: log.logger(slog.LevelInfo)}, endpoint.send)
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll, Logger: log.logger(slog.LevelInfo)}, endpoint.send)
 		sub := b.subscribe(t, "*")
 		b.run(t)
 		start := time.Now()
@@ -957,7 +957,7 @@ func TestAProbeThatSaysNothingIsFollowedByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(503)}
 		var unrenderable atomic.Int64
-		b := newBench(t, dispatch.Config{Lifecycle: dispatch.Lifecycle{
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll, Lifecycle: dispatch.Lifecycle{
 			DegradedAfter: time.Second, FirstProbe: 10 * time.Minute}},
 			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 				if m.EventType == "report.created" {
@@ -1035,7 +1035,7 @@ func TestOnlyAttemptsChangeHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		var changes atomic.Int64
-		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg := dispatch.Config{PollInterval: slowPoll, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		cfg.Hooks.HealthChanged = func(context.Context, dispatch.HealthChange) { changes.Add(1) }
 		store := memstore.New()
 		b := benchOn(t, store, cfg, accept)

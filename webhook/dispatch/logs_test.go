@@ -149,6 +149,9 @@ func TestLogOfALostLease(t *testing.T) {
 // When thousands die at once, the log has a part of them, says how many it has not, and hides no
 // other endpoint.
 func TestLogOfManyDeadDeliveries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("has 1000 deliveries")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const message, left = "webhook: a delivery is dead", "webhook: lines were left out of the log"

@@ -135,6 +135,9 @@ func (m *mortals) run(t *testing.T, within time.Duration) {
 }
 
 func TestAnEventThatStopsEveryProcessDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("has 1200 deliveries in two dozen processes")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &mortals{store: memstore.New(), fatal: "poison.", took: 200 * time.Millisecond,
@@ -179,10 +182,13 @@ func TestAnEventThatStopsEveryProcessDies(t *testing.T) {
 }
 
 func TestAKilledProcessCostsNoAttempt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("has 400 deliveries in a dozen processes")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
-		b := benchOn(t, store, dispatch.Config{}, accept)
+		b := benchOn(t, store, dispatch.Config{PollInterval: slowPoll}, accept)
 		b.subscribe(t, "*")
 		const events = 400
 		for range events {
@@ -225,7 +231,8 @@ func TestMaxLostAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &mortals{
 			store: memstore.New(), fatal: "object.", begun: make(map[string]int),
-			cfg: dispatch.Config{MaxLostAttempts: 2, Logger: slog.New(slog.DiscardHandler)},
+			cfg: dispatch.Config{PollInterval: slowPoll, MaxLostAttempts: 2,
+				Logger: slog.New(slog.DiscardHandler)},
 		}
 		b := benchOn(t, m.store, m.cfg, accept)
 		b.subscribe(t, "*")

@@ -18,6 +18,9 @@ import (
 // An event that stops every process is dead in the end, and its subject goes on after the time that
 // the subscription gives any dead delivery.
 func TestAnEventThatStopsEveryProcessIsSkipped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes hours of virtual time")
+	}
 	t.Parallel()
 	for name, skipAfter := range map[string]time.Duration{"never": 0, "after an hour": time.Hour} {
 		t.Run(name, func(t *testing.T) {

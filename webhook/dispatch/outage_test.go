@@ -113,7 +113,7 @@ func TestAReadThatHangsIsGivenUp(t *testing.T) {
 		store := &hungStore{Store: memstore.New()}
 		var n atomic.Int32
 		var last atomic.Int64
-		b := benchOn(t, store, dispatch.Config{}, slowAccept(0, &n, &last))
+		b := benchOn(t, store, dispatch.Config{PollInterval: slowPoll}, slowAccept(0, &n, &last))
 		b.subscribe(t, "*")
 		b.run(t)
 		store.hang.Store(true)

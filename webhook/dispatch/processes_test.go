@@ -80,13 +80,13 @@ func TestProcesses(t *testing.T) {
 		store := memstore.New()
 		dying := &mutedStore{Store: store}
 		release := make(chan struct{})
-		first := benchOn(t, store, dispatch.Config{ProcessName: "first", DrainTimeout: time.Hour},
+		first := benchOn(t, store, dispatch.Config{PollInterval: slowPoll, ProcessName: "first", DrainTimeout: time.Hour},
 			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 				<-release
 				return accept(ctx, m)
 			})
-		second := benchOn(t, dying, dispatch.Config{ProcessName: "second"}, accept)
-		idle := benchOn(t, store, dispatch.Config{ProcessName: "idle"}, accept)
+		second := benchOn(t, dying, dispatch.Config{PollInterval: slowPoll, ProcessName: "second"}, accept)
+		idle := benchOn(t, store, dispatch.Config{PollInterval: slowPoll, ProcessName: "idle"}, accept)
 		first.subscribe(t, "*")
 		counts := func(alive, lost int) {
 			t.Helper()

@@ -87,6 +87,9 @@ func TestProcessesShareARateLimit(t *testing.T) {
 		"slow":  {webhook.RateLimit{PerSecond: 0.5, Burst: 1}, 4 * time.Minute},
 		"burst": {webhook.RateLimit{PerSecond: 1, Burst: 30}, time.Minute},
 	} {
+		if testing.Short() && name != "fast" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

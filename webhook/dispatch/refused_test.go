@@ -56,7 +56,7 @@ func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				arrived := make(map[string]time.Time)
-				b := newBench(t, dispatch.Config{},
+				b := newBench(t, dispatch.Config{PollInterval: slowPoll},
 					func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 						if m.EventType == "report.created" {
 							return channel.Result{}, c.answer(ctx)
@@ -91,6 +91,9 @@ func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
 // fail again and again; what was never attempted goes before them, with a pause
 // of its own. No endpoint becomes degraded here: then the store decides what is probed.
 func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes hours of virtual time")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

@@ -568,6 +568,9 @@ func TestSlowReplaysHoldUpNoOtherOrganization(t *testing.T) {
 		// They have all places, and take turns.
 		{[]string{"org_1", "org_2", "org_3", "org_4", "org_5", "org_6"}, 5 * time.Minute},
 	} {
+		if testing.Short() && len(c.slow) > 1 {
+			continue
+		}
 		synctest.Test(t, func(t *testing.T) {
 			store := &slowLists{Store: memstore.New(), slow: map[string]bool{}}
 			d, seen := replayBench(t, store, 900)

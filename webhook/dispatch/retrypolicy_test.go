@@ -19,7 +19,7 @@ import (
 func TestRetryScheduleDecides(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Minute, time.Hour}},
+		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Minute, 10 * time.Minute}},
 			func(context.Context, *channel.Message) (channel.Result, error) {
 				return channel.Result{},
 					status(500)
@@ -27,11 +27,11 @@ func TestRetryScheduleDecides(t *testing.T) {
 		b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
-		elapse(2 * time.Hour)
+		elapse(20 * time.Minute)
 		delivery := b.only(t)
 		assert.Equal(t, webhook.StatusDead, delivery.Status)
 		if assert.Len(t, delivery.Attempts, 3) {
-			for i, wait := range []time.Duration{time.Minute, time.Hour} {
+			for i, wait := range []time.Duration{time.Minute, 10 * time.Minute} {
 				waited := delivery.Attempts[i+1].StartedAt.Sub(delivery.Attempts[i].StartedAt)
 				assert.GreaterOrEqual(t, waited, wait)
 				assert.LessOrEqual(t, waited, wait+500*time.Millisecond, "the next poll finds it")

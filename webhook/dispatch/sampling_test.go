@@ -53,7 +53,8 @@ func TestRunCountsTheBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &samplingStore{Store: memstore.New()}
 		var log bytes.Buffer
-		b := benchOn(t, store, dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))},
+		b := benchOn(t, store, dispatch.Config{PollInterval: slowPoll,
+			Logger: slog.New(slog.NewTextHandler(&log, nil))},
 			func(context.Context, *channel.Message) (channel.Result, error) {
 				return channel.Result{StatusCode: 200}, nil
 			})

@@ -32,9 +32,13 @@ func TestWaitsOfAListHaveJitter(t *testing.T) {
 		"none":                 {dispatch.Config{ScheduleJitter: dispatch.NoJitter}, nil, 0},
 		"none, a subscription": {dispatch.Config{ScheduleJitter: dispatch.NoJitter}, own, 0},
 	} {
+		if testing.Short() && test.own == nil {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				test.cfg.PollInterval = slowPoll
 				test.cfg.Retry = dispatch.RetrySchedule{wait}
 				if test.own != nil {
 					test.cfg.Retry = dispatch.RetrySchedule{1}

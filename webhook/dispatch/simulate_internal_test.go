@@ -215,6 +215,9 @@ func TestSchedulerTellsTheSameStory(t *testing.T) {
 	t.Parallel()
 	for bug, seed := range foundWith {
 		bug := simBug(bug)
+		if testing.Short() && bug%6 != 0 {
+			continue // each takes 10 ms
+		}
 		actions := simActions(seed, simActionCount)
 		first, second := simulate(seed, actions, bug, true), simulate(seed, actions, bug, true)
 		assert.NotEmpty(t, first.trace)
@@ -225,6 +228,9 @@ func TestSchedulerTellsTheSameStory(t *testing.T) {
 
 // TestSchedulerShrinksStories makes sure that a story ends up short.
 func TestSchedulerShrinksStories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulates many stories")
+	}
 	t.Parallel()
 	const seed = 0
 	actions := simActions(seed, simActionCount)

@@ -109,7 +109,7 @@ func TestStatsOfTrippedBreakers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		down := true
-		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{24 * time.Hour}},
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll, Retry: dispatch.RetrySchedule{24 * time.Hour}},
 			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 				if down {
 					return channel.Result{}, status(503)

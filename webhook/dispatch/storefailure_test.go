@@ -193,7 +193,7 @@ func TestAClockThatJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// A process with a clock an hour ahead takes over at once, and its
 		// retries are due an hour late for the others: late, and not lost.
-		b := newBench(t, dispatch.Config{}, accept)
+		b := newBench(t, dispatch.Config{PollInterval: slowPoll}, accept)
 		b.subscribe(t, "*")
 		b.emit(t, event.ObjectCreated)
 		ahead := time.Now().UTC().Add(time.Hour)
