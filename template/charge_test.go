@@ -22,6 +22,9 @@ func (c *countingContext) Err() error {
 // A long value is written piece by piece, with looks at the context in between: a cancellation need
 // not wait for all of it.
 func TestLongValuesAreWrittenPieceByPiece(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	for _, c := range []struct {
 		format         Format

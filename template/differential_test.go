@@ -19,7 +19,7 @@ func differentialCount(t *testing.T) int {
 	if thorough() {
 		return environmentNumber(t, "TEMPLATE_DIFFERENTIAL_COUNT", 1000)
 	}
-	return environmentNumber(t, "TEMPLATE_DIFFERENTIAL_COUNT", 400)
+	return environmentNumber(t, "TEMPLATE_DIFFERENTIAL_COUNT", 300)
 }
 
 type oracleCase struct {

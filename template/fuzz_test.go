@@ -54,6 +54,9 @@ func checkError(t *testing.T, source string, err error) {
 }
 
 func FuzzCompile(f *testing.F) {
+	if testing.Short() {
+		f.Skip("takes a part of a second of CPU time")
+	}
 	addSources(f)
 	f.Fuzz(func(t *testing.T, source string) {
 		if _, err := Compile(source, Options{}); err != nil {

@@ -233,6 +233,9 @@ func TestReadyOnes(t *testing.T) {
 
 // A hostile use of each of the ready ones is an error, within the limits.
 func TestHostileUseOfReadyOnes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
 	t.Parallel()
 	l := library(t, LibraryConfig{Ready: ReadyAll})
 	big := strings.Repeat("ab ", 1<<20)

@@ -209,9 +209,9 @@ func (g *structureGenerator) skip() bool {
 	case thorough():
 		return g.seen%11 != 0
 	case testing.Short():
-		return g.seen%499 != 0
+		return g.seen%1999 != 0
 	}
-	return g.seen%211 != 0
+	return g.seen%499 != 0
 }
 
 // check renders a template with a harmless value and all hostile ones.
