@@ -111,6 +111,9 @@ func TestDiagnoseSaysWhatItMayNotSee(t *testing.T) {
 
 // A process tells that another one, newer or older, has made the tables what they are.
 func TestDiagnoseComparesSchemas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	s := open(t, dsn)

@@ -45,6 +45,9 @@ func receive(t *testing.T, delivered <-chan string) string {
 
 // A process that only emits, in its own transactions, notifies a process that delivers.
 func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := schemaDSN(t)

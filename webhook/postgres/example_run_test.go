@@ -15,6 +15,9 @@ import (
 
 // TestExampleTx runs what ExampleTx shows.
 func TestExampleTx(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	pool := newPool(t, schemaDSN(t), nil)
 	_, err := pool.Exec(t.Context(), "CREATE TABLE articles (id text PRIMARY KEY, title text)")

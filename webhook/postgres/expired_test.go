@@ -17,6 +17,9 @@ import (
 // What another transaction has locked while a process looks for what has expired is looked at again,
 // and does not count as finished.
 func TestLockedDeliveriesExpireLater(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	s, err := postgres.Open(t.Context(), dsn, postgres.Config{MaxConns: 3})

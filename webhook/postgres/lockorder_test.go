@@ -15,6 +15,9 @@ import (
 // TestEndpointsAreLockedInOrder checks that changes of several endpoints lock them in the order of
 // their ids: TakePermits does, and would wait for a deadlock to be found.
 func TestEndpointsAreLockedInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, tablesDSN(t))

@@ -125,6 +125,9 @@ func TestStore(t *testing.T) {
 }
 
 func TestClaimsSharePayloads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	sqltest.CheckSharedPayloads(t, open(t, tablesDSN(t)))
 }

@@ -15,6 +15,9 @@ import (
 // A claim whose probe another transaction has taken goes on with the deliveries of others, each with
 // its own line.
 func TestAProbeThatIsTakenMovesNoLine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	s := open(t, schemaDSN(t))
 	now := time.Now().Add(-time.Hour)
@@ -51,6 +54,9 @@ func TestAProbeThatIsTakenMovesNoLine(t *testing.T) {
 
 // Prune leaves alone what another transaction settles while Prune waits for it.
 func TestPruneCancelsNothingThatIsSettledMeanwhile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	s := open(t, schemaDSN(t))
 	sub := sqltest.NewSubscription()

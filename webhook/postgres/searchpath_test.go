@@ -48,6 +48,9 @@ func TestTablesOfALaterSchemaAreRefused(t *testing.T) {
 
 // The rights that ErrPermission names are enough.
 func TestDocumentedRights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := schemaDSN(t)

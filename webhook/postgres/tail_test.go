@@ -255,6 +255,9 @@ func TestTailWhileTransactionsCommitInAnyOrder(t *testing.T) {
 // TestResultsWaitForThoseBeforeThem reads results while a transaction is open that has taken an
 // earlier place among them, and while one is open that has only emitted.
 func TestResultsWaitForThoseBeforeThem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := tablesDSN(t)

@@ -72,6 +72,9 @@ func TestEnqueueTxPgx(t *testing.T) {
 }
 
 func TestEnqueueTxSQL(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
