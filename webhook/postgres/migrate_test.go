@@ -19,6 +19,9 @@ import (
 // TestEmitInAnOldTransaction emits, at each isolation level, in transactions that began before
 // subscriptions were changed.
 func TestEmitInAnOldTransaction(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
 		t.Run(string(level), func(t *testing.T) {

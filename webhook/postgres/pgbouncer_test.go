@@ -315,6 +315,9 @@ func TestPgBouncerIsAskedTooMuch(t *testing.T) {
 
 // TestExecModes connects directly, in each mode of running statements that a pooler may require.
 func TestExecModes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec",
 		"simple_protocol"} {

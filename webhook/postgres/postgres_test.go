@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"flag"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -91,11 +93,22 @@ func histories() int {
 }
 
 // TestStore runs the suite on a pool that many cases use, one after the other.
+// quick are the cases of the suite that run with -short: among them is one that calls each method.
+var quick = []string{"Tenants/EveryMethod", "Durability/EverythingSurvives", "Transactions/Commit"}
+
+// onlyQuick skips, with -short, a case of TestStore that is not among quick.
+func onlyQuick(t *testing.T) {
+	t.Helper()
+	if testing.Short() && !slices.Contains(quick, strings.TrimPrefix(t.Name(), "TestStore/")) {
+		t.Skip("all cases of the suite take seconds of CPU time")
+	}
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var groups []string // all
 	if testing.Short() {
-		groups = []string{"Enqueue", "Claim", "Settle", "Transactions"}
+		groups = []string{"Tenants", "Durability", "Transactions"}
 	}
 	on := func(t *testing.T, empty tables) webhook.Store {
 		t.Helper()
@@ -112,7 +125,10 @@ func TestStore(t *testing.T) {
 	}
 	storetest.Run(t, storetest.Harness{
 		Groups: groups, Histories: histories(),
-		New: func(t *testing.T) webhook.Store { return on(t, takeTables(t)) },
+		New: func(t *testing.T) webhook.Store {
+			onlyQuick(t)
+			return on(t, takeTables(t))
+		},
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)

@@ -63,6 +63,9 @@ func TestTailWaitsForAnOpenTransaction(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"commit", "rollback", "lost connection"} {
 		t.Run(end, func(t *testing.T) {
+			if testing.Short() && end != "commit" {
+				t.Skip("takes a part of a second of the server's CPU time")
+			}
 			t.Parallel()
 			ctx := t.Context()
 			dsn := tablesDSN(t)
@@ -310,6 +313,9 @@ func TestResultsWaitForThoseBeforeThem(t *testing.T) {
 
 // TestTailAfterARestore reads on with a store that knew more of the database than was restored.
 func TestTailAfterARestore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	s := open(t, tablesDSN(t))
 	require.NoError(t, s.CreateSubscription(t.Context(), sqltest.NewSubscription(), webhook.Quota{}))

@@ -43,6 +43,9 @@ func eventIDs(t *testing.T, s webhook.Store) []string {
 }
 
 func TestEnqueueTxPgx(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of the server's CPU time")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))

@@ -17,6 +17,9 @@ import (
 )
 
 func TestEmitTxIsPublishedIfTheTransactionCommits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("ExampleTx emits in transactions too")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "app.db")
 	store, err := sqlite.Open(t.Context(), path, sqlite.Config{})

@@ -133,6 +133,9 @@ func TestCallersTakeTurns(t *testing.T) {
 
 // TestAMarkedFileIsOpenedAtOnce opens a file of which a process has said that a sync failed, and ended.
 func TestAMarkedFileIsOpenedAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each file that is opened takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s, err := sqlite.Open(t.Context(), path, sqlite.Config{})

@@ -15,6 +15,9 @@ import (
 )
 
 func TestOpenWithoutPermission(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes most of a tenth of a second of CPU time")
+	}
 	t.Parallel()
 	if path := os.Getenv(childEnv); path != "" {
 		_, err := sqlite.Open(t.Context(), path, sqlite.Config{})

@@ -140,6 +140,9 @@ func secretsIn(t *testing.T, path string) (found []string) {
 }
 
 func TestSealedDatabaseHasNoSecrets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	for _, keys := range [][]string{nil, {"a"}} {
@@ -195,6 +198,9 @@ func requireSealed(t *testing.T, err error, id, keyID string, cause error) {
 // A process that cannot decrypt one subscription must go on with the others, and other processes
 // must not be affected.
 func TestUnreadableSubscription(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

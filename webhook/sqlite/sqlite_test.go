@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,15 +105,28 @@ func histories() int {
 	return 1
 }
 
+// quick are the cases of the suite that run with -short: among them is one that calls each method.
+var quick = []string{"Tenants/EveryMethod", "Durability/EverythingSurvives", "Claim/OnlyOnce",
+	"Settle/Succeeded", "Transactions/Commit"}
+
+// onlyQuick skips, with -short, a case of TestStore that is not among quick.
+func onlyQuick(t *testing.T) {
+	t.Helper()
+	if testing.Short() && !slices.Contains(quick, strings.TrimPrefix(t.Name(), "TestStore/")) {
+		t.Skip("all cases of the suite take seconds of CPU time")
+	}
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var groups []string // all
 	if testing.Short() {
-		groups = []string{"Claim", "Settle", "Transactions"}
+		groups = []string{"Tenants", "Durability", "Claim", "Settle", "Transactions"}
 	}
 	storetest.Run(t, storetest.Harness{
 		Groups: groups, Histories: histories(),
 		New: func(t *testing.T) webhook.Store {
+			onlyQuick(t)
 			return open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 		},
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
