@@ -54,6 +54,9 @@ func TestLongValuesAreWrittenPieceByPiece(t *testing.T) {
 
 // What costs a microsecond or more each time costs more than a step.
 func TestCallsThatTakeLongCostSteps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	l := library(t, LibraryConfig{Ready: ReadyAll})
 	for _, source := range []string{

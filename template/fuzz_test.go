@@ -99,6 +99,9 @@ func FuzzRender(f *testing.F) {
 // FuzzObject checks that what an object template renders is JSON of the template's shape, whatever
 // the template and the data are.
 func FuzzObject(f *testing.F) {
+	if testing.Short() {
+		f.Skip("takes a tenth of a second of CPU time")
+	}
 	for _, c := range conformanceCases(f) {
 		f.Add(c.Template, "a \"quote\"\n")
 	}
@@ -130,6 +133,9 @@ func FuzzObject(f *testing.F) {
 
 // FuzzJSON checks that a JSON template renders JSON or nothing.
 func FuzzJSON(f *testing.F) {
+	if testing.Short() {
+		f.Skip("takes most of a tenth of a second of CPU time")
+	}
 	for _, c := range conformanceCases(f) {
 		f.Add(c.Template)
 	}

@@ -87,6 +87,9 @@ func shapeOf(v any) any {
 
 // What a filter of a block decodes or brings along is no part of the template.
 func TestFiltersOfBlocksDecodeNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	l := library(t, LibraryConfig{Ready: ReadyAll, Filters: map[string]Func{
 		"own": {Call: func(context.Context, any, []any) (any, error) { return "<own>", nil }}}})

@@ -75,6 +75,9 @@ func compileBesideTheHost() error {
 // itself. The race detector sees a registration that is too late every time; without it, the
 // process dies in some runs.
 func TestTheFirstCompileBesideTheHost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process, which takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)

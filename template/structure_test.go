@@ -209,7 +209,7 @@ func (g *structureGenerator) skip() bool {
 	case thorough():
 		return g.seen%11 != 0
 	case testing.Short():
-		return g.seen%1999 != 0
+		return g.seen%9973 != 0
 	}
 	return g.seen%499 != 0
 }

@@ -199,6 +199,9 @@ func TestPreview(t *testing.T) {
 
 // TestConcurrentRenders compiles and renders from many goroutines; the race detector watches.
 func TestConcurrentRenders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	t.Parallel()
 	data := Data(benchEvent())
 	shared, err := Compile(benchJinja, Options{})
