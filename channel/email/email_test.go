@@ -251,6 +251,9 @@ func TestEmailLogins(t *testing.T) {
 
 // A client logs in by what the server offers, and sends no password elsewhere.
 func TestEmailPicksTheMechanism(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	token := func(context.Context) (string, error) { return mailToken, nil }
 	tests := []struct {
@@ -539,6 +542,12 @@ func TestEmailContract(t *testing.T) {
 					scriptedSMTP(t, map[string]string{verb: reply}))
 			}}
 	}
+	hanging := func(t testing.TB) json.RawMessage {
+		return json.RawMessage(`{"to_addresses":["a@example.com"],"timeout":1000000000,"port":` + channelfixture.HangingPort(t) + `}`)
+	}
+	if testing.Short() {
+		hanging = nil // servers that hang take a fifth of a second of CPU time, and a second to wait
+	}
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(driver),
 		Answers: []channeltest.Answer{
@@ -558,9 +567,7 @@ func TestEmailContract(t *testing.T) {
 		Accepting: func(testing.TB) json.RawMessage {
 			return json.RawMessage(`{"to_addresses":["a@example.com"],"bcc_addresses":["b@example.com"]}`)
 		},
-		Hanging: func(t testing.TB) json.RawMessage {
-			return json.RawMessage(`{"to_addresses":["a@example.com"],"timeout":1000000000,"port":` + channelfixture.HangingPort(t) + `}`)
-		},
+		Hanging: hanging,
 		Bad: []channeltest.Bad{{Name: "nobody", Config: `{"content_type":"rtf"}`,
 			Fields: []string{"to_addresses", "content_type"}}},
 		Secrets: []string{mailPassword},

@@ -30,6 +30,9 @@ func hostileMarkdown() []string {
 
 // A value shows in a Markdown mail as it is, and makes nothing of Markdown.
 func TestMarkdownShowsValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	t.Parallel()
 	tags := regexp.MustCompile(`<[^>]*>`)
 	for _, source := range []string{

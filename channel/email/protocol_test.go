@@ -302,6 +302,9 @@ func TestEmailSuccessIsAnyReplyOf2(t *testing.T) {
 
 // A server that refuses a mail before it has all of it, and hangs up, has refused it.
 func TestEmailRefusedInTheMiddle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	s := &plainMailServer{early: "552 5.3.4 too large"}
 	s.start(t)
@@ -525,6 +528,9 @@ func TestEmailQuotedLocalPart(t *testing.T) {
 // Whatever an event holds is what a reader of the mail sees, an encoded word
 // included (RFC 2047), and signs that are made of several characters stay whole.
 func TestEmailSubjectIsShownLiterally(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	const family, persian = "👨\u200d👩\u200d👧", "می\u200cخواهم"
 	for value, want := range map[string]string{

@@ -38,6 +38,9 @@ func TestHTMLText(t *testing.T) {
 // The text is made in one pass, whatever the HTML: a whole takes as long as its parts. A machine
 // that is busy meanwhile makes it take longer, but not in each of many tries.
 func TestHTMLTextIsLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a few hundredths of a second of CPU time")
+	}
 	t.Parallel()
 	const parts = 16
 	timed := func(n int, source string) time.Duration {
