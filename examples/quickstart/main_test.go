@@ -71,6 +71,9 @@ func TestADatabaseThatCannotBeOpened(t *testing.T) {
 }
 
 func TestAnInterruptedStoryIsNoSuccess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &watcher{want: "taxonomy.created was handled once", found: cancel}

@@ -160,12 +160,18 @@ func TestRun(t *testing.T) {
 		receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
 	})
 	t.Run("secret", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("takes seconds")
+		}
 		t.Parallel()
 		b := newBench(t)
 		b.config.Signature, b.options.Signer = nil, nil
 		receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
 	})
 	t.Run("signature", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("takes seconds")
+		}
 		t.Parallel()
 		b := newBench(t)
 		b.config.Secrets, b.options.Secret = nil, ""
