@@ -31,6 +31,9 @@ import (
 // organizations, however many clients and organizations there are.
 func TestSlowClientsKeepNoOrganizationOut(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	slowBody := "POST " + prefix + "/preview HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n" +
 		"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 	unread := "GET " + prefix + "/openapi.json HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
@@ -184,6 +187,9 @@ func allocated(work func()) int {
 //
 //nolint:paralleltest // it measures what is allocated
 func TestLargeBodiesCostLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	f := newFixture(t, options{})
 	const most = 8 << 20
 	bodies := largeBodies()

@@ -143,6 +143,9 @@ func (brokenStore) EventPayload(context.Context, string, string) ([]byte, error)
 // documented form. A webhook that was accepted can be read, shows no secret that was sent, and
 // can be sent back as it is.
 func FuzzBodies(f *testing.F) {
+	if testing.Short() {
+		f.Skip("takes hundredths of a second of CPU time")
+	}
 	for _, seed := range []string{
 		"", "{}", "[]", "null", "{", "\"\xff\"", plainSubscription, secretSubscription,
 		`{"webhook_name": "` + api.Mask + `", "event_types": ["*"], "channels": [{"channel": "webhook",

@@ -390,6 +390,9 @@ func ofChannels(channels ...string) string {
 // them.
 func TestAbsentExtensionsStay(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	hook := func(url, more string) string {
 		return `{"channel": "webhook", "configs": ` + configsOf(url, more) + `}`
 	}

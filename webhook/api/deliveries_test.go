@@ -318,6 +318,9 @@ func (s *countingStore) Deliveries(
 // A replay of many deliveries reads them in pages, and none of their histories.
 func TestReplayByFilterReadsNoHistories(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var counting *countingStore
 		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store {
@@ -396,6 +399,9 @@ func (s stuckStore) Replay(
 // organization needs a place.
 func TestLongReplaysKeepNoRequestOut(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		h := newHanging(t)
 		var err error
@@ -446,6 +452,9 @@ func TestLongReplaysKeepNoRequestOut(t *testing.T) {
 
 func TestStatistics(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{dispatcher: func(c *dispatch.Config) {
 			c.PollInterval = time.Minute // hours go by

@@ -67,6 +67,9 @@ func TestEndpoints(t *testing.T) {
 
 func TestListUnhealthyEndpoints(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t, options{})
 	c, ctx := f.client(orgA), t.Context()
 	const n = 105 // more than a page

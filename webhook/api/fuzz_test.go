@@ -13,6 +13,9 @@ import (
 // FuzzRequests puts any text into the path, the query and the headers of requests of every kind. The
 // answer always is JSON of the documented form, and no error of the server.
 func FuzzRequests(f *testing.F) {
+	if testing.Short() {
+		f.Skip("takes hundredths of a second of CPU time")
+	}
 	for _, query := range []string{
 		"", "limit=5&cursor=dlv_3&status=dead", "limit=0&limit=1", "since=2025-01-01T00:00:00Z&until=x",
 		"after=pos_0000000000000001&wait=0", "event_type=object.*&webhook_id=w", "is_active=maybe&search=%00",

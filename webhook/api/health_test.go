@@ -40,6 +40,9 @@ func (s *slowLists) Subscriptions(
 // the time that a check may take.
 func TestHealthAsksOnceAtATime(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowLists{wait: make(chan struct{})}
 		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store {

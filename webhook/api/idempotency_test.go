@@ -98,6 +98,9 @@ func (*losesEnds) EndIdempotent(context.Context, webhook.IdempotentRequest) erro
 // something of each.
 func TestIdempotencyKeysAreBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{api: func(c *api.Config) { c.IdempotentPerMinute = 2 }})
 		create := func(n int, headers ...string) *answer {
@@ -165,6 +168,9 @@ func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
 // repeated.
 func TestReplayOfManyIsIdempotent(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const many = 1001 // more than one request replays
 		f := newFixture(t, options{})
@@ -186,6 +192,9 @@ func TestReplayOfManyIsIdempotent(t *testing.T) {
 // A replay that may have been made, and has no known end, is not made again.
 func TestReplayAfterAnUnknownEnd(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t,
 			options{store: func(s webhook.Store) webhook.Store {
@@ -280,6 +289,9 @@ func (s *failsCreating) Capabilities() webhook.Capabilities {
 // The document is the same bytes for all requests.
 func TestDocumentIsReadByManyAtOnce(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t, options{})
 	var all sync.WaitGroup
 	for range 8 {

@@ -121,6 +121,9 @@ func (s failingStore) Deliveries(
 // A test makes a request for every channel, so the tests of a customer are bounded.
 func TestTestsAreNoAmplifier(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		configs := make([]string, 50)
@@ -193,6 +196,9 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 // place of its request until its connection ends.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{api: func(c *api.Config) { c.MaxRequestsPerOrganization = 1 }})
 		f.manyLarge(10)
@@ -345,6 +351,9 @@ func TestLargeDeliveriesComeInPages(t *testing.T) {
 // An answer with very many problems is short, and says how many are left out.
 func TestProblemsAreBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t, options{})
 	fields := func(n int) string {
 		var b strings.Builder
@@ -450,6 +459,9 @@ func TestLongNamesCostLittle(t *testing.T) { //nolint:paralleltest // it measure
 
 func TestNestingIsBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t, options{})
 	nested := func(depth int) string {
 		return `{"template": ` + strings.Repeat(`{"a":`, depth-1) + `"x"` + strings.Repeat(`}`,

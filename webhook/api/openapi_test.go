@@ -102,6 +102,9 @@ type statusCase struct {
 // Every operation answers with all statuses that the document has for it, and no others.
 func TestOpenAPIStatuses(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		sub, err := f.client(orgA).Create(t.Context(), sinkSubscription("w", `{}`))
@@ -453,6 +456,9 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 // that are not used. Package conformance generates clients and runs them.
 func TestOpenAPISuitsGenerators(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for name, keeps := range map[string]bool{"with API keys": true, "without": false} {
 		if testing.Short() && !keeps {
 			continue

@@ -340,6 +340,9 @@ func (h *hanging) hang(organizations, n int) {
 // many organizations have such endpoints.
 func TestHangingTestsKeepNoRequestOut(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		h := newHanging(t)
 		began := time.Now()
@@ -363,6 +366,9 @@ func TestHangingTestsKeepNoRequestOut(t *testing.T) {
 // A test that takes long ends when another organization needs its place.
 func TestHangingTestsKeepNoTestOut(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		h := newHanging(t)
 		h.hang(40, 4)

@@ -102,6 +102,9 @@ func TestBackgroundReplay(t *testing.T) {
 // What is counted are the deliveries that would be replayed; while they are, up to a bound.
 func TestCountReplay(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		id := f.dead(1003)
@@ -150,6 +153,9 @@ func (s watchedLists) Deliveries(
 // out. A count that takes too long is left out of an answer that has more to say.
 func TestRemainingOfAReplay(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
 		var slow atomic.Bool

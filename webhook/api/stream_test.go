@@ -152,6 +152,9 @@ func TestStream(t *testing.T) {
 // TestStreamOfLargeEvents checks that a page is not collected in memory before it is written.
 func TestStreamOfLargeEvents(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		_, err := f.client(orgA).Create(t.Context(), sinkSubscription("w", `{}`))

@@ -571,6 +571,9 @@ func TestIfMatchEmpty(t *testing.T) {
 // No change is lost, however many writers there are.
 func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t, options{})
 	id := f.create(strings.Replace(plainSubscription, "plain", "0", 1))
 	const writers, each = 4, 5

@@ -61,6 +61,9 @@ func (stalled) Totals(
 // A page does not wait for a store for ever, and says so. What it only counts it can do without.
 func TestSlowStores(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		d, err := dispatch.New(stalled{memstore.New()},
 			dispatch.Config{Channels: channel.NewRegistry()})
@@ -111,6 +114,9 @@ func TestSlowStores(t *testing.T) {
 // Browsers that are slow, or only seem to be, do not keep the places of others.
 func TestSlowBrowsersLeavePlaces(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for name, request := range map[string]string{
 		"form": "POST /console/templates HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n" +
 			"Content-Type: application/x-www-form-urlencoded\r\n",

@@ -168,6 +168,9 @@ func TestNeeds(t *testing.T) {
 // A request needs the right that its route asks for.
 func TestRoles(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	for name, identity := range map[string]console.Identity{
 		"read":       {},
 		"operate":    {Role: console.Operate},
@@ -392,6 +395,9 @@ func TestConfig(t *testing.T) {
 // One organization cannot take all places.
 func TestRequestsInProgressAreBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	block, entered := make(chan struct{}), make(chan struct{}, 4)
 	f := newFixture(t, func(c *console.Config) {
 		c.MaxRequests, c.MaxRequestsPerOrganization = 4, 3 // and then two places are free
@@ -427,6 +433,9 @@ const hostile = `</textarea></title></pre><script>alert(1)</script>"'><img src=x
 // Whatever events, names, configs, answers and queries say, nothing of it becomes markup.
 func TestHostileTextIsEscaped(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	f := newFixture(t, func(c *console.Config) {
 		c.Title = hostile
 		c.Catalogue = event.Catalogue{{Type: event.ObjectCreated, Category: hostile, Description: hostile,

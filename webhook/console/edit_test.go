@@ -189,6 +189,9 @@ func TestChannelsOfTheForm(t *testing.T) {
 // console does not know, of which all fields may be secrets.
 func TestUnusualConfigsSurvive(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	sub := f.subscribe(mine, "Mine", "/a")
 	for channel, list := range map[string][]string{
@@ -242,6 +245,9 @@ func TestRevealAndRotate(t *testing.T) {
 // An order is set, kept by an edit, and removed.
 func TestOrderOfTheForm(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	form := url.Values{"name": {"Ordered"}, "event_types": {"*"}, "order": {"subject"},
 		"skip_after": {"5400"}, "c0.*channel": {"webhook"}, "c0.url": {f.target.URL}}

@@ -13,6 +13,9 @@ import (
 // FuzzForms sends any text as the fields of every form, and as the query of every page. No answer is
 // an error of the server, and nothing that was sent becomes an element of a page.
 func FuzzForms(f *testing.F) {
+	if testing.Short() {
+		f.Skip("takes a tenth of a second of CPU time")
+	}
 	seeds := []string{
 		"", "name=a&url=https://a.example&event_types=object.*", "revision=x&name=<x-sent>",
 		"channel=webhook&key=webhook&on=1", "%zz&a;b", "configs=%7B%22a%22%3A1%7D&template=%7B%7B+a+%7D%7D",

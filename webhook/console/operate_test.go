@@ -100,6 +100,9 @@ func TestCurlIsQuoted(t *testing.T) {
 // The body in the command is what the template makes of the event.
 func TestCurlOfATemplate(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	sub := f.subscribe(mine, "Mine", "/")
 	sub.Channels[0].Configs = []byte(`{"url": "` + f.target.URL + `/", "payload_template":
@@ -138,6 +141,9 @@ func TestFilters(t *testing.T) {
 // The pages of a list have each delivery once, and keep the filter.
 func TestPages(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	f := newFixture(t)
 	sub := f.subscribe(mine, "Mine", "/")
 	for range 60 {
@@ -224,6 +230,9 @@ func TestReplayOfDeadLetters(t *testing.T) {
 // says so, and counts what it would replay.
 func TestReplayThatAProgramBegan(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	f.subscribe(mine, "Mine", "/")
 	var last webhook.Delivery
@@ -420,6 +429,9 @@ func (c *counting) Totals(
 // What a page reads does not depend on how many deliveries and subscriptions there are.
 func TestPagesReadBoundedRows(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	store := &counting{Store: memstore.New()}
 	f := newFixtureOn(t, store)
 	sub := f.subscribe(mine, "Mine", "/")
@@ -470,6 +482,9 @@ func TestSeveralOrganizations(t *testing.T) {
 // A replay ends though some deliveries cannot be replayed, such as those of a deleted subscription.
 func TestReplaySkipsWhatIsGone(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	sub, d := f.die(mine, "Mine")
 	require.NoError(t, f.dispatcher.DeleteSubscription(t.Context(), mine, sub.ID, 0))
@@ -547,6 +562,9 @@ func TestBacklogOfOverviews(t *testing.T) {
 // The page of a subscription names an event type that its endpoint refuses.
 func TestSubscriptionPageNamesWhatIsRefused(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	good := f.subscribe(mine, "Takes all", "/")
 	bad := f.subscribe(mine, "Refuses some", "/status/422?say=no")
@@ -563,6 +581,9 @@ func TestSubscriptionPageNamesWhatIsRefused(t *testing.T) {
 // While everything fails and is retried nothing has ended, and the pages show that it fails.
 func TestPagesShowThatEverythingFails(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	sub := f.subscribe(mine, "Down", "/status/503")
 	f.emit(mine)
@@ -614,6 +635,9 @@ func TestOverviewSaysThatNotificationsDoNotArrive(t *testing.T) {
 // An endpoint in trouble is shown with when its failures began, and not only when it was degraded.
 func TestEndpointsInTroubleSayHowLongTheyHaveFailed(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	sub := f.subscribe(mine, "Down", "/")
 	state, err := f.dispatcher.EndpointState(t.Context(), mine, webhook.Endpoint{SubscriptionID: sub.ID,
@@ -662,6 +686,9 @@ func TestTestSuggestsWhatFailed(t *testing.T) {
 // A page of JSON is a few times as long as the JSON, however deep that is nested.
 func TestPagesOfDeepJSONAreBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	deep := func(depth, elements int) string {
 		return strings.Repeat("[", depth) + strings.Repeat("1,", elements) + "1" +

@@ -46,6 +46,9 @@ func (f *fixture) processes() (rows []string) {
 // Operators see all processes that deliver, and those that were killed; customers see none.
 func TestProcessesOfOperators(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	f := newFixture(t)
 	f.identity.Operator = true
 	assert.Contains(t, f.page("/"), "No process delivers")

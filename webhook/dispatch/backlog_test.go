@@ -30,6 +30,9 @@ func slowAccept(d time.Duration, n *atomic.Int32, last *atomic.Int64) channel.Fu
 
 func TestABacklogOfOneEndpointIsNotDrainedByPolling(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int32
 		var last atomic.Int64

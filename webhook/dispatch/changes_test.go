@@ -23,6 +23,9 @@ import (
 
 func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		var mu sync.Mutex
@@ -77,6 +80,9 @@ func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 
 func TestAPauseInAnotherProcessStopsWhatIsQueued(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		var after, total atomic.Int32

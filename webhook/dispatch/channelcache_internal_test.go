@@ -101,6 +101,9 @@ func TestStatesAreReadForWhoAsksForThem(t *testing.T) {
 // of those that have less, and the cache never has more than it may.
 func TestTheCacheIsSharedByOrganizations(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for _, bytes := range []int{600, 5_000, 130_000} {
 		cache := newChannelCache(memstore.New(), channel.NewRegistry())
 		key := func(organization string, i int) cacheKey {

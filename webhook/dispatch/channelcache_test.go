@@ -47,6 +47,9 @@ func (s *readingStore) take() map[string]int {
 
 func TestAChangeReadsAndOpensOneSubscription(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &readingStore{Store: memstore.New(), read: make(map[string]int)}
 		var opened atomic.Int64

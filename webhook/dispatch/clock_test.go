@@ -81,6 +81,9 @@ func (s *clockedStore) Settle(
 // by the store's.
 func TestTheStoresClockDecides(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for _, ahead := range []time.Duration{0, 35 * time.Second, -35 * time.Second, time.Hour} {
 		if testing.Short() && ahead != time.Hour {
 			continue
@@ -185,6 +188,9 @@ func TestACallerThatHasGoneLeavesTheClockAlone(t *testing.T) {
 // What was accepted while the store's clock was ahead does not wait for it.
 func TestAfterAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &clockedStore{Store: memstore.New()}
 		store.ahead.Store(int64(time.Hour))

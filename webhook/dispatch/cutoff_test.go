@@ -80,6 +80,9 @@ func TestAProcessThatIsCutOffDegradesNothing(t *testing.T) {
 // An endpoint that nothing was sent to for days has not failed for days.
 func TestOneFailedProbeDisablesNothing(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(500)}
 		b := newBench(t, dispatch.Config{PollInterval: slowPoll}, endpoint.send)
@@ -102,6 +105,9 @@ func TestOneFailedProbeDisablesNothing(t *testing.T) {
 // What a process saw fail before another one found it healthy again says nothing any more.
 func TestAnOldFailureDegradesNothing(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		down, up := &target{err: status(500)}, &target{}
@@ -216,6 +222,9 @@ func (s *lostReplies) SetEndpointStates(
 // that it is.
 func TestAChangeWhoseReplyIsLostIsTold(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &lostReplies{Store: memstore.New()}
 		endpoint := &target{err: status(503)}

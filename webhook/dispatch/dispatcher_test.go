@@ -200,6 +200,9 @@ func TestEmitTwiceDeliversOnce(t *testing.T) {
 
 func TestEmitRefusesWithEveryReason(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	b := newBench(t, dispatch.Config{}, accept)
 	b.subscribe(t, "*")
 	good := newEvent(event.ObjectCreated)
@@ -330,6 +333,9 @@ func (e panickingError) Is(target error) bool {
 // has failed, and the process goes on.
 func TestAnErrorThatPanicsIsAFailedAttempt(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	var none *channel.Error
 	const nilText = "a nil *channel.Error was returned as an error"
 	for name, c := range map[string]struct {
@@ -511,6 +517,9 @@ func TestPauseHoldsAndResumeReleases(t *testing.T) {
 
 func TestGoneStopsWhatIsQueued(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
 		b := newBench(t, dispatch.Config{PollInterval: slowPoll, MaxInFlightPerEndpoint: 1},
@@ -670,6 +679,9 @@ func TestRunTwiceAtOnceIsRefused(t *testing.T) {
 
 func TestLongAttemptKeepsItsLease(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		var sent atomic.Int32
@@ -872,6 +884,9 @@ func TestHooksSeeWhatIsStored(t *testing.T) {
 
 func TestReplayAllIsGradualAndResumable(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var broken atomic.Bool
 		broken.Store(true)
@@ -947,6 +962,9 @@ func TestProgressOutlivesAStop(t *testing.T) {
 
 func TestAProcessWithoutTheChannelLeavesItToOthers(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		has := benchOn(t, store, dispatch.Config{}, accept)

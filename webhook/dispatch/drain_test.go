@@ -39,6 +39,9 @@ func (b *testBench) count(t *testing.T, status webhook.Status) int {
 
 func TestDrainDeliversWithoutRun(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
 		b := newBench(t, dispatch.Config{}, takes(10*time.Second, &calls))
@@ -192,6 +195,9 @@ func TestDrainMakesRetriesThatAreDue(t *testing.T) {
 
 func TestDrainEndsWithItsContext(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int64
 		b := newBench(t, dispatch.Config{

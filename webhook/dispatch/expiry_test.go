@@ -35,6 +35,9 @@ func failing(made *atomic.Int64) func(context.Context, *channel.Message) (channe
 // A delivery is dead as soon as its next attempt would come after the time to live.
 func TestRetriesNeverGoBeyondTheTimeToLive(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for name, test := range map[string]struct {
 		ttl  time.Duration
 		want int // attempts
@@ -115,6 +118,9 @@ func TestADeliveryThatWaitsTooLongExpires(t *testing.T) {
 // An expired delivery uses up no probe of an endpoint that is degraded.
 func TestAnExpiredDeliveryIsNoProbe(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		broken := true
 		b := newBench(t, dispatch.Config{PollInterval: slowPoll}, func(

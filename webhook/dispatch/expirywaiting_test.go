@@ -22,6 +22,9 @@ import (
 // What waits for a paused subscription or a disabled endpoint expires while it waits.
 func TestDeliveriesExpireWhileTheyWait(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{PollInterval: slowPoll}, func(
 			context.Context, *channel.Message,
@@ -57,6 +60,9 @@ func TestDeliveriesExpireWhileTheyWait(t *testing.T) {
 // However much there is to prune, looking for what has expired does not keep the store from others.
 func TestExpiringLeavesTimeForOthers(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const call = 80 * time.Millisecond
 		store := &expiringStore{Store: memstore.New()}
@@ -73,6 +79,9 @@ func TestExpiringLeavesTimeForOthers(t *testing.T) {
 // A store that cannot say what has expired is pruned all the same, and asked again.
 func TestPruneWhileExpiryFails(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var prunes, fails atomic.Int64
 		store := &expiringStore{Store: memstore.New()}

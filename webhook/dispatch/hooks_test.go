@@ -157,6 +157,9 @@ func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send chann
 
 func TestHooksThatPanicAreHarmless(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		cfg := dispatch.Config{PollInterval: 2 * time.Second,
@@ -192,6 +195,9 @@ func (b *lockedBuffer) String() string {
 
 func TestContextsOfStartHooksGoOn(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var cfg dispatch.Config
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -229,6 +235,9 @@ func TestContextsOfStartHooksGoOn(t *testing.T) {
 
 func TestAStartHookMayReturnNoContext(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		cfg := dispatch.Config{Logger: slog.New(slog.DiscardHandler)}
 		v := reflect.ValueOf(&cfg.Hooks).Elem()

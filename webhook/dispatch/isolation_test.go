@@ -33,6 +33,9 @@ func TestIsolation(t *testing.T) {
 // A hook that takes its time does not keep results from being stored.
 func TestASlowHook(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var called atomic.Int64
 		w := isolation.New(t, memstore.New(), dispatch.Config{Hooks: dispatch.Hooks{Attempted: func(dispatch.Result) {

@@ -270,6 +270,9 @@ func TestOneProbeOverAllProcesses(t *testing.T) {
 
 func TestARestartKeepsTheState(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		endpoint := &target{err: status(500)}
@@ -396,6 +399,9 @@ func TestProbesCostDeliveriesNothing(t *testing.T) {
 
 func TestWhatWaitedGoesOutGradually(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{takes: time.Second}
 		b := newBench(t, dispatch.Config{}, endpoint.send)
@@ -427,6 +433,9 @@ func TestWhatWaitedGoesOutGradually(t *testing.T) {
 // So does what waited for a breaker.
 func TestWhatWaitedForABreakerGoesOutGradually(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(500), takes: 200 * time.Millisecond}
 		b := newBench(t, dispatch.Config{}, endpoint.send)
@@ -505,6 +514,9 @@ func (b *testBench) cancelInFlight(t *testing.T) {
 // An attempt shows how its endpoint is, also if its delivery was cancelled meanwhile.
 func TestAttemptsOfCancelledDeliveriesShowHowTheEndpointIs(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var changes healthChanges
 		var cfg dispatch.Config
@@ -563,6 +575,9 @@ func (s *lateSettle) Settle(
 // refuses long after the attempt says little.
 func TestAnOldAnswerDoesNotDisableTheEndpoint(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &lateSettle{Store: memstore.New()}
 		endpoint := &target{err: status(410), takes: 5 * time.Second}
@@ -610,6 +625,9 @@ func TestAfterAnOldAnswerDeliveriesGoOnAtOnce(t *testing.T) {
 
 func TestRefusalsAndSomeFailuresChangeNoHealth(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for name, answer := range map[string]func(*rand.Rand) error{
 		"422 always": func(*rand.Rand) error { return status(422) },
 		"30% of failures": func(random *rand.Rand) error {
@@ -652,6 +670,9 @@ func TestRefusalsAndSomeFailuresChangeNoHealth(t *testing.T) {
 
 func TestAProbeThatIsCutOffIsMadeByAnother(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		endpoint := &target{err: status(500), takes: time.Second}
@@ -681,6 +702,9 @@ func TestAProbeThatIsCutOffIsMadeByAnother(t *testing.T) {
 
 func TestAnotherURLIsProbedAtOnce(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		endpoint := &target{err: status(500)}
@@ -723,6 +747,9 @@ func (s *slowToSetStates) SetEndpointStates(
 // A repaired endpoint is probed once that is stored, however long it takes.
 func TestAnotherURLIsProbedOnceThatIsStored(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(500)}
 		store := &slowToSetStates{Store: memstore.New()}
@@ -747,6 +774,9 @@ func TestAnotherURLIsProbedOnceThatIsStored(t *testing.T) {
 // What a process has queued already is not attempted once another one has disabled the endpoint.
 func TestWhatIsQueuedElsewhereWaitsToo(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		endpoint := &target{takes: time.Second}
@@ -828,6 +858,9 @@ func (s *failingStates) SetEndpointStates(
 // otherwise makes it again, and rotates a secret twice.
 func TestAnUpdateThatIsStoredIsNoError(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		store := &failingStates{Store: memstore.New()}
@@ -849,6 +882,9 @@ func TestAnUpdateThatIsStoredIsNoError(t *testing.T) {
 
 func TestAStateThatCannotBeStoredIsStoredLater(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		store := &failingStates{Store: memstore.New()}
@@ -922,6 +958,9 @@ func TestEndpointsByHand(t *testing.T) {
 // Whoever enables an endpoint that then fails again still learns since when it had failed.
 func TestEnablingKeepsSinceWhenItFailed(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var log jsonLog
 		endpoint := &target{err: status(503)}
@@ -954,6 +993,9 @@ func TestEnablingKeepsSinceWhenItFailed(t *testing.T) {
 // probe that finds out that it has recovered.
 func TestAProbeThatSaysNothingIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(503)}
 		var unrenderable atomic.Int64

@@ -149,6 +149,9 @@ func relayed(
 // second, and each recipient once. Waiting for a connection is no attempt.
 func TestLimitOfAHost(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r := &relay{most: 4, lasts: 500 * time.Millisecond}
 		began := time.Now()
@@ -226,6 +229,9 @@ func TestOrganizationsTakeTurnsOnALimitedHost(t *testing.T) {
 // What waits takes no slot from others.
 func TestLimitLeavesSlotsToOthers(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r := &relay{most: 2, lasts: 5 * time.Second}
 		d, outcomes, stop := relayed(t, r, 10, 5, dispatch.Config{MaxInFlight: 64})
@@ -258,6 +264,9 @@ func TestLimitLeavesSlotsToOthers(t *testing.T) {
 // twice.
 func TestLimitedAttemptIsNotCut(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r := &relay{most: 4, lasts: 50 * time.Minute}
 		_, outcomes, stop := relayed(t, r, 1, 1, dispatch.Config{PollInterval: slowPoll, AttemptTimeout: time.Second})
@@ -273,6 +282,9 @@ func TestLimitedAttemptIsNotCut(t *testing.T) {
 // next start, makes it.
 func TestLimitWhenStopped(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r := &relay{most: 2, lasts: 10 * time.Second}
 		d, outcomes, stop := relayed(t, r, 3, 10, dispatch.Config{DrainTimeout: 15 * time.Second})

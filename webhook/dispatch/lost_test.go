@@ -385,6 +385,9 @@ func TestTheNoteOfAnAttemptStays(t *testing.T) {
 // hang does not hold up what another has lost.
 func TestOrganizationsTakeTurnsWithAttemptsAlone(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		cfg := dispatch.Config{AttemptTimeout: 10 * time.Second, MaxInFlight: 128,

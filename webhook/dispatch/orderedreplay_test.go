@@ -17,6 +17,9 @@ import (
 // selects the oldest.
 func TestStartReplayKeepsTheOrder(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		l := newLines(t, dispatch.Config{}, webhook.Ordering{})
 		l.run(t)

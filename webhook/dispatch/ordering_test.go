@@ -138,6 +138,9 @@ func TestAFailingEventHoldsBackItsSubjectOnly(t *testing.T) {
 // A dead delivery holds its subject until it is skipped or replayed.
 func TestADeadEventHoldsItsSubject(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		l := newLines(t, dispatch.Config{}, webhook.Ordering{})
 		l.run(t)
@@ -164,6 +167,9 @@ func TestADeadEventHoldsItsSubject(t *testing.T) {
 // The subscription says after which time a dead delivery is skipped.
 func TestADeadEventIsSkippedAfterAWhile(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		l := newLines(t, dispatch.Config{}, webhook.Ordering{SkipAfter: time.Hour})
 		l.run(t)
@@ -185,6 +191,9 @@ func TestADeadEventIsSkippedAfterAWhile(t *testing.T) {
 // could not be tried again in time.
 func TestExpiredEventsHoldNoSubject(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		l := newLines(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Hour, time.Hour}},
 			webhook.Ordering{})
@@ -231,6 +240,9 @@ func TestACancelledEventHoldsNoSubject(t *testing.T) {
 // ReplayAll visits the newest first, but replays those of ordered subscriptions in their order.
 func TestReplayAllKeepsTheOrder(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		l := newLines(t, dispatch.Config{}, webhook.Ordering{})
 		l.run(t)

@@ -50,6 +50,9 @@ func (s *hungSettle) Settle(
 
 func TestAnOutageLongerThanTheLeaseDuplicatesNothing(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &failingStore{Store: memstore.New()}
 		var sent sync.Map
@@ -83,6 +86,9 @@ func TestAnOutageLongerThanTheLeaseDuplicatesNothing(t *testing.T) {
 
 func TestADrainGivesTheStoreTimeToRecover(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &failingStore{Store: memstore.New()}
 		b := benchOn(t, store, dispatch.Config{},
@@ -127,6 +133,9 @@ func TestAReadThatHangsIsGivenUp(t *testing.T) {
 
 func TestAStopOnAStoreThatHangs(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &hungSettle{Store: memstore.New()}
 		b := benchOn(t, store, dispatch.Config{DrainTimeout: time.Second, MaxInFlight: 512},

@@ -42,6 +42,9 @@ func TestASubscriptionHasItsOwnRetryPolicy(t *testing.T) {
 			Delays: []time.Duration{unit, unit, unit}, MaxAge: 60 * unit,
 		}, 25 * unit, []time.Duration{0, 25 * unit, 50 * unit}},
 	} {
+		if testing.Short() && name != "none" && name != "delays and max attempts" && name != "max age" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

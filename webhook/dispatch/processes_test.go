@@ -151,6 +151,9 @@ func TestProcesses(t *testing.T) {
 // process does goes on.
 func TestHeartbeatsThatFail(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &mutedStore{Store: memstore.New()}
 		var log bytes.Buffer

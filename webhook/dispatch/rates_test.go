@@ -79,6 +79,9 @@ func limitedOn(
 // Two processes on one store keep to the limit together, use it up, and get about the same.
 func TestProcessesShareARateLimit(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for name, test := range map[string]struct {
 		limit webhook.RateLimit
 		long  time.Duration
@@ -205,6 +208,9 @@ func (ratedDriver) Capabilities() channel.Capabilities {
 // An endpoint that says 429 gets less from all processes, and the full rate again in time.
 func TestAThrottledEndpointGetsLess(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		const allowed = 5 // a second
@@ -318,6 +324,9 @@ func TestARefusalIsToldToAStoreThatFails(t *testing.T) {
 // While the store fails nothing goes beyond the limit, and afterwards all goes on.
 func TestWithoutPermitsNothingIsAttempted(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &permitStore{Store: memstore.New()}
 		store.fails.Store(true)

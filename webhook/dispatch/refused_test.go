@@ -21,6 +21,9 @@ import (
 // others must not wait for those to be given up, however many they are.
 func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	timeout := func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
@@ -91,6 +94,9 @@ func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
 // fail again and again; what was never attempted goes before them, with a pause
 // of its own. No endpoint becomes degraded here: then the store decides what is probed.
 func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	if testing.Short() {
 		t.Skip("takes hours of virtual time")
 	}
@@ -203,6 +209,9 @@ func TestRefusals(t *testing.T) {
 // Those that are dead at once count too, and each channel of a subscription by itself.
 func TestRefusalsOfDeadDeliveries(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{},
 			func(_ context.Context, m *channel.Message) (channel.Result, error) {

@@ -19,6 +19,9 @@ import (
 // each list, pays for the whole of it.
 func TestReplaysAreBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{}, accept)
 		b.subscribe(t, "*")

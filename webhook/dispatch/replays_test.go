@@ -112,6 +112,9 @@ var deadOnes = webhook.DeliveryQuery{Status: webhook.StatusDead}
 // A replay goes on when the process that began it ends, and replays each delivery once.
 func TestReplayGoesOnInAnotherProcess(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		first, seen := replayBench(t, store, 500)
@@ -162,6 +165,9 @@ func (s *dyingStore) UpdateReplay(ctx context.Context, r *webhook.Replay) error 
 // it died again.
 func TestReplayStepOfADeadProcessIsNotRepeated(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &dyingStore{Store: memstore.New()}
 		first, seen := replayBench(t, store, 300)
@@ -241,6 +247,9 @@ func (s *lateStop) UpdateReplay(ctx context.Context, r *webhook.Replay) error {
 
 func TestStopDuringAStepOfAReplay(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		d, seen := replayBench(t, &lateStop{memstore.New()}, 300)
 		defer start(t, d)()
@@ -310,6 +319,9 @@ func untilCutOff(slow *atomic.Bool) func(context.Context, int64) error {
 // store fails then.
 func TestReplayEndsAtItsLimitAlthoughTheStoreFails(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &listStore{Store: memstore.New(), before: func(_ context.Context, n int64) error {
 			if n == 2 {
@@ -360,6 +372,9 @@ func TestReplayFoundAtItsLimitReplaysNoMore(t *testing.T) {
 // once a minute.
 func TestReplayThatMakesNoProgress(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var slow atomic.Bool
 		store := &listStore{Store: memstore.New(), before: untilCutOff(&slow)}
@@ -389,6 +404,9 @@ func TestReplayThatMakesNoProgress(t *testing.T) {
 // While steps fail, that there is nothing else to claim does not look like the end of the outage.
 func TestReplayThatFailsIsLoggedOnce(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
 		store := &listStore{Store: memstore.New(), before: func(context.Context, int64) error {
@@ -560,6 +578,9 @@ func (s *slowLists) Deliveries(
 // of the places of a process, and the others do not wait for it.
 func TestSlowReplaysHoldUpNoOtherOrganization(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for _, c := range []struct {
 		slow   []string
 		within time.Duration

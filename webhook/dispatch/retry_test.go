@@ -46,6 +46,9 @@ func TestExponentialRetryJitterSpreads(t *testing.T) {
 
 func TestFullJitterSpreadsFromZero(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	p := ExponentialRetry{InitialInterval: time.Second, MaxInterval: 4 * time.Second, Jitter: FullJitter}
 	require.NoError(t, p.Validate())
 	assert.Equal(t, 4*time.Second, p.MaxWait())

@@ -18,6 +18,9 @@ import (
 
 func TestRetryScheduleDecides(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Minute, 10 * time.Minute}},
 			func(context.Context, *channel.Message) (channel.Result, error) {
@@ -70,6 +73,9 @@ func (brokenPolicy) MaxWait() time.Duration { return dispatch.Forever }
 
 func TestBrokenRetryPolicyIsHarmless(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for name, c := range map[string]struct {
 		next   func() (time.Duration, bool)
 		inDays float64

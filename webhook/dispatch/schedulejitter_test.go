@@ -19,6 +19,9 @@ import (
 // much later.
 func TestWaitsOfAListHaveJitter(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	const wait, n = 1000 * time.Second, 60
 	own := &webhook.Retry{Delays: []time.Duration{wait}}
 	for name, test := range map[string]struct {

@@ -213,6 +213,9 @@ func BenchmarkScheduler(b *testing.B) {
 // TestSchedulerTellsTheSameStory makes sure that a seed repeats a failure.
 func TestSchedulerTellsTheSameStory(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	for bug, seed := range foundWith {
 		bug := simBug(bug)
 		if testing.Short() && bug%6 != 0 {

@@ -106,6 +106,9 @@ func later(a, b time.Time) time.Time {
 // An endpoint that has not answered yet is not asked by many at once.
 func TestANewEndpointIsAskedByFewAtFirst(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		w := isolation.New(t, memstore.New(), dispatch.Config{})
 		w.Subscribe(t, "a", 1, &isolation.Site{Kind: "silent", HostName: "a.example", Timed: 10})

@@ -190,6 +190,9 @@ func TestEmitAgainAfterAnErrorThatWasNone(t *testing.T) {
 
 func TestAClockThatJumps(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		// A process with a clock an hour ahead takes over at once, and its
 		// retries are due an hour late for the others: late, and not lost.
@@ -248,6 +251,9 @@ func TestPruneKeepsWhatRetentionSays(t *testing.T) {
 // enough where little is kept.
 func TestPruneKeepsUp(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &pruningStore{Store: memstore.New()}
 		b := benchOn(t, store, dispatch.Config{Retention: dispatch.Retention{Succeeded: time.Second}},

@@ -165,6 +165,9 @@ func taken(ids chan string) []string {
 
 func TestTailGoesOnLive(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newTailFixture(t, dispatch.Config{})
 		sub, quiet := f.subscribe("org_a", 2), f.subscribe("org_b", 1)
@@ -230,6 +233,9 @@ func TestTailReaderGoesOnAfterAStoreThatHangs(t *testing.T) {
 // TestTailNeitherMissesNorRepeats emits all the time, while readers begin and end.
 func TestTailNeitherMissesNorRepeats(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newTailFixture(t, dispatch.Config{})
 		sub := f.subscribe("org_a", 2)
@@ -314,6 +320,9 @@ func TestTailOfResults(t *testing.T) {
 
 func TestTailCost(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		f := newTailFixture(t, dispatch.Config{})
 		f.subscribe("org_a", 1)
@@ -562,6 +571,9 @@ func TestAcknowledgeTakesTurns(t *testing.T) {
 // which a reader has waited long enough.
 func TestTailNewsWhenTheWaitEnds(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		const interval = time.Second
 		f := newTailFixture(t, dispatch.Config{PollInterval: interval})

@@ -42,6 +42,9 @@ func (s *unreadableStore) Subscription(
 // and however much waits for it, and its deliveries wait without an attempt.
 func TestASubscriptionThatCannotBeRead(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		store := &unreadableStore{Store: memstore.New()}
 		var log bytes.Buffer

@@ -13,6 +13,9 @@ type ranked struct{ rank }
 // TestHeap compares random pushes, moves and removals with a sorted list.
 func TestHeap(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	var h heap[*ranked]
 	var all []*ranked

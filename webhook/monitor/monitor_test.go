@@ -743,6 +743,9 @@ func TestTheyNeverFeedThemselves(t *testing.T) {
 // An endpoint that goes up and down by operational events alone is told of once a day.
 func TestOperationalEventsChangeHealthOnceADay(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var a answers
 		b := newBench(t, memstore.New(), &a, monitor.Config{})
@@ -784,6 +787,9 @@ func TestAudience(t *testing.T) {
 		"none": {monitor.Config{Audience: monitor.Customer,
 			Customer: func(string) (string, bool) { return "", false }}, nil},
 	} {
+		if testing.Short() && name != "both" && name != "another organization" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -19,6 +19,9 @@ import (
 // An endpoint whose secret is wrong answers 401 to everything. It stays healthy, and is named.
 func TestAnEndpointThatRefusesEverything(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var a answers
 		var log bytes.Buffer

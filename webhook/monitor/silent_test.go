@@ -78,6 +78,9 @@ func TestOperationalEventsThatDoNotArrive(t *testing.T) {
 // Another process delivers what one could not: that one takes its word back.
 func TestOperationalEventsThatAnotherProcessDelivers(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		var broken, works answers
 		store := memstore.New()

@@ -172,6 +172,9 @@ func everything() []string {
 // changes.
 func TestReadModifyWriteBySDK(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	for version := range versions() {
 		if testing.Short() && version != "2026-03" {
 			continue

@@ -41,6 +41,9 @@ const nothingListens = "http://127.0.0.1:1"
 // What may be wrong with the way to the API, as a stranger meets it, on each command that uses it.
 func TestConnectionProblems(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	s := newService(t)
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("<html>welcome</html>"))
@@ -227,6 +230,9 @@ func must[T any](v T, err error) T {
 // to find out, or to repeat it safely.
 func TestAnswersThatAreLost(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	s := newService(t)
 	for _, behindHeader := range []bool{false, true} {
 		settings := env{envURL: lossy(t, s.env[envURL], behindHeader), envAPIKey: s.env[envAPIKey]}
@@ -270,6 +276,9 @@ func TestAnswersThatAreLost(t *testing.T) {
 // What was never sent has not taken effect, and nothing has to be found out or repeated.
 func TestRequestsThatWereNotSent(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	unreached := func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }
 	quiet := log.New(io.Discard, "", 0)
 	encrypted := httptest.NewUnstartedServer(http.HandlerFunc(unreached))

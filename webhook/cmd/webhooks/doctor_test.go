@@ -278,6 +278,9 @@ func TestDoctorNamesWhatFails(t *testing.T) {
 // Mails about broken endpoints that cannot be delivered themselves are a failure of their own.
 func TestDoctorLooksWhetherNotificationsArrive(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	s := newService(t)
 	_, found := checks(t, s.env)
 	assert.NotContains(t, found, "notifications", "no webhook subscribes to them")
@@ -302,6 +305,9 @@ func TestDoctorLooksWhetherNotificationsArrive(t *testing.T) {
 // What has died and was replayed is over, and the commands are about a webhook that has dead ones.
 func TestDoctorSaysWhatIsStillDead(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes hundredths of a second of CPU time")
+	}
 	s := newService(t)
 	sub, err := s.d.Subscription(t.Context(), "org", webhookID)
 	require.NoError(t, err)
