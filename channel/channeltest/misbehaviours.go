@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -160,12 +161,17 @@ func excessive() []Misbehaviour {
 	}
 }
 
-// complete are endpoints whose answer is odd, but a complete 2xx.
-func complete() []Misbehaviour {
-	var bomb bytes.Buffer
-	zip := gzip.NewWriter(&bomb)
+// bomb is compressed when it is first needed.
+var bomb = sync.OnceValue(func() []byte {
+	var compressed bytes.Buffer
+	zip := gzip.NewWriter(&compressed)
 	_, _ = zip.Write(make([]byte, 8<<20))
 	_ = zip.Close()
+	return compressed.Bytes()
+})
+
+// complete are endpoints whose answer is odd, but a complete 2xx.
+func complete() []Misbehaviour {
 	return []Misbehaviour{
 		{Name: "sends more than it promises", Complete: true, serve: func(c *badConn) {
 			c.readRequest()
@@ -183,7 +189,7 @@ func complete() []Misbehaviour {
 		{Name: "sends a compression bomb", Complete: true, serve: func(c *badConn) {
 			c.readRequest()
 			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s",
-				bomb.Len(), bomb.Bytes()))
+				len(bomb()), bomb()))
 		}},
 		{Name: "speaks HTTP/1.0", Complete: true, serve: func(c *badConn) {
 			c.readRequest()
