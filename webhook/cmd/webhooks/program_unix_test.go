@@ -124,13 +124,17 @@ type terminal struct {
 func newTerminal(t *testing.T, command string, environment ...string) *terminal {
 	t.Helper()
 	need(t, "tmux")
-	// Not t.TempDir: names of sockets must be short.
-	socketFolder, err := os.MkdirTemp("", "tmux")
+	// Not t.TempDir: names of sockets must be short, and a shell that is ended writes what was typed to
+	// its home when tmux has ended already.
+	folder, err := os.MkdirTemp("", "tmux")
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(socketFolder) })
-	term := &terminal{t, filepath.Join(socketFolder, "s")}
-	args := []string{"-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "50", "-c", t.TempDir()}
-	environment = append(environment, "HOME="+t.TempDir(), "NO_COLOR=")
+	t.Cleanup(func() {
+		assert.Eventually(t, func() bool { return os.RemoveAll(folder) == nil }, time.Minute,
+			20*time.Millisecond, "a shell goes on to write into %s", folder)
+	})
+	term := &terminal{t, filepath.Join(folder, "s")}
+	args := []string{"-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "50", "-c", folder}
+	environment = append(environment, "HOME="+folder, "NO_COLOR=")
 	for _, setting := range environment {
 		args = append(args, "-e", setting)
 	}
