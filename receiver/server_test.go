@@ -111,6 +111,9 @@ func TestSlowBody(t *testing.T) {
 // The timeout for the body does not apply after it, or the server would end the request's
 // context.
 func TestReadTimeoutEndsWithTheBody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for tenths of a second")
+	}
 	t.Parallel()
 	b := setup(t, func(c *receiver.Config) { c.ReadTimeout = 100 * time.Millisecond })
 	body := envelope(t, "evt_1")

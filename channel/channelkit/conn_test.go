@@ -118,6 +118,9 @@ func TestWebhookGracefulRestarts(t *testing.T) {
 // A kept connection that ends with the next request unanswered: the webhook is
 // sent once more, on a new connection.
 func TestKeptConnectionEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for tenths of a second")
+	}
 	t.Parallel()
 	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
 		tests := []struct {

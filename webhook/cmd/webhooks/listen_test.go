@@ -77,6 +77,9 @@ func TestListenGoesByTheServersClock(t *testing.T) {
 
 // Whatever ends it, it says from where to go on.
 func TestListenSaysWhereToGoOnAfterAnError(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for tenths of a second")
+	}
 	t.Parallel()
 	s := newService(t)
 	// When the event has arrived, the stream of events is cut, and the API key is refused.
@@ -105,6 +108,9 @@ func TestListenSaysWhereToGoOnAfterAnError(t *testing.T) {
 
 // What is no stream has to be answered within --timeout, also if the header comes at once.
 func TestTailsWaitForOrdinaryAnswersNoLonger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for tenths of a second")
+	}
 	t.Parallel()
 	s := newService(t)
 	released := make(chan struct{})
