@@ -3,8 +3,6 @@ package postgres_test
 import (
 	"context"
 	"flag"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -93,22 +91,13 @@ func histories() int {
 }
 
 // TestStore runs the suite on a pool that many cases use, one after the other.
-// quick are the cases of the suite that run with -short: among them is one that calls each method.
-var quick = []string{"Tenants/EveryMethod", "Durability/EverythingSurvives", "Transactions/Commit"}
-
-// onlyQuick skips, with -short, a case of TestStore that is not among quick.
-func onlyQuick(t *testing.T) {
-	t.Helper()
-	if testing.Short() && !slices.Contains(quick, strings.TrimPrefix(t.Name(), "TestStore/")) {
-		t.Skip("all cases of the suite take seconds of CPU time")
-	}
-}
-
+// TestStore runs the suite on a pool that many cases use, one after the other.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var groups []string // all
 	if testing.Short() {
-		groups = []string{"Tenants", "Durability", "Transactions"}
+		// One of them calls every method.
+		groups = []string{"Tenants/EveryMethod", "Durability/EverythingSurvives", "Transactions/Commit"}
 	}
 	on := func(t *testing.T, empty tables) webhook.Store {
 		t.Helper()
@@ -125,10 +114,7 @@ func TestStore(t *testing.T) {
 	}
 	storetest.Run(t, storetest.Harness{
 		Groups: groups, Histories: histories(),
-		New: func(t *testing.T) webhook.Store {
-			onlyQuick(t)
-			return on(t, takeTables(t))
-		},
+		New: func(t *testing.T) webhook.Store { return on(t, takeTables(t)) },
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)

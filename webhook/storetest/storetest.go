@@ -30,8 +30,9 @@ type Harness struct {
 	// Enqueue, Prefetch, Prefetched, FanOut, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints,
 	// Removal, History, Replay, Prune, Statistics, Totals, Backlog, Requests, APIKeys, Tail, Ordering,
 	// Diagnostics, Processes, Transactions, Notifications, Wrapped, Tenants, Cancellation, Limits,
-	// Concurrency, Model, Durability, Peers. An unknown name fails the test. Empty runs all. Use it for
-	// a second way to open a store that has passed the whole suite.
+	// Concurrency, Model, Durability, Peers; or single cases, such as Claim/OnlyOnce. An unknown name
+	// fails the test. Empty runs all. Use it for a second way to open a store that has passed the whole
+	// suite.
 	Groups []string
 	// Histories is how many random sequences of calls the group Model makes, each compared with a simple
 	// model of a store. Zero means 6. They are a fifth of the time that the suite takes.
@@ -56,6 +57,13 @@ type testCase struct {
 type group struct {
 	name  string
 	cases []testCase
+}
+
+// has reports whether name is that of the group, or of one of its cases after the group's.
+func (g group) has(name string) bool {
+	return name == g.name || slices.ContainsFunc(g.cases, func(c testCase) bool {
+		return name == g.name+"/"+c.name
+	})
 }
 
 // slowGroups are left out with -short.
@@ -111,17 +119,18 @@ func Run(t *testing.T, h Harness) {
 		{"Peers", peerCases(h)},
 	}
 	for _, name := range h.Groups {
-		known := slices.ContainsFunc(groups, func(g group) bool { return g.name == name })
-		require.True(t, known, "Harness.Groups: the suite has no group %q", name)
+		known := slices.ContainsFunc(groups, func(g group) bool { return g.has(name) })
+		require.True(t, known, "Harness.Groups: the suite has no group or case %q", name)
 	}
 	for _, group := range groups {
-		if len(h.Groups) > 0 && !slices.Contains(h.Groups, group.name) {
-			continue
-		}
 		if testing.Short() && slices.Contains(slowGroups, group.name) {
 			continue
 		}
 		for _, c := range group.cases {
+			if len(h.Groups) > 0 && !slices.Contains(h.Groups, group.name) &&
+				!slices.Contains(h.Groups, group.name+"/"+c.name) {
+				continue
+			}
 			if testing.Short() && (strings.Contains(c.name, "Many") || c.name == "LargeBatch") {
 				continue
 			}
