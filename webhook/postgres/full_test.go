@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
@@ -88,7 +89,7 @@ func TestTablesHaveNoRoom(t *testing.T) {
 // TestLogHasNoRoom fills the disk of the server's write-ahead log, which makes the server crash. It
 // restarts by itself if it can free enough space by removing old log files.
 func TestLogHasNoRoom(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	dir := clusterDir(t)
 	disk := newSmallDisk(t, filepath.Join(dir, "wal"), "10m")

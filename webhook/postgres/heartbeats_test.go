@@ -13,13 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
 // A process that is killed is lost, for all others to see. One that ends in an orderly way is gone, and
 // one that goes on is there.
 func TestKilledProcessIsLost(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	service := newService(t, 2*time.Second, false)
 	store, err := postgres.Open(t.Context(), service.dsn, postgres.Config{MaxConns: 2})

@@ -66,7 +66,7 @@ func TestSuccessTouchesNoIndex(t *testing.T) {
 
 // Heartbeats leave the index alone, unless a transaction of the database stays open.
 func TestHeartbeatsTouchNoIndex(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, databaseDSN(t)) // others have transactions open in theirs

@@ -17,7 +17,7 @@ import (
 
 // TestOrderWhileProcessesDie kills processes that deliver in order from one database.
 func TestOrderWhileProcessesDie(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	dsn := schemaDSN(t)
 	var stores [2]webhook.Store

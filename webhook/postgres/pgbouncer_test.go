@@ -141,22 +141,11 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	// Connections that are no longer used must not take up the server's.
 	b := newBouncer(t, "transaction", "server_idle_timeout = 2")
-	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store {
-			s := open(t, b.through(t, tablesDSN(t)))
-			s.SetListenPatience(time.Second, time.Second) // no notification arrives
-			return s
-		},
-		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
-			require.NoError(t, s.(*stored).Close())
-			return open(t, s.(*stored).dsn)
-		},
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
-			return begin(t, s.(*stored).dsn)
-		},
-		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
-		Groups: connectionGroups(),
-	})
+	storetest.Run(t, harness(func(t *testing.T) webhook.Store {
+		s := open(t, b.through(t, tablesDSN(t)))
+		s.SetListenPatience(time.Second, time.Second) // no notification arrives
+		return s
+	}, connectionGroups()))
 }
 
 // sessionState lists everything that the previous user of a connection to the server can have left

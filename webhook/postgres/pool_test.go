@@ -51,18 +51,8 @@ func TestStoreOpened(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return open(t, tablesDSN(t)) },
-		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
-			require.NoError(t, s.(*stored).Close())
-			return open(t, s.(*stored).dsn)
-		},
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
-			return begin(t, s.(*stored).dsn)
-		},
-		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
-		Groups: connectionGroups(),
-	})
+	storetest.Run(t, harness(func(t *testing.T) webhook.Store { return open(t, tablesDSN(t)) },
+		connectionGroups()))
 }
 
 func TestNewUsesThePoolAsItIs(t *testing.T) {

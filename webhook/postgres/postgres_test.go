@@ -44,23 +44,9 @@ func begin(t *testing.T, dsn string) storetest.CallerTx {
 	}
 }
 
-var (
-	whole = flag.Bool("whole", false,
-		"run the whole suite of stores also on connections of their own and behind PgBouncer, not only what "+
-			"depends on the connections")
-	thorough = flag.Bool("thorough", false,
-		"run the tests that take many seconds of CPU time, as those that kill processes and servers; stop "+
-			"servers more often, try more random histories, and let several processes use a store also "+
-			"behind PgBouncer and sealed")
-)
-
-// onlyThorough skips a test without the flag thorough.
-func onlyThorough(t *testing.T) {
-	t.Helper()
-	if !*thorough {
-		t.Skip("runs with -thorough")
-	}
-}
+var whole = flag.Bool("whole", false,
+	"run the whole suite of stores also on connections of their own and behind PgBouncer, not only what "+
+		"depends on the connections")
 
 // connectionGroups returns the groups of the suite that depend on how the store gets its
 // connections. TestStore runs all groups, and the others run the same statements on either kind of
@@ -69,28 +55,19 @@ func connectionGroups() []string {
 	if *whole {
 		return nil // all
 	}
-	return thoroughly([]string{
+	return sqltest.Thoroughly([]string{
 		"Transactions", "Notifications", "Wrapped", "Cancellation", "Durability",
 	}, "Peers")
 }
 
-// thoroughly returns the groups of the suite, with more of them if the flag thorough is set.
-func thoroughly(groups []string, more ...string) []string {
-	if *thorough {
-		groups = append(groups, more...)
-	}
-	return groups
-}
-
 // histories returns how many TestStore runs. Zero means all.
 func histories() int {
-	if *thorough {
+	if *sqltest.Thorough {
 		return 0
 	}
 	return 2
 }
 
-// TestStore runs the suite on a pool that many cases use, one after the other.
 // TestStore runs the suite on a pool that many cases use, one after the other.
 func TestStore(t *testing.T) {
 	t.Parallel()
@@ -103,18 +80,24 @@ func TestStore(t *testing.T) {
 		t.Helper()
 		s, err := postgres.New(t.Context(), empty.pool, postgres.Config{})
 		require.NoError(t, err)
-		dsn := withParameter(t, serverDSN(), "search_path", empty.schema)
 		t.Cleanup(func() {
 			require.NoError(t, s.Close())
 			eventually(t, "the store has kept connections of the pool", func() bool {
 				return empty.pool.Stat().AcquiredConns() == 0
 			})
 		})
-		return &stored{s, dsn}
+		return &stored{s, empty.dsn}
 	}
-	storetest.Run(t, storetest.Harness{
-		Groups: groups, Histories: histories(),
-		New: func(t *testing.T) webhook.Store { return on(t, takeTables(t)) },
+	h := harness(func(t *testing.T) webhook.Store { return on(t, takeTables(t)) }, groups)
+	h.Histories = histories()
+	storetest.Run(t, h)
+}
+
+// harness is for groups of the suite on stores that are made like this. What else the suite opens has
+// connections of its own, like another process.
+func harness(newStore func(t *testing.T) webhook.Store, groups []string) storetest.Harness {
+	return storetest.Harness{
+		New: newStore,
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)
@@ -122,8 +105,9 @@ func TestStore(t *testing.T) {
 		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
 			return begin(t, s.(*stored).dsn)
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
-	})
+		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+		Groups: groups,
+	}
 }
 
 func TestClaimsSharePayloads(t *testing.T) {

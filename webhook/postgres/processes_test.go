@@ -300,7 +300,7 @@ func TestEightProcesses(t *testing.T) {
 // TestKilledReadersMissNothing kills, pauses and replaces processes that emit and deliver, and at the
 // same time kills the one that reads both tails of a subscription from named positions on.
 func TestKilledReadersMissNothing(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	s := newService(t, time.Second, true)
 	var subscriptionID string
@@ -353,7 +353,7 @@ func TestKilledReadersMissNothing(t *testing.T) {
 
 // TestRollingRestart replaces processes one after the other while they emit and deliver.
 func TestRollingRestart(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	s := newService(t, 30*time.Second, false)
 	var running []*child

@@ -8,18 +8,19 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
 // TestServerRestarts stops the server under load, both in an orderly way and as in a crash, and
 // starts it again.
 func TestServerRestarts(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	c := newCluster(t)
 	l := startLoad(t, c.dsn(""), c.dsn(""))
 	stops := []syscall.Signal{stopImmediate, stopFast}
-	if *thorough {
+	if *sqltest.Thorough {
 		stops = append(stops, stops...)
 	}
 	for _, how := range stops {

@@ -75,8 +75,8 @@ func schemaDSN(t testing.TB) string {
 
 // tables is a schema with the tables of a store, all of them empty, and a pool for it.
 type tables struct {
-	schema string
-	pool   *pgxpool.Pool
+	schema, dsn string
+	pool        *pgxpool.Pool
 }
 
 // freeTables are those that no test uses. Clearing the tables after a test takes a fraction of the
@@ -124,19 +124,17 @@ func makeTables(t testing.TB) tables {
 	t.Helper()
 	schema := newSchema(t)
 	execOnServer(t, "BEGIN; SET LOCAL search_path = "+schema+";"+migrations(t, "")+"COMMIT")
-	config, err := pgxpool.ParseConfig(withParameter(t, serverDSN(), "search_path", schema))
+	dsn := withParameter(t, serverDSN(), "search_path", schema)
+	pool, err := pgxpool.New(context.Background(), withParameter(t, dsn, "pool_max_conns", "3"))
 	require.NoError(t, err)
-	config.MaxConns = 3
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	require.NoError(t, err)
-	return tables{schema, pool}
+	return tables{schema, dsn, pool}
 }
 
 // tablesDSN returns the URL of a schema that has the tables of a store, all of them empty. The test
 // must not change anything in the schema but the rows of these tables.
 func tablesDSN(t testing.TB) string {
 	t.Helper()
-	return withParameter(t, serverDSN(), "search_path", takeTables(t).schema)
+	return takeTables(t).dsn
 }
 
 // migrations returns the statements that make the tables with the prefix.

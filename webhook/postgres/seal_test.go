@@ -31,7 +31,7 @@ func openSealed(t *testing.T, dsn string, ids ...string) *stored {
 // TestSealedStore runs the groups of the suite that read subscriptions. The others never read the
 // configs.
 func TestSealedStore(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) webhook.Store { return openSealed(t, tablesDSN(t), "a") },
@@ -45,7 +45,7 @@ func TestSealedStore(t *testing.T) {
 		Peer: func(t *testing.T, s webhook.Store) webhook.Store {
 			return openSealed(t, s.(*stored).dsn, "a", "b")
 		},
-		Groups: thoroughly([]string{"Subscriptions", "Pause", "Removal", "Tenants", "Durability"},
+		Groups: sqltest.Thoroughly([]string{"Subscriptions", "Pause", "Removal", "Tenants", "Durability"},
 			"Peers"),
 	})
 }
@@ -96,7 +96,7 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 
 // In PostgreSQL, unlike in SQLite, the transactions of this test run at the same time.
 func TestResealDuringUpdates(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	dsn := schemaDSN(t)
 	sqltest.ResealDuringUpdates(t, func(ids ...string) sqltest.SealedStore {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestBacklogRounds(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	db, err := sql.Open("sqlite", "file:"+made(t, filepath.Join(t.TempDir(), "webhooks.db")))
 	require.NoError(t, err)

@@ -150,7 +150,7 @@ func count(t *testing.T, db *sql.DB, from string) (n int) {
 // Customers can delete as many subscriptions as they like. Pruning goes through them in
 // pages, once, and once more a day later.
 func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, db, m := metered(t, sqlstore.Config{})
@@ -201,7 +201,7 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 // An organization has any number of endpoints, including deleted ones. Lists of its
 // deliveries read them in pages.
 func TestListsOfManyEndpointsAreBounded(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	ctx := t.Context()
 	s, db, m := metered(t, sqlstore.Config{})
@@ -282,7 +282,7 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 // memory. A claim has to skip all of them, but its statements name only some. It must return no
 // delivery of the endpoints to skip, and a few claims together must return all other deliveries.
 func TestClaimThatSkipsManyIsBounded(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, db, m := metered(t, sqlstore.Config{})

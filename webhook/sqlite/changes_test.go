@@ -207,7 +207,7 @@ func TestWhatAChangeCosts(t *testing.T) {
 // Changes of states do not make processes read all routes again, however many they were, and a
 // process that missed them and what was deleted meanwhile is right nevertheless.
 func TestStateChangesDoNotHideOthers(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

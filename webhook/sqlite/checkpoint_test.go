@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
@@ -45,7 +46,7 @@ func TestCheckpointsBesideCommits(t *testing.T) {
 // TestTheLogShrinks has a reader that makes the log grow beyond its limit. When it has ended, the log
 // is cut.
 func TestTheLogShrinks(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
 	subscribeChannels(t, s, "org", 1)
@@ -122,7 +123,7 @@ func TestTheLogIsStartedAgain(t *testing.T) {
 // TestTheLogIsStartedAgainBesideLongTransactions writes without a pause, in transactions that are each
 // open for longer than a checkpoint waits for queries.
 func TestTheLogIsStartedAgainBesideLongTransactions(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	db, size := ownTable(t)
 	last, times := int64(0), 0

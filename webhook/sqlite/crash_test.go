@@ -169,7 +169,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	}
 	t.Parallel()
 	kills := 8
-	if *thorough {
+	if *sqltest.Thorough {
 		kills = 60
 	}
 	sink := &endpoint{arrived: make(map[string]int)}
@@ -233,7 +233,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 // TestKilledReadersMissNothing kills processes that emit and deliver, and at the same time those that
 // read both tails of a subscription from named positions on.
 func TestKilledReadersMissNothing(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	server := httptest.NewServer(&endpoint{arrived: make(map[string]int)})
 	t.Cleanup(server.Close)

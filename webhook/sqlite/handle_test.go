@@ -54,7 +54,7 @@ func TestNewOnAHandle(t *testing.T) {
 			return begin(t, s.(*stored).path)
 		},
 		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
-		Groups: thoroughly([]string{"Claim", "Transactions", "Notifications", "Cancellation"},
+		Groups: sqltest.Thoroughly([]string{"Claim", "Transactions", "Notifications", "Cancellation"},
 			"Subscriptions", "Enqueue", "Settle", "Wrapped", "Concurrency", "Peers"),
 	})
 }

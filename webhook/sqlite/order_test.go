@@ -14,7 +14,7 @@ import (
 
 // TestOrderWhileProcessesDie kills processes that deliver in order from one file.
 func TestOrderWhileProcessesDie(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	if path := os.Getenv(childEnv); path != "" {
 		require.NoError(t, sqltest.DeliverInOrder(t.Context(), open(t, path)))

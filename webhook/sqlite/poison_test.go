@@ -84,7 +84,7 @@ func poisonChild(path string) error {
 // TestPoison delivers an event that kills the process at each attempt. A new process is started
 // after each kill, until one of them finishes.
 func TestPoison(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

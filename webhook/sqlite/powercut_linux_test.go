@@ -21,6 +21,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
@@ -733,7 +734,7 @@ func TestPowerCuts(t *testing.T) {
 		n := *powerCuts
 		switch {
 		case n > 0:
-		case *thorough || *powerAll:
+		case *sqltest.Thorough || *powerAll:
 			n = 20
 		default:
 			n = 5
@@ -744,7 +745,7 @@ func TestPowerCuts(t *testing.T) {
 
 // TestPowerCutsFindBugs makes sure that the test can fail.
 func TestPowerCutsFindBugs(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	for _, bug := range []powerBug{unsynced, unheard, early, piecemeal} {
 		problems := cuts(t, 1, 30, 100, bug)
@@ -832,7 +833,7 @@ func TestDiskFails(t *testing.T) {
 		switch {
 		case *powerAll:
 			gap = 1
-		case *thorough:
+		case *sqltest.Thorough:
 			gap = 40
 		}
 		for first := *powerFirst + random.IntN(gap); ; first += 1 + random.IntN(2*gap-1) {
@@ -951,7 +952,7 @@ func (s *service) passesOn() {
 
 // TestDiskFailsFindsBugs makes sure that the test can fail.
 func TestDiskFailsFindsBugs(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	for first := 20; ; first += 5 {
 		problems, n := failures(t, 1, 20, failure{first: first, count: 10}, deaf)

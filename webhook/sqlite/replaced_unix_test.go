@@ -221,7 +221,7 @@ func TestARemovedLogHarmsNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if len(suffixes) == 1 {
-				onlyThorough(t)
+				sqltest.OnlyThorough(t)
 			}
 			t.Parallel()
 			ctx, path := t.Context(), made(t, filepath.Join(t.TempDir(), "webhooks.db"))
@@ -333,7 +333,7 @@ func TestOpenWhileLocked(t *testing.T) {
 // TestARestartOfARemovedLogHarmsNobody removes the log while the Store waits for a transaction, to
 // start the log again. Another process may use the file with a new log when the transaction ends.
 func TestARestartOfARemovedLogHarmsNobody(t *testing.T) {
-	onlyThorough(t)
+	sqltest.OnlyThorough(t)
 	t.Parallel()
 	ctx, path := t.Context(), made(t, filepath.Join(t.TempDir(), "webhooks.db"))
 	s, err := sqlite.Open(ctx, path, sqlite.Config{BusyTimeout: 10 * time.Minute})

@@ -56,7 +56,7 @@ func TestSealedStore(t *testing.T) {
 		Peer: func(t *testing.T, s webhook.Store) webhook.Store {
 			return openSealed(t, s.(*stored).path, "a", "b")
 		},
-		Groups: thoroughly([]string{"Subscriptions", "Durability"},
+		Groups: sqltest.Thoroughly([]string{"Subscriptions", "Durability"},
 			"Pause", "Removal", "Tenants", "Peers"),
 	})
 }

@@ -3,7 +3,6 @@ package sqlite_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
@@ -73,31 +73,9 @@ func begin(t *testing.T, path string) storetest.CallerTx {
 	return storetest.CallerTx{Tx: sqlite.Tx(tx), Commit: tx.Commit, Rollback: tx.Rollback}
 }
 
-var thorough = flag.Bool("thorough", false,
-	"run the tests that take most of a second of CPU time, as those that kill processes and those that "+
-		"check other tests; kill more processes, let the disk and the power fail more often, try more random "+
-		"histories, and run more of the suite of stores on a handle and sealed")
-
-// onlyThorough skips a test without the flag thorough.
-func onlyThorough(t *testing.T) {
-	t.Helper()
-	if !*thorough {
-		t.Skip("runs with -thorough")
-	}
-}
-
-// thoroughly returns the groups of the suite, with more of them if the flag thorough is set. TestStore
-// runs all groups in any case.
-func thoroughly(groups []string, more ...string) []string {
-	if *thorough {
-		groups = append(groups, more...)
-	}
-	return groups
-}
-
 // histories returns how many TestStore runs. Zero means all.
 func histories() int {
-	if *thorough {
+	if *sqltest.Thorough {
 		return 0
 	}
 	return 1
