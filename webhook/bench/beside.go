@@ -112,19 +112,25 @@ func besideOf(
 		return err
 	}
 	waits := "none"
-	if len(claims) > 0 {
-		waits = quantiles(claims)
+	if len(claims.took) > 0 {
+		waits = quantiles(claims.took)
 	}
 	fmt.Fprintf(out, "%-24s %9d %9d %12.0f %12.0f %21s %6d MiB\n", engineNames[name], pending,
 		besideEndpoints, othersEach, backlogEach, waits, (mem.Sys-mem.HeapReleased)>>20)
 	return ctx.Err()
 }
 
-// timedClaims is a store that notes how long claims take.
+// timedClaims is a store that notes what claims cost and bring, of those that bring anything.
 type timedClaims struct {
 	webhook.Store
-	mu   sync.Mutex
-	took []time.Duration
+	mu    sync.Mutex
+	noted claimed
+}
+
+// claimed is what claims cost and brought.
+type claimed struct {
+	took             []time.Duration // each
+	tasks, endpoints int             // all
 }
 
 func (t *timedClaims) Claim(
@@ -132,16 +138,27 @@ func (t *timedClaims) Claim(
 ) ([]webhook.Task, error) {
 	start := time.Now()
 	tasks, err := t.Store.Claim(ctx, now, r)
+	took := time.Since(start)
+	if len(tasks) == 0 {
+		return tasks, err
+	}
+	endpoints := make(map[webhook.Endpoint]struct{})
+	for i := range tasks {
+		endpoints[tasks[i].Endpoint] = struct{}{}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.took = append(t.took, time.Since(start))
+	t.noted.took = append(t.noted.took, took)
+	t.noted.tasks += len(tasks)
+	t.noted.endpoints += len(endpoints)
 	return tasks, err
 }
 
 // reset returns what was noted since the last call.
-func (t *timedClaims) reset() (took []time.Duration) {
+func (t *timedClaims) reset() claimed {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	took, t.took = t.took, nil
-	return took
+	noted := t.noted
+	t.noted = claimed{}
+	return noted
 }

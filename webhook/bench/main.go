@@ -26,7 +26,7 @@
 //
 //   - main.go: the options, and which measurements run
 //   - engine.go, dispatcher.go, river.go, asynq.go, poster.go: what is measured
-//   - throughput.go, latency.go, backlog.go, beside.go, growth.go, changes.go, emitalone.go,
+//   - throughput.go, latency.go, backlog.go, drain.go, beside.go, growth.go, changes.go, emitalone.go,
 //     isolation.go, hanging.go, wide.go, shapes.go, profile.go: the measurements
 //   - hostile.go: the endpoints of tables isolation and hanging
 //   - stores.go, servers.go, sink.go, payload.go: stores, databases, the endpoint, the payload
@@ -73,6 +73,7 @@ var measurements = map[string]measurement{
 	"latency":    latency,
 	"emit":       emitAlone,
 	"backlog":    backlog,
+	"drain":      drain,
 	"beside":     beside,
 	"growth":     growth,
 	"changes":    changes,
@@ -83,8 +84,8 @@ var measurements = map[string]measurement{
 }
 
 // measurementNames are in the order in which it makes most sense to print them.
-const measurementNames = "throughput, latency, emit, profile, backlog, beside, growth, changes, " +
-	"isolation, hanging, wide"
+const measurementNames = "throughput, latency, emit, profile, backlog, drain, beside, growth, " +
+	"changes, isolation, hanging, wide"
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -149,7 +150,7 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 	flags.BoolVar(&o.hold, "hold", false,
 		"keep a transaction open in the database meanwhile, in table backlog on PostgreSQL")
 	pending := flags.String("pending", "1000,100000,1000000",
-		"pending deliveries of tables backlog and beside, separated by commas")
+		"pending deliveries of tables backlog, drain and beside, separated by commas")
 	flags.IntVar(&o.perRound, "growth-round", 25_000, "deliveries of each round of table growth")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of throughput measurements; medians are printed")
