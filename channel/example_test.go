@@ -2,35 +2,13 @@ package channel_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 )
-
-// A configuration that is wrong is refused with every reason at once.
-func ExampleDriver() {
-	_, err := httpendpoint.NewDriver(nil, httpendpoint.Options{}).Open(json.RawMessage(`{
-		"url": "http://10.0.0.8/hook",
-		"headers": {"Host": "example.com"},
-		"timeout": -1
-	}`))
-	var invalid *event.ValidationError
-	if errors.As(err, &invalid) {
-		for _, p := range invalid.Problems {
-			fmt.Println(p)
-		}
-	}
-	// Output:
-	// timeout: must be between 0.001 and 300 seconds
-	// url: must be https: plain http is not allowed here
-	// url: must have a public host: private network addresses are not connected to
-	// headers.Host: must not be set: it belongs to the connection
-}
 
 // A consumer in the same process is a function. What it returns decides what
 // happens to the delivery.

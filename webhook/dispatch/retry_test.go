@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 func TestExponentialRetryGrowsToItsMaximum(t *testing.T) {
@@ -92,6 +93,11 @@ func TestExponentialRetryBudget(t *testing.T) {
 	_, again = unbounded.Next(Failure{At: queued.Add(10_000 * time.Hour), QueuedAt: queued,
 		Attempts: 1000})
 	assert.True(t, again)
+}
+
+func TestStandardRetryDelaysAreASchedule(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, RetrySchedule(webhook.StandardRetryDelays()).Validate())
 }
 
 func TestRetryScheduleKeepsToItsWaits(t *testing.T) {

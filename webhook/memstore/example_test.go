@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
@@ -20,7 +19,9 @@ func Example() {
 		ID:         "wh_0123456789abcdef",
 		Name:       "Orders",
 		EventTypes: []event.Pattern{"object.*"},
-		Channels:   []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "https://example.com"})},
+		Channels: []webhook.ChannelConfig{
+			{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)},
+		},
 	}, webhook.Quota{})
 	_, _ = store.Enqueue(ctx, now, []webhook.NewEvent{
 		{ID: "evt_1", Type: "object.created", Payload: []byte(`{"event_id":"evt_1"}`)},

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/channel/standard"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/jsontext"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -54,8 +54,9 @@ func FuzzMask(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	registry, err := standard.New(standard.Config{})
-	require.NoError(f, err)
+	registry := channel.NewRegistry()
+	require.NoError(f, registry.Register(httpendpoint.Name,
+		httpendpoint.NewDriver(nil, httpendpoint.Options{})))
 	require.NoError(f, registry.Register("open", openDriver{}))
 	fields := Of(registry)
 	f.Fuzz(func(t *testing.T, configs []byte) {

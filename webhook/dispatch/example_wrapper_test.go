@@ -1,4 +1,4 @@
-package webhook_test
+package dispatch_test
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// counting counts the events that were given to a Store. All else is done by the Store that
+// countingStore counts the events that were given to a Store. All else is done by the Store that
 // it embeds, whichever that is.
-type counting struct {
+type countingStore struct {
 	webhook.Store
 	events atomic.Int64
 }
 
-func (c *counting) Enqueue(
+func (c *countingStore) Enqueue(
 	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
 ) (webhook.Enqueued, error) {
 	enqueued, err := c.Store.Enqueue(ctx, now, events, prefetch)
@@ -31,7 +31,7 @@ func (c *counting) Enqueue(
 
 // Capabilities are those of the embedded Store. Events come in by transactions of the
 // caller's as well, where it has them, so these are counted too.
-func (c *counting) Capabilities() webhook.Capabilities {
+func (c *countingStore) Capabilities() webhook.Capabilities {
 	capabilities := c.Store.Capabilities()
 	if capabilities.Transactions != nil {
 		capabilities.Transactions = countingTx{capabilities.Transactions, &c.events}
@@ -56,9 +56,9 @@ func (c countingTx) EnqueueTx(
 
 // A Store can be wrapped, here to count events. The wrapper embeds the interface, so that
 // it keeps all that it does not change.
-func ExampleStore_wrapper() {
+func ExampleNew_wrappedStore() {
 	memory := memstore.New()
-	store := &counting{Store: memory}
+	store := &countingStore{Store: memory}
 	d, err := dispatch.New(store, dispatch.Config{})
 	if err != nil {
 		fmt.Println(err)

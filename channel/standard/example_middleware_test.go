@@ -1,4 +1,4 @@
-package channelkit_test
+package standard_test
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func traced(next http.RoundTripper) http.RoundTripper {
 
 // Wrap what carries out the requests of all channels that speak HTTP. Addresses are checked
 // below it.
-func ExampleHTTPConfig_middleware() {
+func ExampleNew_middleware() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Println(r.Method, r.Header.Get("Traceparent"))
 	}))
