@@ -10,6 +10,9 @@ import (
 )
 
 func TestFuncContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for tenths of a second")
+	}
 	never := func(testing.TB) json.RawMessage { return json.RawMessage(`"never"`) }
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {

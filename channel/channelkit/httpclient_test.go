@@ -374,6 +374,9 @@ func TestHTTPClientHTTP2(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.path[1:], func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && tt.class == channel.ClassTimeout {
+				t.Skip("waits for half a second")
+			}
 			base, client := tlsServer(t,
 				channelkit.HTTPConfig{TLS: &tls.Config{NextProtos: []string{"h2"}}},
 				func(s *httptest.Server) { s.Config.ErrorLog = quiet }, handler)

@@ -204,6 +204,9 @@ func TestWebhookFailuresAreClassified(t *testing.T) {
 		for _, tt := range tests {
 			limit := 60.0 // for a busy machine
 			if tt.want.Class == channel.ClassTimeout {
+				if testing.Short() {
+					continue // waits
+				}
 				limit = 0.2
 			}
 			c := channelfixture.Open(t, d, map[string]any{"url": url + tt.path, "timeout": limit})
@@ -238,6 +241,9 @@ func TestWebhookLargeAnswersKeepTheirStatus(t *testing.T) {
 			for _, form := range []string{declared, chunked, brokenOff} {
 				if form == brokenOff && status < 300 {
 					continue // that one failed: see channeltest's Misbehaviours
+				}
+				if testing.Short() && status != 200 && status != 410 {
+					continue // two verdicts are enough
 				}
 				url := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Retry-After", "60")

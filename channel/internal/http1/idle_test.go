@@ -226,10 +226,14 @@ func TestConcurrently(t *testing.T) {
 		}
 	})
 	transport := newTransport(t, func(c *http1.Config) { c.MaxIdlePerHost = 4 })
+	times := 100
+	if testing.Short() {
+		times = 10
+	}
 	var senders sync.WaitGroup
 	for i := range 16 {
 		senders.Go(func() {
-			for j := range 100 {
+			for j := range times {
 				want := strings.Repeat("x", 1+i*100) + fmt.Sprint(i, " ", j)
 				r := newPost(t.Context(), t, "http://"+s.addr)
 				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(want)), int64(len(want))

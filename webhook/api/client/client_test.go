@@ -182,6 +182,9 @@ func TestRetryOfAWebhook(t *testing.T) {
 
 func TestListAndSearch(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	c, ctx := newClient(t), t.Context()
 	const n = 230
 	for i := range n {

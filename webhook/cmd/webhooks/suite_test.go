@@ -33,6 +33,9 @@ func newReceiver(t *testing.T) *httptest.Server {
 
 func TestSuiteOfARightReceiver(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs the suite, and takes a tenth of a second of CPU time")
+	}
 	server := newReceiver(t)
 	got := runs(t, env{envSigningSecret: testSecret}, "", "suite", server.URL,
 		"--retired-secret-file", file(t, signature.NewKey().Reveal()))

@@ -164,6 +164,9 @@ func TestNewTypesCostWhatTheyMatch(t *testing.T) {
 
 func TestMemoIsBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a tenth of a second of CPU time")
+	}
 	var empty *Table
 	table := empty.With(route(1, "wh_1", all(), "webhook"))
 	for i := range maxMemo + 10 {
