@@ -2,6 +2,7 @@ package python
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
@@ -28,6 +29,7 @@ type Budget struct {
 	used    int       // steps
 	looked  int       // value of used at the last look at the context
 	began   time.Time // the last pause ended, or the render began
+	yielded time.Time // the last pause or call of Gosched ended, or the render began
 	memory  int
 	depth   int
 	calls   int // that have begun and not ended
@@ -71,21 +73,29 @@ func (b *Budget) Check() error {
 }
 
 const (
-	pauseEvery = 2 * time.Millisecond  // of a render
-	pauseFor   = 50 * time.Microsecond // or what the system's timers make of it
+	pauseEvery = 2 * time.Millisecond   // of a render
+	pauseFor   = 50 * time.Microsecond  // or what the system's timers make of it, up to 1 ms
+	yieldEvery = 100 * time.Microsecond // of a render
 )
 
 // pause parks the goroutine of a long render from time to time. The scheduler of Go lets a goroutine
 // that computes run for 10 ms, and looks at the network that seldom too while all cores are busy: on
 // two cores, all other deliveries of the process would wait for one tenant's render.
-// [runtime.Gosched] is no remedy, because it puts the goroutine in front of the network.
+// [runtime.Gosched] is no remedy for that, because it puts the goroutine in front of the network. But
+// it lets those go first that can run already, such as the next of the goroutines that a delivery
+// goes through, and costs a render nearly nothing, where a pause may last a millisecond. So it is
+// called in between.
 func (b *Budget) pause() {
 	switch now := time.Now(); {
 	case b.began.IsZero():
-		b.began = now
+		b.began, b.yielded = now, now
 	case now.Sub(b.began) >= pauseEvery:
 		time.Sleep(pauseFor)
 		b.began = time.Now()
+		b.yielded = b.began
+	case now.Sub(b.yielded) >= yieldEvery:
+		runtime.Gosched()
+		b.yielded = time.Now()
 	}
 }
 
