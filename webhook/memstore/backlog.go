@@ -16,8 +16,7 @@ type sample struct {
 	organizations map[string]*webhook.HourlyBacklog
 }
 
-// SampleBacklog implements [webhook.BacklogStore]. It counts all that is waiting, so that its cost
-// grows with that.
+// SampleBacklog implements [webhook.BacklogStore]. Its cost grows with the number of endpoints.
 func (s *Store) SampleBacklog(ctx context.Context, now time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -66,18 +65,11 @@ func (s *Store) lastSample(i int, found bool) *sample {
 func (s *Store) backlogs(now time.Time) map[string]*webhook.HourlyBacklog {
 	found := make(map[string]*webhook.HourlyBacklog)
 	for _, e := range s.endpoints {
-		var waiting int64
-		e.unfinished(func(d *delivery) bool {
-			if d.status == webhook.StatusPending {
-				waiting++
-			}
-			return true
-		})
 		var age time.Duration
 		if e.active() && e.state.Health != webhook.Degraded {
 			age = max(0, now.Sub(moment(e.due.first())))
 		}
-		if waiting == 0 && age == 0 {
+		if e.pending == 0 && age == 0 {
 			continue
 		}
 		organizationID := e.subscription.subscription.OrganizationID
@@ -86,7 +78,7 @@ func (s *Store) backlogs(now time.Time) map[string]*webhook.HourlyBacklog {
 			b = &webhook.HourlyBacklog{}
 			found[organizationID] = b
 		}
-		b.Waiting += waiting
+		b.Waiting += e.pending
 		b.OldestDueAge = max(b.OldestDueAge, age)
 	}
 	return found

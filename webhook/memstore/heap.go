@@ -157,7 +157,10 @@ func (l *log) between(after, before webhook.DeliveryID) []*delivery {
 		n, _ := slices.BinarySearchFunc(entries, before, compare)
 		entries = entries[:n]
 	}
-	n, _ := slices.BinarySearchFunc(entries, after+1, compare)
+	n, found := slices.BinarySearchFunc(entries, after, compare)
+	if found {
+		n++
+	}
 	return entries[n:]
 }
 

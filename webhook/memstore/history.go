@@ -6,40 +6,61 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Deliveries implements [webhook.History].
+// Deliveries implements [webhook.History]. What changes meanwhile may be in the list as it was before
+// or after that.
 func (s *Store) Deliveries(
 	ctx context.Context, q webhook.DeliveryQuery,
 ) ([]webhook.Delivery, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	var found []webhook.Delivery
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		found, more = s.listPiece(&q, found)
 	}
+	return found, nil
+}
+
+// listPiece looks at up to maxHeld deliveries, adds those that the query selects, and reports whether
+// there are more to look at, from where it has moved the query.
+func (s *Store) listPiece(
+	q *webhook.DeliveryQuery, found []webhook.Delivery,
+) (_ []webhook.Delivery, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	candidates := s.candidates(q)
+	candidates := s.candidates(*q)
 	if candidates == nil {
-		return nil, nil
+		return found, false
 	}
-	limit := q.PageSize()
-	var found []webhook.Delivery
+	limit, looked := q.PageSize(), 0
 	walk := candidates.newestBefore(q.Before)
 	if q.OldestFirst {
 		walk = candidates.oldestBetween(q.After, q.Before)
 	}
 	for d := range walk {
-		if fits(d, q) {
+		if looked++; looked > maxHeld {
+			return found, true
+		}
+		if fits(d, *q) {
 			found = append(found, d.snapshot(!q.WithoutAttempts))
 		}
+		if q.OldestFirst {
+			q.After = d.id
+		} else {
+			q.Before = d.id
+		}
 		if len(found) == limit {
-			break
+			return found, false
 		}
 	}
-	return found, nil
+	return found, false
 }
 
 // candidates returns the shortest log that has all that the query can select.
@@ -195,6 +216,7 @@ func (s *Store) Replay(
 	}
 	d.endpoint = e
 	d.queuedAt = micros(due)
+	s.expires(d)
 	d.sinceQueued, d.lost, d.startedAt = 0, 0, 0
 	switch {
 	case d.turn == inFront:
@@ -269,10 +291,8 @@ func (s *Store) Statistics(
 				total.Add(&h.figures)
 			}
 		}
-		e.unfinished(func(d *delivery) bool {
-			total.CountUnfinished(d.reported(), 1)
-			return true
-		})
+		total.CountUnfinished(e.reported(webhook.StatusPending), e.pending)
+		total.CountUnfinished(e.reported(webhook.StatusInFlight), e.inFlight)
 	}
 	return total, nil
 }
@@ -300,17 +320,37 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.orphans {
-		s.cancelAll(e, now)
-	}
-	s.orphans = nil
 	s.pruneStatistics(now.Add(-webhook.StatisticsKept))
 	s.pruneProcesses(now.Add(-webhook.ProcessKept))
 	s.results.prune(r.SucceededBefore)
 
 	n := s.pruneDeliveries(&s.finished, r.SucceededBefore, r.Limit)
 	n += s.pruneDeliveries(&s.dead, r.DeadBefore, r.Limit-n)
-	return n + s.pruneEvents(r.SucceededBefore, r.Limit-n), nil
+	n += s.pruneEvents(r.SucceededBefore, r.Limit-n)
+	if !s.cancelOrphaned(now, orphanedPerRow*min(r.Limit, math.MaxInt/orphanedPerRow)) {
+		return r.Limit, nil
+	}
+	return n, nil
+}
+
+// orphanedPerRow times its Limit is how many deliveries of endpoints that were removed one call of Prune
+// settles at most.
+const orphanedPerRow = 4
+
+// cancelOrphaned settles up to limit deliveries of endpoints that were removed, and reports whether
+// these were all.
+func (s *Store) cancelOrphaned(now time.Time, limit int) (all bool) {
+	for len(s.orphans) > 0 {
+		n, all := s.cancelAll(s.orphans[0], now, limit)
+		if !all {
+			return false
+		}
+		limit -= n
+		s.orphans[0] = nil // releases the memory
+		s.orphans = s.orphans[1:]
+	}
+	s.orphans = nil
+	return true
 }
 
 // pruneDeliveries removes what was settled before the given time, up to limit.
@@ -320,11 +360,15 @@ func (s *Store) pruneDeliveries(h *heap[*delivery], before time.Time, limit int)
 	for ; n < limit && h.len() > 0 && h.head().at < micros(before); n++ {
 		d := h.head()
 		h.remove(d)
+		s.count(d, -1)
 		d.pruned = true
 		delete(s.deliveries, d.id)
 		s.organizations[d.event.organizationID].deliveries.forget()
 		d.event.deliveries.forget()
 		if d.event.deliveries.len() == 0 {
+			if d.event.slot > 0 {
+				s.expiring.remove(d.event)
+			}
 			s.idle.push(d.event, d.event.createdAt)
 		}
 	}

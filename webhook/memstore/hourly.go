@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -22,24 +23,28 @@ func (s *Store) HourlyStatistics(
 	if o == nil {
 		return page, nil
 	}
-	ids := []string{q.SubscriptionID}
-	if q.SubscriptionID == "" {
-		ids = slices.Sorted(maps.Keys(o.subscriptions))
-		from, found := slices.BinarySearch(ids, q.After)
-		if found {
-			from++
-		}
-		ids = ids[from:]
-		if limit := q.PageSize(); len(ids) > limit {
-			ids = ids[:limit]
-			page.Next = ids[limit-1]
+	from, limit := q.After, q.PageSize()
+	if q.SubscriptionID != "" {
+		from, limit = q.SubscriptionID, 1
+	}
+	i, found := slices.BinarySearchFunc(o.byID, from,
+		func(sub *subscription, id string) int { return cmp.Compare(sub.subscription.ID, id) })
+	switch {
+	case q.SubscriptionID != "" && !found:
+		return page, nil
+	case q.SubscriptionID == "" && found:
+		i++
+	}
+	subscriptions := o.byID[i:]
+	if len(subscriptions) > limit {
+		subscriptions = subscriptions[:limit]
+		if q.SubscriptionID == "" {
+			page.Next = subscriptions[limit-1].subscription.ID
 		}
 	}
 	since := q.Since.UTC().Truncate(time.Hour)
-	for _, id := range ids {
-		if sub := o.subscriptions[id]; sub != nil {
-			page.Hours = append(page.Hours, sub.hourly(since)...)
-		}
+	for _, sub := range subscriptions {
+		page.Hours = append(page.Hours, sub.hourly(since)...)
 	}
 	return page, nil
 }

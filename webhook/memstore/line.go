@@ -115,21 +115,6 @@ func (s *Store) takeTurn(d *delivery) {
 	s.toFront(d, d.at)
 }
 
-// unfinished visits the deliveries of the endpoint that are not settled.
-func (e *endpoint) unfinished(visit func(*delivery) bool) {
-	heaps := []*heap[*delivery]{&e.due.fresh, &e.due.retries}
-	for _, l := range e.lines {
-		heaps = append(heaps, &l.waiting)
-	}
-	for _, h := range heaps {
-		for _, d := range h.items {
-			if !visit(d) {
-				return
-			}
-		}
-	}
-}
-
 // leaveDead has a dead delivery hold its line no more. It does not say which one is next.
 func (s *Store) leaveDead(d *delivery) {
 	d.turn, d.skipAt = noTurn, 0

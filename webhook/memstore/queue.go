@@ -60,8 +60,11 @@ func (s *Store) enqueue(
 		o := s.organization(e.OrganizationID)
 		targets := o.routes.Targets(e.Type)
 		done.Events[i].Deliveries = len(targets)
-		if len(targets) == 0 {
+		switch {
+		case len(targets) == 0:
 			s.idle.push(stored, stored.createdAt)
+		case stored.ttl != 0:
+			s.expiring.push(stored, micros(now.Add(stored.ttl)))
 		}
 		for _, target := range targets {
 			d := s.add(o, stored, s.endpoints[target.Endpoint])
@@ -181,38 +184,6 @@ func (s *Store) Claim(
 	return tasks, nil
 }
 
-// ClaimExpired implements [webhook.Queue]. It visits all that is unfinished.
-func (s *Store) ClaimExpired(
-	ctx context.Context, now, until time.Time, limit int,
-) (tasks []webhook.Task, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if limit < 1 {
-		return nil, fmt.Errorf("memstore: claiming what has expired needs a limit of at least 1, not %d",
-			limit)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var expired []*delivery
-	for _, e := range s.endpoints {
-		if !e.paused && e.state.Health != webhook.Degraded {
-			continue
-		}
-		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
-			at := d.expiresAt()
-			if len(expired) < limit && d.turn != awaiting && !at.IsZero() && !at.After(now) &&
-				(d.status == webhook.StatusPending || d.at <= micros(now)) {
-				expired = append(expired, d)
-			}
-		}
-	}
-	for _, d := range expired {
-		tasks = append(tasks, s.lease(d, until))
-	}
-	return tasks, nil
-}
-
 // Extend implements [webhook.Queue].
 func (s *Store) Extend(
 	ctx context.Context, until time.Time, leases []webhook.Lease,
@@ -263,9 +234,11 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 	defer s.mu.Unlock()
 	var wrong []*delivery
 	for _, e := range s.endpoints {
-		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
-			if len(wrong) < r.Limit && d.ahead(&r) {
-				wrong = append(wrong, d)
+		for _, h := range []*heap[*delivery]{&e.due.fresh, &e.due.retries} {
+			for _, d := range h.items {
+				if len(wrong) < r.Limit && d.ahead(&r) {
+					wrong = append(wrong, d)
+				}
 			}
 		}
 	}
@@ -276,7 +249,8 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 		}
 		s.put(d, d.status, micros(at))
 	}
-	return len(wrong) + s.repairProbes(micros(now), &r, r.Limit-len(wrong)), nil
+	n := len(wrong) + s.repairProbes(micros(now), &r, r.Limit-len(wrong))
+	return n + s.repairExpiries(&r, r.Limit-n), nil
 }
 
 // ahead reports whether the time of an unfinished delivery is too far in the future.

@@ -14,8 +14,11 @@ type endpoint struct {
 	key          webhook.Endpoint
 	subscription *subscription
 	due          dueHeap
-	state        webhook.EndpointState
-	rate         bucket.Bucket
+	// pending and inFlight are how many of them are, and inLine how many of those that are pending
+	// wait in line.
+	pending, inFlight, inLine int64
+	state                     webhook.EndpointState
+	rate                      bucket.Bucket
 	// paused says that the subscription is, or that the endpoint is disabled.
 	paused bool
 	// orphaned says that the subscription was deleted, or lost this channel.
@@ -36,6 +39,11 @@ type endpoint struct {
 // active reports whether the endpoint has deliveries that may be claimed, now or
 // later. Only such endpoints are in the rotation.
 func (e *endpoint) active() bool { return !e.paused && !e.orphaned && e.due.len() > 0 }
+
+// reported returns what callers see as the status of deliveries that have one.
+func (e *endpoint) reported(status webhook.Status) webhook.Status {
+	return status.Reported(e.paused, e.orphaned)
+}
 
 // first returns when a delivery of an active endpoint may be claimed.
 func (e *endpoint) first() int64 { return max(e.due.first(), e.notBefore()) }

@@ -34,14 +34,19 @@ type Store struct {
 	// processes are those that deliver, by id.
 	processes map[string]webhook.Process
 
-	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and the
-	// endpoints of deleted subscriptions.
+	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and
+	// endpoints that were removed.
 	idle     heap[*storedEvent]
 	finished heap[*delivery] // succeeded or cancelled
 	dead     heap[*delivery]
-	holding  heap[*delivery] // dead, and not to be pruned: see line
 	orphans  []*endpoint
+	// expiring has the events whose deliveries may expire, by when ClaimExpired looks at them.
+	expiring heap[*storedEvent]
 }
+
+// maxHeld bounds how many deliveries a call looks at for one organization while it holds the lock.
+// Others wait for about 0.1 ms.
+const maxHeld = 1000
 
 var _ webhook.Store = (*Store)(nil)
 
@@ -69,18 +74,22 @@ func (s *Store) Capabilities() webhook.Capabilities {
 
 // organization is what belongs to one tenant.
 type organization struct {
-	subscriptions map[string]*subscription
-	deliveries    log
+	// subscriptions are in the order of lists, and byID in that of their ids.
+	subscriptions, byID []*subscription
+	deliveries          log
 	// routes answers which endpoints an event goes to.
 	routes *match.Table
 	lane   lane
+	// dead is how many deliveries are, and holding those of them that are not to be pruned: see line.
+	dead    int64
+	holding heap[*delivery]
 }
 
 // organization returns the organization with this id, and creates it if it is new.
 func (s *Store) organization(id string) *organization {
 	o := s.organizations[id]
 	if o == nil {
-		o = &organization{subscriptions: make(map[string]*subscription)}
+		o = &organization{}
 		s.organizations[id] = o
 	}
 	return o
@@ -88,7 +97,8 @@ func (s *Store) organization(id string) *organization {
 
 type eventKey struct{ organizationID, id string }
 
-// storedEvent is an event with its deliveries. Its rank is when it was emitted.
+// storedEvent is an event with its deliveries. Its rank is when ClaimExpired looks at it, if it has
+// deliveries, and otherwise when it was emitted.
 type storedEvent struct {
 	rank
 	eventKey
@@ -129,17 +139,23 @@ type delivery struct {
 	line    *line
 	turn    turn
 	skipAt  int64
+	// inLine says that it is counted as waiting in line.
+	inLine bool
 }
 
 // reported returns the status that callers see.
 func (d *delivery) reported() webhook.Status {
-	return d.status.Reported(d.endpoint.paused, d.endpoint.orphaned)
+	return d.endpoint.reported(d.status)
 }
 
 // put moves a delivery to a new status, and to the heap that belongs to it.
 func (s *Store) put(d *delivery, status webhook.Status, at int64) {
 	from, to := d.heap, s.heapOf(d, status)
-	d.status, d.heap = status, to
+	if from != nil {
+		s.count(d, -1)
+	}
+	d.status, d.heap, d.inLine = status, to, d.turn == awaiting
+	s.count(d, 1)
 	if from == to {
 		to.move(d, at)
 	} else {
@@ -151,10 +167,25 @@ func (s *Store) put(d *delivery, status webhook.Status, at int64) {
 	s.rotation.update(d.endpoint)
 }
 
+// count adds the delivery to the numbers of its endpoint or organization, or takes it out of them.
+func (s *Store) count(d *delivery, n int64) {
+	switch {
+	case d.status == webhook.StatusDead:
+		s.organizations[d.event.organizationID].dead += n
+	case d.status == webhook.StatusInFlight:
+		d.endpoint.inFlight += n
+	case !d.status.Settled():
+		d.endpoint.pending += n
+		if d.inLine {
+			d.endpoint.inLine += n
+		}
+	}
+}
+
 func (s *Store) heapOf(d *delivery, status webhook.Status) *heap[*delivery] {
 	switch {
 	case status == webhook.StatusDead && d.turn == inFront:
-		return &s.holding
+		return &s.organizations[d.event.organizationID].holding
 	case status == webhook.StatusDead:
 		return &s.dead
 	case status.Settled():

@@ -11,7 +11,11 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
-		New: func(*testing.T) webhook.Store { return memstore.New() },
+		New: func(t *testing.T) webhook.Store {
+			s := memstore.New()
+			t.Cleanup(func() { s.CheckCounts(t) })
+			return s
+		},
 		Begin: func(_ *testing.T, s webhook.Store) storetest.CallerTx {
 			tx := s.(*memstore.Store).Begin()
 			return storetest.CallerTx{Tx: tx, Commit: tx.Commit, Rollback: tx.Rollback}

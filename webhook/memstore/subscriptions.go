@@ -40,8 +40,10 @@ func (s *Store) CreateSubscription(
 	given.Revision = micros(given.CreatedAt)
 	sub := &subscription{}
 	s.subscriptions[given.ID] = sub
-	s.organization(given.OrganizationID).subscriptions[given.ID] = sub
+	o := s.organization(given.OrganizationID)
 	s.replace(sub, given.Clone())
+	o.subscriptions = inserted(o.subscriptions, sub, inLists)
+	o.byID = inserted(o.byID, sub, inIDs)
 	return nil
 }
 
@@ -76,9 +78,16 @@ func (s *Store) Subscriptions(
 	}
 	var found []*webhook.Subscription
 	skip := q.Offset
-	for _, sub := range sorted(o.subscriptions) {
+	from, at := slices.BinarySearchFunc(o.subscriptions, q.After,
+		func(sub *subscription, after webhook.SubscriptionCursor) int {
+			return order(sub.subscription.Cursor(), after)
+		})
+	if at {
+		from++
+	}
+	for _, sub := range o.subscriptions[from:] {
 		given := sub.subscription
-		if order(given.Cursor(), q.After) <= 0 || !q.Fits(given) {
+		if !q.Fits(given) {
 			continue
 		}
 		if skip > 0 {
@@ -162,12 +171,11 @@ func (s *Store) DeleteSubscription(
 	}
 	o := s.organizations[organizationID]
 	delete(s.subscriptions, id)
-	delete(o.subscriptions, id)
+	o.subscriptions = removed(o.subscriptions, sub, inLists)
+	o.byID = removed(o.byID, sub, inIDs)
 	o.routes = o.routes.With(match.Route{At: sub.subscription.Cursor()})
 	for _, e := range sub.endpoints {
 		s.orphan(e)
-		// The call has no time, so Prune settles these deliveries.
-		s.orphans = append(s.orphans, e)
 	}
 	return nil
 }
@@ -217,7 +225,6 @@ func (s *Store) replace(sub *subscription, given *webhook.Subscription) {
 	for _, e := range sub.endpoints {
 		if !slices.Contains(keys, e.key.Channel) {
 			s.orphan(e)
-			s.cancelAll(e, given.UpdatedAt)
 		}
 	}
 	sub.endpoints = sub.endpoints[:0]
@@ -237,46 +244,70 @@ func (s *Store) replace(sub *subscription, given *webhook.Subscription) {
 	s.route(sub)
 }
 
-// orphan takes the endpoint out of service. Its deliveries still point to it.
+// orphan takes the endpoint out of service. Its deliveries still point to it, and are cancelled. Prune
+// settles them, because there can be any number.
 func (s *Store) orphan(e *endpoint) {
 	e.orphaned = true
+	s.orphans = append(s.orphans, e)
 	s.rotation.update(e)
 	delete(s.endpoints, e.key)
 	delete(s.unhealthy, e.key)
 }
 
-// cancelAll settles the endpoint's unfinished deliveries as cancelled.
-func (s *Store) cancelAll(e *endpoint, at time.Time) {
-	for _, l := range e.lines {
+// cancelAll settles up to limit of the endpoint's unfinished deliveries as cancelled, and reports
+// whether these were all.
+func (s *Store) cancelAll(e *endpoint, at time.Time, limit int) (n int, all bool) {
+	cancel := func(d *delivery) {
+		d.turn = noTurn
+		s.put(d, webhook.StatusCancelled, micros(at))
+		n++
+	}
+	for key, l := range e.lines {
+		for l.waiting.len() > 0 {
+			if n == limit {
+				return n, false
+			}
+			cancel(l.waiting.head())
+		}
+		if n == limit {
+			return n, false
+		}
 		// Since it was replayed, it may hold a line of an endpoint that has the same key.
 		if d := l.front; d != nil && d.line == l && d.holds() {
 			s.leaveDead(d)
+			n++
 		}
-		for l.waiting.len() > 0 {
-			d := l.waiting.head()
-			d.turn = noTurn
-			s.put(d, webhook.StatusCancelled, micros(at))
-		}
+		delete(e.lines, key)
 	}
-	e.lines = nil
 	for e.due.len() > 0 {
-		d := e.due.next(math.MaxInt64)
-		d.turn = noTurn
-		s.put(d, webhook.StatusCancelled, micros(at))
+		if n == limit {
+			return n, false
+		}
+		cancel(e.due.next(math.MaxInt64))
 	}
+	return n, true
 }
 
-// sorted returns the subscriptions in the order of listings.
-func sorted(subscriptions map[string]*subscription) []*subscription {
-	all := make([]*subscription, 0, len(subscriptions))
-	for _, sub := range subscriptions {
-		all = append(all, sub)
-	}
-	slices.SortFunc(all, func(a, b *subscription) int {
-		return order(a.subscription.Cursor(), b.subscription.Cursor())
-	})
-	return all
+// inserted returns the subscriptions with one more at its place, and removed without it.
+func inserted(
+	all []*subscription, sub *subscription, order func(a, b *subscription) int,
+) []*subscription {
+	i, _ := slices.BinarySearchFunc(all, sub, order)
+	return slices.Insert(all, i, sub)
 }
+
+func removed(
+	all []*subscription, sub *subscription, order func(a, b *subscription) int,
+) []*subscription {
+	i, _ := slices.BinarySearchFunc(all, sub, order)
+	return slices.Delete(all, i, i+1)
+}
+
+func inLists(a, b *subscription) int {
+	return order(a.subscription.Cursor(), b.subscription.Cursor())
+}
+
+func inIDs(a, b *subscription) int { return cmp.Compare(a.subscription.ID, b.subscription.ID) }
 
 // order compares places in listings.
 func order(a, b webhook.SubscriptionCursor) int {

@@ -16,61 +16,56 @@ func (s *Store) Totals(
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	limit := int64(q.CountLimit())
-	var t webhook.Totals
-	oldest := micros(now) + 1
-	for _, e := range s.endpoints {
-		if !q.AllOrganizations && e.subscription.subscription.OrganizationID != q.OrganizationID {
-			continue
+	t := totals{now: micros(now), limit: int64(q.CountLimit())}
+	t.oldest = t.now + 1
+	if q.AllOrganizations {
+		for _, o := range s.organizations {
+			t.add(o)
 		}
-		switch e.state.Health {
-		case webhook.Degraded:
-			t.DegradedEndpoints++
-		case webhook.Disabled:
-			t.DisabledEndpoints++
-		}
-		if e.active() && e.state.Health != webhook.Degraded {
-			oldest = min(oldest, e.due.first())
-		}
-		e.unfinished(func(d *delivery) bool {
-			if t.Unfinished() == limit {
-				return false
-			}
-			t.CountUnfinished(d.reported(), 1)
-			if d.turn == awaiting {
-				t.InLine++
-			}
-			return true
-		})
+	} else if o := s.organizations[q.OrganizationID]; o != nil {
+		t.add(o)
 	}
-	t.MoreUnfinished = t.Unfinished() == limit
-	if oldest <= micros(now) {
-		t.OldestDue = moment(oldest)
+	t.MoreUnfinished, t.MoreDead = t.Unfinished() == t.limit, t.Dead == t.limit
+	if t.oldest <= t.now {
+		t.OldestDue = moment(t.oldest)
 	}
-	t.Dead = s.countDead(q, limit)
-	for _, d := range s.holding.items {
-		if at := moment(d.at); t.Holding < limit &&
-			(q.AllOrganizations || d.event.organizationID == q.OrganizationID) {
-			if t.Holding++; t.OldestHolding.IsZero() || at.Before(t.OldestHolding) {
-				t.OldestHolding = at
-			}
-		}
-	}
-	t.MoreDead = t.Dead == limit
-	return t, nil
+	return t.Totals, nil
 }
 
-// countDead counts the dead deliveries, up to the limit.
-func (s *Store) countDead(q webhook.TotalsQuery, limit int64) (n int64) {
-	if q.AllOrganizations {
-		return min(int64(s.dead.len()+s.holding.len()), limit)
-	}
-	for _, dead := range []*heap[*delivery]{&s.dead, &s.holding} {
-		for _, d := range dead.items {
-			if n < limit && d.event.organizationID == q.OrganizationID {
-				n++
-			}
+// totals adds up what organizations have.
+type totals struct {
+	webhook.Totals
+	now, oldest, limit int64
+}
+
+func (t *totals) add(o *organization) {
+	for _, sub := range o.subscriptions {
+		for _, e := range sub.endpoints {
+			t.addEndpoint(e)
 		}
 	}
-	return n
+	t.Dead = min(t.Dead+o.dead, t.limit)
+	if n := int64(o.holding.len()); n > 0 {
+		t.Holding = min(t.Holding+n, t.limit)
+		if at := moment(o.holding.head().at); t.OldestHolding.IsZero() || at.Before(t.OldestHolding) {
+			t.OldestHolding = at
+		}
+	}
+}
+
+func (t *totals) addEndpoint(e *endpoint) {
+	switch e.state.Health {
+	case webhook.Degraded:
+		t.DegradedEndpoints++
+	case webhook.Disabled:
+		t.DisabledEndpoints++
+	}
+	if e.active() && e.state.Health != webhook.Degraded {
+		t.oldest = min(t.oldest, e.due.first())
+	}
+	left := t.limit - t.Unfinished()
+	pending := min(e.pending, left)
+	t.CountUnfinished(e.reported(webhook.StatusPending), pending)
+	t.CountUnfinished(e.reported(webhook.StatusInFlight), min(e.inFlight, left-pending))
+	t.InLine += min(e.inLine, pending)
 }
