@@ -112,6 +112,15 @@ func (g *Gate) ContextFor(ctx context.Context, turn Turn) context.Context {
 	return &gateContext{ctx, g, turn}
 }
 
+// TurnOf returns the Turn that [Gate.ContextFor] has put into a context, or the zero value. By it,
+// what bounds something else than renders can also tell the organizations apart.
+func TurnOf(ctx context.Context) Turn {
+	if c, _ := ctx.Value(gateKey{}).(*gateContext); c != nil {
+		return c.turn
+	}
+	return Turn{}
+}
+
 // Pass runs f, which prepares a render and runs it, as soon as the Gate of ctx has a place. It runs
 // f at once if ctx has no Gate, or if ctx comes from a Pass or render that has a place already.
 // Render waits for a place anyway: use Pass around work that needs memory before the render, such
@@ -149,7 +158,7 @@ func enterGate(ctx context.Context) (context.Context, *place, error) {
 			return nil, nil, &Error{Kind: ctx.Err()}
 		}
 	}
-	return &gateContext{Context: ctx}, p, nil // inside, nothing waits again
+	return &gateContext{Context: ctx, turn: c.turn}, p, nil // inside, nothing waits again
 }
 
 // enter takes a place, or lines up for one.

@@ -350,3 +350,18 @@ func TestTheGateForgetsOrganizations(t *testing.T) {
 		assert.Len(t, g.all, 1)
 	})
 }
+
+// The organization is also known inside of a render, and where other values were added.
+func TestTurnOf(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	assert.Empty(t, TurnOf(t.Context()).OrganizationID)
+	g := newGate(t, 1)
+	assert.Empty(t, TurnOf(g.Context(t.Context())).OrganizationID)
+	ctx := context.WithValue(g.ContextFor(t.Context(), Turn{OrganizationID: "acme"}), key{}, 1)
+	assert.Equal(t, "acme", TurnOf(ctx).OrganizationID)
+	require.NoError(t, Pass(ctx, func(ctx context.Context) error {
+		assert.Equal(t, "acme", TurnOf(ctx).OrganizationID)
+		return Pass(ctx, func(context.Context) error { return nil }) // it does not wait for itself
+	}))
+}

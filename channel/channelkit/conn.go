@@ -262,6 +262,9 @@ func (c *HTTPClient) dialTLS(ctx context.Context, network, addr string) (net.Con
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(addr)
 	}
+	if c.sessions != nil {
+		config.ClientSessionCache = c.sessions.forRequest(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
 	defer cancel()
 	encrypted := tls.Client(conn, config)

@@ -29,7 +29,17 @@
 // net/http takes. It leaves to net/http the requests through a proxy, those of more than 16 KiB,
 // those that are traced with net/http/httptrace, and those to endpoints that speak only HTTP/2. The
 // limits and the errors are the same. Each of the two keeps connections of its own: at most 1024,
-// for at most 90 seconds without a request, and for each host as many as HTTPConfig says.
+// for at most 90 seconds without a request, and for each host as many as HTTPConfig says. Unless
+// HTTPConfig.TLS has a cache, both share 1024 sessions of TLS, one for each host, that new
+// connections resume.
+//
+// A host's connections and session serve all organizations that send to it. When there are more
+// than may be kept, those of the organization that has most go first, so that one with very many
+// webhooks does not make the attempts of all others open connections. The organization is that of
+// the template.Turn in the context, which a Dispatcher sets; requests without one count as one
+// organization. What net/http keeps cannot be told apart in this way: of its connections, the one
+// that has been idle for longest goes first, and sessions through a proxy count as one
+// organization's.
 //
 // An endpoint that restarts closes its idle connections, perhaps while a request is on its way. If
 // no byte of an answer has come, a request to a Target that is Repeatable, as the "webhook"

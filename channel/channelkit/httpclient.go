@@ -101,6 +101,7 @@ type HTTPClient struct {
 	guard       addressGuard
 	dialer      *net.Dialer
 	tls         *tls.Config
+	sessions    *sessions                   // nil if HTTPConfig.TLS has a cache of its own
 	connected   func(context.Context, bool) // nil for none
 	allowHTTP   bool
 	userAgent   string
@@ -110,6 +111,11 @@ type HTTPClient struct {
 // NewHTTPClient returns an HTTPClient. If a field of config is negative, the error wraps an
 // *event.ValidationError.
 func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
+	return newHTTPClient(config, maxIdle)
+}
+
+// newHTTPClient returns an HTTPClient that keeps that many connections and sessions of TLS.
+func newHTTPClient(config HTTPConfig, limit int) (*HTTPClient, error) {
 	settings.Default(&config.UserAgent, DefaultUserAgent)
 	settings.Default(&config.MaxResponse, 1<<20)
 	settings.Default(&config.MaxIdlePerHost, 64)
@@ -135,10 +141,14 @@ func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
 		tlsConfig = config.TLS.Clone()
 		tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
 	}
+	var sessionsFor func(context.Context) tls.ClientSessionCache
 	if tlsConfig.ClientSessionCache == nil {
 		// Thousands of hosts, each visited again after its connection went
 		// idle: a resumed handshake costs a fraction of a full one.
-		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(maxIdle)
+		c.sessions = newSessions(limit)
+		sessionsFor = c.sessions.forRequest
+		// What a proxy tunnels comes without a context: it counts as one organization.
+		tlsConfig.ClientSessionCache = c.sessions.forRequest(context.Background())
 	}
 	c.tls = tlsConfig
 	c.transport = &http.Transport{
@@ -148,7 +158,7 @@ func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
 		TLSClientConfig:        tlsConfig.Clone(), // for what a proxy tunnels; net/http adds to it
 		TLSHandshakeTimeout:    tlsTimeout,
 		DisableCompression:     true,
-		MaxIdleConns:           maxIdle,
+		MaxIdleConns:           limit, // it cannot tell organizations apart
 		MaxIdleConnsPerHost:    config.MaxIdlePerHost,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -164,9 +174,10 @@ func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
 	}
 	viaTransport := roundTripper(c.viaTransport)
 	c.direct = http1.New(http1.Config{
-		Dial: c.dialer.DialContext, TLS: tlsConfig, TLSTimeout: tlsTimeout,
-		MaxIdle: maxIdle, MaxIdlePerHost: config.MaxIdlePerHost, IdleTimeout: idleTimeout,
-		MaxHeader: maxResponseHeader, Fallback: viaTransport, Connected: config.Connected,
+		Dial: c.dialer.DialContext, TLS: tlsConfig, Sessions: sessionsFor, TLSTimeout: tlsTimeout,
+		MaxIdle: limit, MaxIdlePerHost: config.MaxIdlePerHost, IdleTimeout: idleTimeout,
+		Organization: organizationOf,
+		MaxHeader:    maxResponseHeader, Fallback: viaTransport, Connected: config.Connected,
 	})
 	c.exchange = c.direct
 	if config.Proxy != nil || slices.Contains(tlsConfig.NextProtos, "h2") {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/channel/internal/fairset"
 )
 
 // A conn is a connection to a host. It is used by one request at a time.
@@ -33,6 +35,7 @@ type conn struct {
 
 	idleSince time.Time // zero before the first answer
 	inList    [2]links  // its neighbours in idleConns.all, and among those to its host
+	share     fairset.Item[*conn]
 }
 
 // errTooLong is met in the header of an answer.
@@ -173,9 +176,14 @@ func (t *Transport) connect(ctx context.Context, to host) (*conn, error) {
 // handshake negotiates TLS, and HTTP/1.1 within. The error is an errNotHTTP1 if the host refuses.
 func (t *Transport) handshake(ctx context.Context, s *socket, addr string) (net.Conn, error) {
 	config := t.config.TLS
-	if config.ServerName == "" {
+	if config.ServerName == "" || t.config.Sessions != nil {
 		config = config.Clone()
+	}
+	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	if t.config.Sessions != nil {
+		config.ClientSessionCache = t.config.Sessions(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.config.TLSTimeout)
 	defer cancel()

@@ -1,8 +1,11 @@
 package http1
 
 import (
+	"context"
 	"sync"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/channel/internal/fairset"
 )
 
 // idleConns are the connections that no request uses. They end without the close_notify of TLS:
@@ -10,11 +13,13 @@ import (
 type idleConns struct {
 	max, perHost int
 	timeout      time.Duration
+	organization func(context.Context) string // see Config
 
 	mu     sync.Mutex
 	all    connList
 	byHost map[host]connList
-	timer  *time.Timer // nil while there are none
+	shares fairset.Set[*conn] // all, by the organization
+	timer  *time.Timer        // nil while there are none
 }
 
 // A connList is a list of connections, the one that has been idle for longest first.
@@ -71,20 +76,21 @@ func (p *idleConns) get(h host) *conn {
 	return c
 }
 
-// put keeps a connection, and closes one if there are too many.
-func (p *idleConns) put(c *conn) {
+// put keeps a connection after a request with that context, and closes one if there are too many.
+// The connections to a host serve whoever has a request to it, and so does the limit of a host.
+func (p *idleConns) put(ctx context.Context, c *conn) {
 	if c.socket.raw == nil { // whether it is at rest could not be told
 		c.abort()
 		return
+	}
+	organization := ""
+	if p.organization != nil {
+		organization = p.organization(ctx)
 	}
 	p.mu.Lock()
 	var surplus *conn
 	if conns := p.byHost[c.host]; conns.n >= p.perHost {
 		surplus = conns.oldest
-	} else if p.all.n >= p.max {
-		surplus = p.all.oldest
-	}
-	if surplus != nil {
 		p.remove(surplus)
 	}
 	c.idleSince = time.Now()
@@ -95,6 +101,12 @@ func (p *idleConns) put(c *conn) {
 	conns := p.byHost[c.host]
 	conns.add(c, hostList)
 	p.byHost[c.host] = conns
+	c.share.Value = c
+	p.shares.Add(&c.share, organization)
+	if p.all.n > p.max {
+		surplus = p.shares.Surplus().Value
+		p.remove(surplus)
+	}
 	if p.timer == nil {
 		p.timer = time.AfterFunc(p.timeout, p.closeExpired)
 	}
@@ -107,6 +119,7 @@ func (p *idleConns) put(c *conn) {
 // remove takes out a connection. The caller holds the lock.
 func (p *idleConns) remove(c *conn) {
 	p.all.remove(c, allList)
+	p.shares.Remove(&c.share)
 	conns := p.byHost[c.host]
 	if conns.remove(c, hostList); conns.n == 0 {
 		delete(p.byHost, c.host)

@@ -2,12 +2,15 @@ package http1_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,4 +248,94 @@ func TestConcurrently(t *testing.T) {
 		})
 	}
 	senders.Wait()
+}
+
+type organizationKey struct{}
+
+// ofOrganization returns a context of an organization's request.
+func ofOrganization(t testing.TB, id string) context.Context {
+	return context.WithValue(t.Context(), organizationKey{}, id)
+}
+
+func organization(ctx context.Context) string {
+	id, _ := ctx.Value(organizationKey{}).(string)
+	return id
+}
+
+// An organization with requests to 2,000 hosts has its own connections closed for more, and not
+// those of another one, even if it has requests to the same hosts.
+func TestOneOrganizationLeavesConnections(t *testing.T) {
+	t.Parallel()
+	const total, hosts = 50, 2000
+	var open atomic.Int64
+	l, err := net.Listen("tcp4", "0.0.0.0:0") // each address of 127.0.0.0/8 is a host
+	require.NoError(t, err)
+	s := serveOn(t, l, func(c net.Conn, br *bufio.Reader) {
+		open.Add(1)
+		defer open.Add(-1)
+		answering(okAnswer)(c, br)
+	})
+	_, port, err := net.SplitHostPort(s.addr)
+	require.NoError(t, err)
+	transport := newTransport(t, func(c *http1.Config) {
+		c.MaxIdle, c.Organization = total, organization
+	})
+	send := func(id string, hosts ...int) (opened int64) {
+		before := s.conns.Load()
+		for _, i := range hosts {
+			url := fmt.Sprintf("http://127.2.%d.%d:%s", i>>8, i&255, port)
+			_, _, err := do(transport, newPost(ofOrganization(t, id), t, url))
+			require.NoError(t, err)
+		}
+		return s.conns.Load() - before
+	}
+	own := []int{hosts, hosts + 1, hosts + 2}
+	send("victim", own...)
+	for i := range hosts {
+		send("attacker", i)
+		if i%10 == 0 {
+			send("attacker", own[0]) // which the victim uses too
+		}
+	}
+	assert.Zero(t, send("victim", own...))
+	assert.Zero(t, send("", own...), "whose they are does not matter to who uses them")
+	assert.Zero(t, send("attacker", hosts-(total-len(own))), "it has what the others leave")
+	assert.NotZero(t, send("attacker", hosts-(total-len(own))-1), "the oldest is closed")
+	require.Eventually(t, func() bool { return open.Load() <= total }, time.Minute, time.Millisecond)
+	transport.CloseIdleConnections()
+	require.Eventually(t, func() bool { return open.Load() == 0 }, time.Minute, time.Millisecond)
+}
+
+// Requests of many organizations at a time, to hosts that they share, keep within the bound.
+func TestOrganizationsConcurrently(t *testing.T) {
+	t.Parallel()
+	const total = 5
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	require.NoError(t, err)
+	var open atomic.Int64
+	s := serveOn(t, l, func(c net.Conn, br *bufio.Reader) {
+		open.Add(1)
+		defer open.Add(-1)
+		answering(okAnswer)(c, br)
+	})
+	_, port, err := net.SplitHostPort(s.addr)
+	require.NoError(t, err)
+	transport := newTransport(t, func(c *http1.Config) {
+		c.MaxIdle, c.MaxIdlePerHost, c.Organization = total, 2, organization
+	})
+	var senders sync.WaitGroup
+	for i := range 8 {
+		senders.Go(func() {
+			ctx := ofOrganization(t, strconv.Itoa(i/2))
+			for j := range 50 {
+				url := fmt.Sprintf("http://127.0.0.%d:%s", 1+(i+j)%7, port)
+				r := newPost(ctx, t, url)
+				r.Header["Idempotency-Key"] = nil
+				_, _, err := do(transport, r)
+				assert.NoError(t, err)
+			}
+		})
+	}
+	senders.Wait()
+	require.Eventually(t, func() bool { return open.Load() <= total }, time.Minute, time.Millisecond)
 }

@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// Config configures a Transport. All fields but Connected are required.
+// Config configures a Transport. All fields but Organization, Sessions and Connected are required.
 type Config struct {
 	// Dial connects, as http.Transport.DialContext does. The limits of time are its own and
 	// those of the request.
@@ -33,12 +33,22 @@ type Config struct {
 	// NextProtos says.
 	TLS *tls.Config
 
+	// Sessions, unless it is nil, has the sessions of TLS for a request with that context, in place of
+	// TLS.ClientSessionCache.
+	Sessions func(ctx context.Context) tls.ClientSessionCache
+
 	// TLSTimeout bounds a handshake.
 	TLSTimeout time.Duration
 
 	// MaxIdle and MaxIdlePerHost are how many connections are kept for later requests, in all
-	// and to one host. When there are more, the one that has been idle for longest is closed.
+	// and to one host. When there are more to a host, the one that has been idle for longest is
+	// closed, and when there are more in all, that one of the organization that has most.
 	MaxIdle, MaxIdlePerHost int
+
+	// Organization tells by the context of a request whose it is. With nil, all are of one. A
+	// connection counts for the organization whose request it had last, unless it has counted for
+	// another one that has fewer.
+	Organization func(ctx context.Context) string
 
 	// IdleTimeout is how long a connection is kept without a request.
 	IdleTimeout time.Duration
@@ -88,7 +98,7 @@ func New(config Config) *Transport {
 	config.TLS.NextProtos = []string{"http/1.1"}
 	t := &Transport{config: config, other: make(map[host]bool)}
 	t.idle.max, t.idle.perHost = config.MaxIdle, config.MaxIdlePerHost
-	t.idle.timeout = config.IdleTimeout
+	t.idle.timeout, t.idle.organization = config.IdleTimeout, config.Organization
 	return t
 }
 
@@ -322,7 +332,7 @@ func (b *body) end(err error) {
 	}
 	b.err = err
 	if b.stop() && b.keep && b.conn.in.Buffered() == 0 {
-		b.idle.put(b.conn)
+		b.idle.put(b.ctx, b.conn)
 	} else {
 		b.conn.abort()
 	}

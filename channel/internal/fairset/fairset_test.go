@@ -1,0 +1,138 @@
+package fairset_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel/internal/fairset"
+)
+
+// What belongs to one owner goes in the order in which it came.
+func TestOneOwner(t *testing.T) {
+	t.Parallel()
+	var s fairset.Set[int]
+	assert.Nil(t, s.Surplus())
+	items := make([]*fairset.Item[int], 5)
+	for i := range items {
+		items[i] = &fairset.Item[int]{Value: i}
+		s.Add(items[i], "")
+	}
+	s.Renew(items[0])
+	s.Remove(items[2])
+	var gone []int
+	for s.Len() > 0 {
+		it := s.Surplus()
+		gone = append(gone, it.Value)
+		s.Remove(it)
+	}
+	assert.Equal(t, []int{1, 3, 4, 0}, gone)
+	assert.Nil(t, s.Surplus())
+}
+
+// Who uses everything that others use, and adds without end, takes nothing away from them.
+func TestUsingTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	const limit = 10
+	var s fairset.Set[string]
+	shared := &fairset.Item[string]{Value: "shared"}
+	s.Add(shared, "victim")
+	add := func(it *fairset.Item[string]) {
+		if s.Add(it, "attacker"); s.Len() > limit {
+			gone := s.Surplus()
+			require.Equal(t, "attacker", gone.Value)
+			s.Remove(gone)
+		}
+	}
+	for range 100 {
+		add(&fairset.Item[string]{Value: "attacker"})
+		s.Remove(shared)
+		add(shared)
+	}
+	assert.Equal(t, limit, s.Len())
+
+	// It counts for one that has fewer than the victim by now, as if that had made it.
+	for range 3 {
+		s.Add(&fairset.Item[string]{Value: "victim"}, "victim")
+	}
+	s.Remove(shared)
+	s.Add(shared, "newcomer")
+	var left []string
+	for s.Len() > 2 {
+		left = append(left, s.Surplus().Value)
+		s.Remove(s.Surplus())
+	}
+	assert.NotContains(t, left, "shared")
+}
+
+// Random uses, against a list that is searched.
+func TestRandomly(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	type entry struct {
+		it    *fairset.Item[int]
+		owner string
+	}
+	var s fairset.Set[int]
+	var list []entry // the oldest first
+	count := func(owner string) (n int) {
+		for _, e := range list {
+			if e.owner == owner {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range 3000 {
+		action := random.IntN(30)
+		owner := string(rune('a' + min(random.IntN(8), random.IntN(8))))
+		switch n := len(list); {
+		case n > 0 && action < 10: // it is used again
+			at := random.IntN(n)
+			e := list[at]
+			list = slices.Delete(list, at, at+1)
+			s.Remove(e.it)
+			if count(e.owner) >= count(owner) {
+				e.owner = owner
+			}
+			s.Add(e.it, owner)
+			list = append(list, e)
+		case n > 0 && action < 12:
+			at := random.IntN(n)
+			s.Remove(list[at].it)
+			list = slices.Delete(list, at, at+1)
+		case n > 0 && action < 14:
+			at := random.IntN(n)
+			e := list[at]
+			s.Renew(e.it)
+			list = append(slices.Delete(list, at, at+1), e)
+		default:
+			it := &fairset.Item[int]{Value: i}
+			s.Add(it, owner)
+			list = append(list, entry{it, owner})
+		}
+		require.Equal(t, len(list), s.Len())
+		if len(list) == 0 {
+			require.Nil(t, s.Surplus())
+			continue
+		}
+		counts := map[string]int{}
+		for _, e := range list {
+			counts[e.owner]++
+		}
+		most := list[0]
+		for _, e := range list {
+			if counts[e.owner] > counts[most.owner] {
+				most = e
+			}
+		}
+		require.Equal(t, most.it.Value, s.Surplus().Value)
+		if len(list) > 30 {
+			s.Remove(most.it)
+			list = slices.DeleteFunc(list, func(e entry) bool { return e == most })
+		}
+	}
+}
