@@ -110,6 +110,7 @@ func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
 		e.hasBacklog, e.backlogMarkedInPlan = true, c.planNumber
 		e.overflowed, e.prefetchRefused = e.overflowed || e.prefetchRefused, false
 		c.signalClaimIfLow(e)
+		c.deactivateIfIdle(e)
 	}
 }
 
@@ -175,7 +176,8 @@ type ClaimBudget struct {
 	// Limit is how many deliveries it may take, PerOrganization how many of them of one organization,
 	// and PerEndpoint how many of one endpoint.
 	Limit, PerOrganization, PerEndpoint int
-	// SkipOrganizations and SkipEndpoints are those that it has to leave out.
+	// SkipOrganizations and SkipEndpoints are those that it has to leave out. Of endpoints that back
+	// off, only those are named for which the store may have something due.
 	SkipOrganizations []string
 	SkipEndpoints     []Endpoint
 	// BufferEmpty says that nothing was queued or reserved, so that only endpoints that back off
@@ -207,6 +209,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	share := min(thresholds.organizationItems, itemsFittingBytes) * 3 / 8
 	b.PerOrganization = min(max(share/min(max(len(c.organizations), 1), 3), 1), b.Limit)
 	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.PerOrganization)
+	c.wakeRested()
 	c.planNumber++
 	backlogSomewhere := c.backlogSomewhere
 	c.backlogSomewhere, c.backlogSomewhereInPlan = false, backlogSomewhere
@@ -229,6 +232,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 			}
 		case e.breaker.BackingOff(c.now) || !e.withinEndpointShare(thresholds, b.PerEndpoint) ||
 			!e.withinOrganizationShare(thresholds, b.PerOrganization):
+			e.skippedInPlan = c.planNumber
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
 			continue
@@ -241,6 +245,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		e.hasBacklog = e.hasBacklog || backlogSomewhere
 		e.overflowed = e.hasBacklog
 	}
+	b.SkipEndpoints = append(b.SkipEndpoints, c.resting.skipped()...)
 	return b
 }
 
@@ -304,7 +309,6 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 		byOrganization[item.OrganizationID]++
 		bytes += item.PayloadSize.Bytes
 	}
-	skippedEndpoint, skippedOrganization := setOf(b.SkipEndpoints), setOf(b.SkipOrganizations)
 	if len(items) > 0 {
 		// The expectation follows larger payloads at once, and smaller ones little by little: how large
 		// they are is known only after they have been claimed.
@@ -323,9 +327,9 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	}
 	for i := len(c.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
 		e := c.activeEndpoints[i]
-		id := e.organization.id
-		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
-			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
+		o := e.organization
+		if e.skippedInPlan != c.planNumber && o.skippedInPlan != c.planNumber &&
+			byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[o.id] < b.PerOrganization {
 			// What was stored since the plan may have been too late for this claim: the next one takes
 			// it, or leaves it in the store and marks the endpoint as overflowed again. Deliveries are
 			// prefetched meanwhile, or else an endpoint whose events never pause would never get back to
@@ -336,12 +340,4 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 			c.deactivateIfIdle(e)
 		}
 	}
-}
-
-func setOf[K comparable](keys []K) map[K]bool {
-	set := make(map[K]bool, len(keys))
-	for _, key := range keys {
-		set[key] = true
-	}
-	return set
 }

@@ -24,7 +24,8 @@ type Core[T any] struct {
 	hosts           map[Host]*hostState[T]
 	endpoints       map[Endpoint]*endpointQueue[T]
 	bySubscription  map[string][]*endpointQueue[T]
-	activeEndpoints []*endpointQueue[T]     // those that are not idle
+	activeEndpoints []*endpointQueue[T]     // those that are neither idle nor resting
+	resting         restingEndpoints[T]     // that back off, and have nothing to do meanwhile
 	idleEndpoints   fifo[*endpointQueue[T]] // the one that has been idle for longest first
 	runQueue        fifo[*organization[T]]  // those that may have something to run
 	waitingForSlot  fifo[*organization[T]]  // those that found no slot in their last turn
@@ -461,7 +462,11 @@ func (c *Core[T]) Finish(
 	c.updateTrippedCount(e)
 	switch {
 	case e.breaker.BackingOff(now):
-		finished.Requeue = c.removeBackingOff(e)
+		// The delivery of an attempt is not due before the time that the endpoint has asked for. It may
+		// be if the breaker has opened of itself, and one that was not attempted is due now.
+		if e.len() > 0 || e.breaker.Tripped() || item.stopwatchStart.IsZero() {
+			finished.Requeue = c.removeBackingOff(e)
+		}
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
 		finished.Requeue, e.retries = values(e.retries), nil
@@ -493,6 +498,9 @@ func (c *Core[T]) ResetEndpoint(now time.Time, endpoint Endpoint) (removed []T) 
 }
 
 func (c *Core[T]) reset(e *endpointQueue[T]) []T {
+	if e.restingPosition > 0 {
+		c.makeActive(e)
+	}
 	removed := values(c.removeQueued(e))
 	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
 	c.setRateLimit(e, RateLimit{})
@@ -512,6 +520,7 @@ func (c *Core[T]) RescheduleAll(now time.Time) (removed []T) {
 	if !c.accepting {
 		return nil
 	}
+	c.wakeRested()
 	for !c.waitingForSlot.empty() {
 		c.scheduleOrganization(c.waitingForSlot.head)
 	}

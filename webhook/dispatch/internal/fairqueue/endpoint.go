@@ -42,8 +42,13 @@ type endpointQueue[T any] struct {
 
 	// memberOf is the list that it stands in: a run queue of its organization, or the endpoints of
 	// its organization that wait for its host; nil if it is in none.
-	memberOf       *fifo[*endpointQueue[T]]
-	activePosition int // its place in Core.activeEndpoints, from 1; 0 if it is idle
+	memberOf *fifo[*endpointQueue[T]]
+	// activePosition is its place in Core.activeEndpoints, restingPosition that in
+	// Core.resting.byEnd, and namePosition that in Core.resting.names, from 1; 0 if it is not there.
+	activePosition, restingPosition, namePosition int
+	// skippedInPlan is the last Core.planNumber whose claim left it out. If it is resting, it is set
+	// when it becomes active.
+	skippedInPlan int64
 }
 
 // initialWindow is how many attempts an endpoint may have in flight that has not answered yet. Each
@@ -300,23 +305,34 @@ func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 		c.endpoints[d.Endpoint] = e
 		id := d.Endpoint.SubscriptionID
 		c.bySubscription[id] = append(c.bySubscription[id], e)
+		c.idleEndpoints.push(e)
 	}
 	if e.activePosition == 0 {
-		if ok {
-			c.idleEndpoints.remove(e)
-		}
-		c.activeEndpoints = append(c.activeEndpoints, e)
-		e.activePosition = len(c.activeEndpoints)
+		c.makeActive(e)
 	}
 	return e
 }
 
-// deactivateIfIdle makes the endpoint idle if it has nothing to do. What is known of it is kept for
-// its next delivery, until evictIdle.
+// makeActive makes an endpoint active that is resting or idle.
+func (c *Core[T]) makeActive(e *endpointQueue[T]) {
+	if e.restingPosition == 0 {
+		c.idleEndpoints.remove(e)
+	} else {
+		c.resting.remove(e)
+		if e.hasBacklog {
+			e.skippedInPlan = c.planNumber
+		}
+	}
+	c.activeEndpoints = append(c.activeEndpoints, e)
+	e.activePosition = len(c.activeEndpoints)
+}
+
+// deactivateIfIdle makes the endpoint rest or idle if it has nothing to do. What is known of an idle
+// one is kept for its next delivery, until evictIdle.
 func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
+	backingOff := e.breaker.BackingOff(c.now)
 	if e.activePosition == 0 || e.len() > 0 || e.prefetchReservations > 0 || e.inFlight > 0 ||
-		e.hasBacklog || e.memberOf != nil ||
-		e.breaker.BackingOff(c.now) {
+		e.memberOf != nil || e.hasBacklog && !backingOff {
 		return
 	}
 	last := c.activeEndpoints[len(c.activeEndpoints)-1]
@@ -324,6 +340,11 @@ func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	c.activeEndpoints[len(c.activeEndpoints)-1] = nil
 	c.activeEndpoints = c.activeEndpoints[:len(c.activeEndpoints)-1]
 	e.activePosition = 0
+	if backingOff {
+		e.overflowed = e.hasBacklog // claims leave it out
+		c.resting.add(e)
+		return
+	}
 	e.idleSince = c.now
 	c.idleEndpoints.push(e)
 }
@@ -333,8 +354,8 @@ func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 func (c *Core[T]) evictIdle() {
 	for !c.idleEndpoints.empty() {
 		e := c.idleEndpoints.head
-		if c.now.Sub(e.idleSince) <= idleTTL &&
-			len(c.endpoints)-len(c.activeEndpoints) <= maxIdleEndpoints {
+		idle := len(c.endpoints) - len(c.activeEndpoints) - len(c.resting.byEnd)
+		if c.now.Sub(e.idleSince) <= idleTTL && idle <= maxIdleEndpoints {
 			return
 		}
 		c.idleEndpoints.pop()

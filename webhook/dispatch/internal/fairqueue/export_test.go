@@ -17,6 +17,9 @@ func (q *Queue[T]) Score(d Destination) int { return q.core.activate(d).score }
 // BufferedBytes returns the size of the payloads that the endpoint has queued.
 func (q *Queue[T]) BufferedBytes(d Destination) int { return q.core.activate(d).bufferedBytes }
 
+// ActiveEndpoints returns how many endpoints each plan walks over.
+func (q *Queue[T]) ActiveEndpoints() int { return len(q.core.activeEndpoints) }
+
 const (
 	BestScore   = bestScore
 	SlowPenalty = slowPenalty

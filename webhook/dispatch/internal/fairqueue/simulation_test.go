@@ -634,7 +634,7 @@ func (s *simulation) runOut() {
 		s.work()
 	}
 	s.pass(fairqueue.IdleTTL + 2*breaker.MaxBackoff)
-	s.core.RecordClaim(s.now, nil, wideBudget)
+	s.core.RecordClaim(s.now, nil, s.core.PlanClaim(s.now))
 	s.reschedule()
 	s.act()
 	s.pass(fairqueue.IdleTTL + time.Second)

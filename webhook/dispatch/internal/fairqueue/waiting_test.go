@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
@@ -21,7 +22,7 @@ var (
 )
 
 // begin takes the next item and begins its attempt.
-func begin(t *testing.T, q *queue, to fairqueue.Host) *item {
+func begin(t testing.TB, q *queue, to fairqueue.Host) *item {
 	t.Helper()
 	next := q.Next()
 	require.NotNil(t, next)
@@ -134,10 +135,58 @@ func TestABacklogThatABreakerMakesDuringAClaimIsKept(t *testing.T) {
 		require.Equal(t, []string{"2"}, q.Finish(first, observed).Requeue)
 		claimSignalled(q)
 		q.RecordClaim(nil, plan)
-		assert.True(t, claimSignalled(q))
+		assert.False(t, claimSignalled(q), "the next claim leaves it out")
 		require.Contains(t, q.PlanClaim().SkipEndpoints, endpointA.Endpoint)
 		time.Sleep(2 * time.Second)
 		assert.False(t, q.ReservePrefetch(endpointA), "a later delivery does not overtake it")
+	})
+}
+
+// Endpoints that have asked for time, of which the store has nothing that is due, are in no plan, so
+// that any number of them costs a claim nothing. One that gets something meanwhile is.
+func TestEndpointsThatOnlyBackOffAreNotNamed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 64,
+			BufferedPerEndpoint: 8})
+		observed := breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Hour}
+		many := make([]fairqueue.Destination, 100)
+		for i := range many {
+			many[i] = endpoint("crowd", strconv.Itoa(i))
+			q.Push(items(int64(i), 1, many[i]))
+			require.Empty(t, q.Finish(begin(t, q, noHost), observed).Requeue)
+		}
+		skipped := func() []fairqueue.Endpoint {
+			plan := q.PlanClaim()
+			q.RecordClaim(nil, plan)
+			return plan.SkipEndpoints
+		}
+		require.Empty(t, skipped())
+		assert.Zero(t, q.ActiveEndpoints(), "no plan walks over them")
+
+		// This process stores something for the second, and another one for the third.
+		require.False(t, q.ReservePrefetch(many[1]))
+		q.MarkBacklog(many[1:2])
+		plan := q.PlanClaim()
+		require.Equal(t, []fairqueue.Endpoint{many[1].Endpoint}, plan.SkipEndpoints)
+		q.RecordClaim(items(200, 1, many[2]), plan)
+		q.Push(items(200, 1, many[2]))
+		require.Nil(t, q.Next())
+		require.Equal(t, []string{"200"}, q.RescheduleAll())
+		for range 2 { // a claim that leaves them out says nothing about them
+			require.ElementsMatch(t, []fairqueue.Endpoint{many[1].Endpoint, many[2].Endpoint}, skipped())
+		}
+		// The fourth was not attempted: its delivery is due for any process.
+		q.Push(items(300, 1, endpointB))
+		q.Finish(q.Next(), observed)
+		require.Contains(t, skipped(), endpointB.Endpoint)
+
+		q.ResetEndpoint(many[1].Endpoint)
+		require.NotContains(t, skipped(), many[1].Endpoint, "its breaker was reset")
+		time.Sleep(time.Hour)
+		require.Empty(t, q.PlanClaim().SkipEndpoints)
+		assert.False(t, q.ReservePrefetch(many[2]), "a later delivery does not overtake the one before")
+		assert.True(t, q.ReservePrefetch(many[3]))
 	})
 }
 
