@@ -85,7 +85,8 @@ type SMTPConfig struct {
 	Hello string
 
 	// MaxConns is the largest number of mails sent at the same time, each on a connection of its
-	// own. Defaults to 4.
+	// own. Defaults to 4. A process in which several organizations send mail leaves one of them to
+	// others than the organization that sends most: see [channel.Capabilities].
 	MaxConns int
 
 	// Timeout is the longest time that each step before the end of the mail may take, if that is

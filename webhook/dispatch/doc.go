@@ -80,6 +80,9 @@
 //     there are free places: the more places are taken, the fewer a user of them may take (A. K.
 //     Choudhury and E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet
 //     switches", 1998).
+//   - A host whose channels say how many attempts it takes at a time, such as a mail server, never
+//     gets all of them from one organization if another one has sent something there in the last
+//     hour: a mail to many recipients can take minutes. An organization on its own may use all.
 //   - A quarter of Config.MaxInFlight is reserved for endpoints that have been answering within
 //     300 ms. An attempt that lasts longer moves to the other places. Attempts at endpoints that
 //     have been slow, or have not answered yet, take only those from the start, and wait until one

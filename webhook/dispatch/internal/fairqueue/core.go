@@ -322,7 +322,7 @@ func (c *Core[T]) advanceToRunnable(
 		}
 		e.leaveFIFO()
 		if hostFull {
-			e.host.addWaiter(e)
+			e.host.addWaiter(e, c.now)
 		} else {
 			e.joinFIFO(runQueue)
 			blocked++
@@ -382,7 +382,7 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimi
 	c.setRateLimit(e, limit)
 	if item.slotHost != e.host {
 		c.adjustSlots(item, -1)
-		if e.host != nil && c.accepting && !c.hostWithinSlotShare(e.host, item.slot, e.speed()) {
+		if e.host != nil && c.accepting && !c.hostWithinSlotShare(e.host, item.slot, e) {
 			c.queueAgain(item)
 			return QueuedAgain
 		}

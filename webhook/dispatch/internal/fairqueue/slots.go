@@ -115,10 +115,10 @@ func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, speed speed) bool 
 	return u.general < share
 }
 
-// hostWithinSlotShare is withinSlotShare for a host, which may have a limit of its own.
-func (c *Core[T]) hostWithinSlotShare(h *hostState[T], kind slotKind, speed speed) bool {
-	return (h.MaxInFlight == 0 || h.total() < h.MaxInFlight) &&
-		c.withinSlotShare(&h.slotUser, kind, speed)
+// hostWithinSlotShare reports whether a host may have one more slot of the kind, for that endpoint:
+// it may have a limit of its own beside its share.
+func (c *Core[T]) hostWithinSlotShare(h *hostState[T], kind slotKind, e *endpointQueue[T]) bool {
+	return h.withinLimit(e.organization, c.now) && c.withinSlotShare(&h.slotUser, kind, e.speed())
 }
 
 // slotFree reports whether any slot of the kind is free.
@@ -150,7 +150,7 @@ func (c *Core[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 			!c.withinSlotShare(&e.organization.slotUser, kind, speed) {
 			continue
 		}
-		if e.host != nil && !c.hostWithinSlotShare(e.host, kind, speed) {
+		if e.host != nil && !c.hostWithinSlotShare(e.host, kind, e) {
 			hostFull = true
 			continue
 		}
@@ -183,6 +183,7 @@ func (c *Core[T]) adjustSlots(item *Item[T], n int) {
 	item.endpointQueue.organization.add(item.slot, n)
 	if item.slotHost != nil {
 		item.slotHost.add(item.slot, n)
+		item.slotHost.countInFlight(item.endpointQueue.organization, n, c.now)
 		c.forgetHostIfUnused(item.slotHost)
 	}
 }
@@ -351,6 +352,7 @@ type Host struct {
 type hostState[T any] struct {
 	slotUser
 	Host
+	hostUse
 	endpointCount int // endpoints that go there
 	// waitingOrganizations has an *organizationWaiters for each organization with endpoints that could
 	// run something when they came, if the host had a slot for them, and waitersByOrganization finds
@@ -369,8 +371,69 @@ type organizationWaiters[T any] struct {
 	endpoints    fifo[*endpointQueue[T]]
 }
 
-// addWaiter adds an endpoint that is in no run queue.
-func (h *hostState[T]) addWaiter(e *endpointQueue[T]) {
+// hostUse is which organizations use a host with a limit of its own. They are named by their ids.
+type hostUse struct {
+	inFlight map[string]int // how many attempts each of them has in flight there
+	// latest is the one that has used the host or waited for it last, and other the last one before
+	// which is not the same.
+	latest, other hostUser
+}
+
+type hostUser struct {
+	organizationID string
+	at             time.Time
+}
+
+// hostSharedFor is for how long an organization that has used a host, or waited for it, keeps others
+// from holding all of its connections. A mail to many recipients can hold one for minutes, and an
+// organization that seldom sends one would have to wait for it each time.
+const hostSharedFor = time.Hour
+
+// note notes that the organization uses the host or waits for it.
+func (u *hostUse) note(organizationID string, now time.Time) {
+	if u.latest.organizationID != organizationID {
+		u.other = u.latest
+	}
+	u.latest = hostUser{organizationID, now}
+}
+
+// shared reports whether another organization has used the host lately.
+func (u *hostUse) shared(organizationID string, now time.Time) bool {
+	other := u.latest
+	if other.organizationID == organizationID {
+		other = u.other
+	}
+	return now.Sub(other.at) <= hostSharedFor
+}
+
+// countInFlight adds n to what the organization has in flight at the host.
+func (h *hostState[T]) countInFlight(o *organization[T], n int, now time.Time) {
+	if h.MaxInFlight == 0 {
+		return
+	}
+	h.note(o.id, now)
+	if h.inFlight[o.id] += n; h.inFlight[o.id] == 0 {
+		delete(h.inFlight, o.id)
+	}
+}
+
+// withinLimit reports whether the limit of the host lets the organization have one more attempt in
+// flight there. One organization does not get all of them while the host is shared: its attempts may
+// last for minutes.
+func (h *hostState[T]) withinLimit(o *organization[T], now time.Time) bool {
+	if h.MaxInFlight == 0 {
+		return true
+	}
+	most := h.MaxInFlight
+	if h.shared(o.id, now) {
+		most = max(most-1, 1)
+	}
+	return h.total() < h.MaxInFlight && h.inFlight[o.id] < most
+}
+
+// addWaiter adds an endpoint that is in no run queue, at a time.
+func (h *hostState[T]) addWaiter(e *endpointQueue[T], now time.Time) {
+	h.note(e.organization.id, now)
 	element := h.waitersByOrganization[e.organization]
 	if element == nil {
 		element = h.waitingOrganizations.PushBack(&organizationWaiters[T]{organization: e.organization})
@@ -436,7 +499,10 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
 	}
 	h := c.hosts[to]
 	if h == nil {
-		h = &hostState[T]{Host: to, waitersByOrganization: make(map[*organization[T]]*list.Element)}
+		h = &hostState[T]{
+			Host: to, hostUse: hostUse{inFlight: make(map[string]int)},
+			waitersByOrganization: make(map[*organization[T]]*list.Element),
+		}
 		c.hosts[to] = h
 	}
 	h.endpointCount++

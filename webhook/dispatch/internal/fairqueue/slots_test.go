@@ -95,6 +95,7 @@ func TestAHostWithALimit(t *testing.T) {
 				q.Finish(next, healthy)
 			}
 		}
+		time.Sleep(2 * time.Hour) // after which the first one is alone
 		pushFor(q, "first", 3, 2)
 		inFlight := all(q)
 		require.Len(t, inFlight, 2)
@@ -109,8 +110,63 @@ func TestAHostWithALimit(t *testing.T) {
 				order = append(order, inFlight[1].OrganizationID)
 			}
 		}
-		assert.Equal(t, []string{"first", "second", "first", "second"}, order[:4],
+		assert.Equal(t, []string{"second", "first", "second", "first"}, order[:4],
 			"organizations take turns, however many endpoints each has")
+	})
+}
+
+// An organization whose attempts last for minutes does not keep another one, that sends something now
+// and then, from a mail server. One on its own has all connections.
+func TestAnOrganizationLeavesAConnectionToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(slotLimits)
+		host := fairqueue.Host{Name: "mail.example", MaxInFlight: 4}
+		crowd, victim := endpoint("crowd", "crowd"), endpoint("victim", "victim")
+		learnHost := func(to fairqueue.Destination) {
+			known(q, 8, to)
+			q.Push(items(1, 1, to))
+			q.Finish(begin(t, q, host), healthy)
+		}
+		held := func() (inFlight []*item) {
+			for i := q.Next(); i != nil; i = q.Next() {
+				require.Equal(t, fairqueue.Begun, q.TryBegin(i, host, noLimit))
+				inFlight = append(inFlight, i)
+			}
+			return inFlight
+		}
+		finish := func(inFlight []*item) {
+			for _, i := range inFlight {
+				q.Finish(i, healthy)
+			}
+		}
+		learnHost(crowd)
+		q.Push(items(10, 30, crowd))
+		alone := held()
+		require.Len(t, alone, 4, "it is alone")
+		q.Push(items(100, 1, victim))
+		require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), host, noLimit))
+		finish(alone[:2])
+		inFlight := held()
+		require.Len(t, inFlight, 2)
+		require.ElementsMatch(t, []string{"crowd", "victim"},
+			[]string{inFlight[0].OrganizationID, inFlight[1].OrganizationID})
+		finish(inFlight)
+		finish(alone[2:])
+
+		time.Sleep(30 * time.Minute)
+		crowded := held()
+		require.Len(t, crowded, 3)
+		time.Sleep(10 * time.Minute)
+		q.Push(items(101, 1, victim))
+		inFlight = held()
+		require.Len(t, inFlight, 1, "the last connection is there for it")
+		finish(inFlight)
+		require.Empty(t, held())
+		finish(crowded)
+
+		time.Sleep(time.Hour + 1)
+		require.Len(t, held(), 4, "it is alone again")
 	})
 }
 
