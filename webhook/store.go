@@ -503,10 +503,11 @@ type History interface {
 	Totals(ctx context.Context, now time.Time, q TotalsQuery) (Totals, error)
 	// Prune removes up to r.Limit settled deliveries and events without deliveries, of all
 	// organizations, that are older than the request says, and returns how many rows it removed. It
-	// also settles deliveries of deleted subscriptions as cancelled, so that they can become old too.
-	// If Prune returns less than r.Limit, nothing is left to remove, except rows that a long
-	// transaction committed late: those may stay for another day. Statistics of hours that ended
-	// StatisticsKept before now, or earlier, are always removed and not counted, and so is what
+	// also settles up to 4*r.Limit deliveries of deleted subscriptions as cancelled, so that they can
+	// become old too. If it leaves some of those for the next call, it returns r.Limit, whatever it has
+	// removed. If Prune returns less than r.Limit, nothing is left to remove or to settle, except rows
+	// that a long transaction committed late: those may stay for another day. Statistics of hours that
+	// ended StatisticsKept before now, or earlier, are always removed and not counted, and so is what
 	// SampleBacklog has kept of them, and processes that were last heard of ProcessKept before now.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }

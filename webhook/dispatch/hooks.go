@@ -178,7 +178,8 @@ type PruneStart struct {
 
 // PruneEnd describes what the call returned.
 type PruneEnd struct {
-	// Rows is how many deliveries and events were removed.
+	// Rows is how many deliveries and events were removed, or the Limit if the store has left
+	// deliveries of deleted subscriptions for the next call.
 	Rows int
 	// Err is the store's error.
 	Err error

@@ -310,14 +310,14 @@ func (s *Store) backlogOf(
 
 // pruneBacklog removes what was counted before the hour. Most calls find nothing, and begin no
 // transaction.
-func (s *Store) pruneBacklog(ctx context.Context, hour int64, limit int) error {
+func (s *Store) pruneBacklog(ctx context.Context, hour int64, p *pruning) error {
 	some, err := one(ctx, s.read, s.backlog.old, []any{hour}, []any{new(int64)})
 	if err != nil || !some {
 		return s.mapped(err)
 	}
 	// The row of an hour goes last: without it, no later call would look for the others.
-	if err := s.inSteps(ctx, limit, s.backlog.oldBacklogs, hour, limit); err != nil {
+	if err := s.inSteps(ctx, p, s.backlog.oldBacklogs, hour); err != nil {
 		return err
 	}
-	return s.inSteps(ctx, limit, s.backlog.oldSamples, hour, limit)
+	return s.inSteps(ctx, p, s.backlog.oldSamples, hour)
 }

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -58,7 +59,7 @@ const (
 
 // pruneDeleted settles the deliveries of endpoints that are newly deleted or were visited a day
 // ago. It removes their figures, and those endpoints that have no deliveries any more.
-func (s *Store) pruneDeleted(ctx context.Context, now time.Time, limit int) error {
+func (s *Store) pruneDeleted(ctx context.Context, now time.Time, p *pruning) error {
 	before := micros(now.Add(-endpointsStay))
 	for _, due := range []struct {
 		query string
@@ -67,17 +68,21 @@ func (s *Store) pruneDeleted(ctx context.Context, now time.Time, limit int) erro
 		{s.housekeeping.fresh, []any{deletedPage}},
 		{s.housekeeping.checked, []any{before, deletedPage}},
 	} {
-		for n := deletedPage; n == deletedPage; {
-			ids, err := s.deletedEndpoints(ctx, due.query, due.args...)
-			if err != nil {
-				return err
-			}
-			if n = len(ids); n == 0 {
-				break
-			}
-			if err := s.pruneEndpoints(ctx, micros(now), before, limit, s.x.dialect.ints(ids)); err != nil {
-				return err
-			}
+		if p.left == 0 {
+			return nil
+		}
+		ids, err := s.deletedEndpoints(ctx, due.query, due.args...)
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		if err := s.pruneEndpoints(ctx, micros(now), before, s.x.dialect.ints(ids), p); err != nil {
+			return err
+		}
+		if len(ids) == deletedPage {
+			p.left = 0 // the next page is for the next call
 		}
 	}
 	return nil
@@ -95,19 +100,21 @@ func (s *Store) deletedEndpoints(
 }
 
 func (s *Store) pruneEndpoints(
-	ctx context.Context, now, before int64, limit int, ids string,
+	ctx context.Context, now, before int64, ids string, p *pruning,
 ) error {
-	for _, cancel := range []string{s.housekeeping.cancelPrefetched, s.housekeeping.cancelWaiting,
-		s.housekeeping.cancel} {
-		if err := s.inSteps(ctx, limit, cancel, now, now, ids, limit); err != nil {
-			return err
+	for _, step := range []struct {
+		statement string
+		args      []any
+	}{
+		{s.housekeeping.cancelPrefetched, []any{now, now, ids}},
+		{s.housekeeping.cancelWaiting, []any{now, now, ids}},
+		{s.housekeeping.cancel, []any{now, now, ids}},
+		{s.housekeeping.dissolve, []any{ids}},
+		{s.housekeeping.figures, []any{ids}},
+	} {
+		if err := s.inSteps(ctx, p, step.statement, step.args...); err != nil || p.left == 0 {
+			return err // with nothing left, the next call visits the same endpoints
 		}
-	}
-	if err := s.inSteps(ctx, limit, s.housekeeping.dissolve, ids, limit); err != nil {
-		return err
-	}
-	if err := s.inSteps(ctx, limit, s.housekeeping.figures, ids, limit); err != nil {
-		return err
 	}
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		if _, err := q.Exec(ctx, s.housekeeping.endpoints, ids, before); err != nil {
@@ -118,23 +125,27 @@ func (s *Store) pruneEndpoints(
 	})
 }
 
-// inSteps runs a statement, each time in a transaction of its own, until it
-// changes less than limit rows.
-func (s *Store) inSteps(ctx context.Context, limit int, statement string, args ...any) error {
-	for n := int64(limit); n >= int64(limit); {
+// inSteps runs a statement, each time in a transaction of its own, until it changes less rows than
+// its last parameter says, or nothing is left for this call of Prune.
+func (s *Store) inSteps(ctx context.Context, p *pruning, statement string, args ...any) error {
+	for more := true; more && p.left > 0; {
+		most := min(p.limit, p.left)
+		var n int64
 		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
-			n, err = q.Exec(ctx, statement, args...)
+			n, err = q.Exec(ctx, statement, slices.Concat(args, []any{most})...)
 			return err
 		})
 		if err != nil {
 			return err
 		}
+		p.left -= int(n)
+		more = int(n) >= most
 	}
 	return nil
 }
 
 // removeBlocks removes blocks before the oldest delivery, stored or not.
-func (s *Store) removeBlocks(ctx context.Context, limit int) error {
+func (s *Store) removeBlocks(ctx context.Context, p *pruning) error {
 	var notStored int64 // read first, because it may be stored meanwhile
 	some, err := one(ctx, s.read, s.fanOut.oldest, []any{1},
 		[]any{&notStored, new(int64), new(string)})
@@ -148,5 +159,5 @@ func (s *Store) removeBlocks(ctx context.Context, limit int) error {
 	if some {
 		oldest = min(oldest, notStored)
 	}
-	return s.inSteps(ctx, limit, s.housekeeping.blocks, oldest>>blockBits, limit)
+	return s.inSteps(ctx, p, s.housekeeping.blocks, oldest>>blockBits)
 }

@@ -81,6 +81,9 @@ func newPruneStatements(x expander) pruneStatements {
 // visits a deleted endpoint once, and then once a day for as long as deliveries of it are kept. So
 // deliveries of a transaction that was open when the endpoint was deleted are settled a day later.
 // What a transaction stored that was still open when Prune passed its ids is removed within a day.
+//
+// Deleted subscriptions come last, and in pieces, because one organization decides how many there
+// are: the retention of all others does not wait for them, and the caller pauses between the pieces.
 func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: pruning needs a Limit of at least 1, not %d", r.Limit)
@@ -91,38 +94,50 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.endAllLeases(ctx, micros(now)); err != nil {
 		return 0, err
 	}
-	if err := s.pruneDeleted(ctx, now, r.Limit); err != nil {
-		return 0, err
-	}
-	oldest := hourOf(now.Add(-webhook.StatisticsKept))
-	if err := s.inSteps(ctx, r.Limit, s.housekeeping.oldFigures, oldest, r.Limit); err != nil {
-		return 0, err
-	}
-	if err := s.pruneBacklog(ctx, oldest, r.Limit); err != nil {
-		return 0, err
-	}
-	if err := s.pruneProcesses(ctx, now.Add(-webhook.ProcessKept)); err != nil {
-		return 0, err
-	}
-	p := &pruning{limit: r.Limit, settled: beforeOf(r.SucceededBefore), dead: beforeOf(r.DeadBefore)}
+	p := &pruning{limit: r.Limit, left: stepsPerCall * min(r.Limit, math.MaxInt/stepsPerCall),
+		settled: beforeOf(r.SucceededBefore), dead: beforeOf(r.DeadBefore)}
 	if err := s.pruneRanges(ctx, micros(now), p); err != nil {
 		return 0, err
 	}
 	if err := s.pruneKept(ctx, p); err != nil {
 		return 0, err
 	}
-	if err := s.removeBlocks(ctx, r.Limit); err != nil {
-		return 0, err
-	}
 	if err := s.pruneResults(ctx, p.settled); err != nil {
 		return 0, err
+	}
+	if err := s.removeBlocks(ctx, p); err != nil {
+		return 0, err
+	}
+	oldest := hourOf(now.Add(-webhook.StatisticsKept))
+	whole := &pruning{limit: r.Limit, left: math.MaxInt} // these are always removed
+	if err := s.inSteps(ctx, whole, s.housekeeping.oldFigures, oldest); err != nil {
+		return 0, err
+	}
+	if err := s.pruneBacklog(ctx, oldest, whole); err != nil {
+		return 0, err
+	}
+	if err := s.pruneProcesses(ctx, now.Add(-webhook.ProcessKept)); err != nil {
+		return 0, err
+	}
+	if err := s.pruneDeleted(ctx, now, p); err != nil {
+		return 0, err
+	}
+	if p.left == 0 {
+		return r.Limit, nil
 	}
 	return p.removed, nil
 }
 
+// stepsPerCall times the limit is how many rows of deleted subscriptions, and blocks, one call of
+// Prune changes at most.
+const stepsPerCall = 4
+
 // pruning is one call of Prune.
 type pruning struct {
 	limit, removed int
+	// left is how many rows of deleted subscriptions, and blocks, may still change. At 0 there may be
+	// more of them, for the next call.
+	left int
 	// settled and dead are the times before which deliveries go that were settled, or died.
 	settled, dead int64
 }

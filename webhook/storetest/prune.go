@@ -19,6 +19,7 @@ func pruneCases() []testCase {
 		{"Limit", pruneLimit},
 		{"DeletedWebhooks", pruneDeletedSubscriptions},
 		{"DeletedWebhooksInSteps", pruneDeletedSubscriptionsInSteps},
+		{"DeletedWebhooksHoldUpNobody", pruneDeletedSubscriptionsHoldUpNobody},
 		{"RemovedChannels", pruneRemovedChannels},
 		{"Replayed", pruneReplayed},
 		{"PrunedIsNotFound", prunedIsNotFound},
@@ -197,6 +198,46 @@ func pruneDeletedSubscriptionsInSteps(f *fixture) {
 	}
 	require.Equal(f.t, 2*events, total,
 		"deliveries of a deleted subscription are all pruned in the end, however small Limit is")
+}
+
+func pruneDeletedSubscriptionsHoldUpNobody(f *fixture) {
+	f.create(hook())
+	old := f.settled("evt_old", start(), webhook.StatusSucceeded)
+	const events, limit, most = 5, 1, 4
+	gone := []*webhook.Subscription{f.create(hook("webhook", "slack")), f.create(hook())}
+	f.enqueue(start(), newEvents("evt", events)...)
+	for _, sub := range gone {
+		f.remove(sub)
+	}
+	settled := func() (n int) {
+		for _, sub := range gone {
+			for _, d := range f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID}) {
+				if !d.SettledAt.IsZero() {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	const all = events * (2 + 1)
+	late := start().Add(time.Hour)
+	r := webhook.PruneRequest{SucceededBefore: late, DeadBefore: late, Limit: limit}
+	for before, calls := 0, 0; ; calls++ {
+		n, err := f.Prune(f.ctx, late, r)
+		require.NoError(f.t, err)
+		_, err = f.Delivery(f.ctx, org, old)
+		require.ErrorIs(f.t, err, webhook.ErrNotFound,
+			"what is old goes at once, whatever there is to settle")
+		after := settled()
+		require.LessOrEqual(f.t, after-before, most,
+			"four times Limit bounds how many deliveries of deleted subscriptions one call settles")
+		if before = after; n < limit {
+			break
+		}
+		require.Equal(f.t, limit, n, "Limit bounds what Prune returns")
+		require.Less(f.t, calls, all, "Prune comes to an end")
+	}
+	require.Equal(f.t, all, settled(), "less than Limit means that nothing is left to settle")
 }
 
 func pruneRemovedChannels(f *fixture) {
