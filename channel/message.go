@@ -15,7 +15,7 @@ type Message struct {
 	EventID        string // the event_id, which is the same for every attempt
 	EventType      string // the event_type, such as "document.created"
 	SubscriptionID string // the subscription; empty for a one-off send
-	DeliveryID     string // the delivery that this is an attempt of; empty for a one-off send
+	DeliveryID     string // the delivery that this is an attempt of; empty for a test or one-off send
 	Attempt        int    // the number of the attempt, from 1; a replay continues the count
 
 	// Payload is the event's envelope as JSON, byte by byte as it is stored.

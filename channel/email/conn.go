@@ -159,13 +159,21 @@ func (c *smtpConn) quit() {
 
 // transact lends f a connection that is ready for MAIL FROM, which is used again
 // unless f fails. It waits for one as long as ctx lasts. Whatever f does ends
-// with ctx.
-func (s *SMTP) transact(ctx context.Context, f func(*smtpConn) error) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return channel.ContextError(ctx)
+// with ctx. One-off sends wait for each other first: nothing else bounds how many
+// of them one organization has in line, and the wait of a delivery counts as the
+// time that its endpoint takes.
+func (s *SMTP) transact(ctx context.Context, oneOff bool, f func(*smtpConn) error) error {
+	lines := []chan struct{}{s.slots}
+	if oneOff {
+		lines = []chan struct{}{s.oneOffs, s.slots}
+	}
+	for _, line := range lines {
+		select {
+		case line <- struct{}{}:
+			defer func() { <-line }()
+		case <-ctx.Done():
+			return channel.ContextError(ctx)
+		}
 	}
 	conn, err := s.take(ctx)
 	if err != nil {

@@ -168,7 +168,7 @@ func (c *emailChannel) Send(ctx context.Context, m *channel.Message) (channel.Re
 		reached []string
 		failed  []channelkit.Failure
 	)
-	err = c.server.transact(ctx, func(conn *smtpConn) error {
+	err = c.server.transact(ctx, m.DeliveryID == "", func(conn *smtpConn) error {
 		for _, group := range groups(recipients) {
 			taken, refused, err := c.deliver(ctx, conn, l, group, slices.Concat(done.Reached, reached))
 			reached, failed = append(reached, taken...), append(failed, refused...)

@@ -85,8 +85,10 @@ type SMTPConfig struct {
 	Hello string
 
 	// MaxConns is the largest number of mails sent at the same time, each on a connection of its
-	// own. Defaults to 4. A process in which several organizations send mail leaves one of them to
-	// others than the organization that sends most: see [channel.Capabilities].
+	// own. Messages without a DeliveryID, such as tests of webhooks, get a quarter of them, but at
+	// least one: however many there are, deliveries find the others. A process in which several
+	// organizations send mail leaves one of them to others than the organization that sends most: see
+	// [channel.Capabilities]. Defaults to 4.
 	MaxConns int
 
 	// Timeout is the longest time that each step before the end of the mail may take, if that is
@@ -117,6 +119,8 @@ type SMTP struct {
 	times  smtpTimes
 	from   mailbox
 	slots  chan struct{} // one for each open connection that is in use
+	// oneOffs are those slots that messages of no delivery may have.
+	oneOffs chan struct{}
 	// login returns how to log in, by the mechanisms that the server offers; nil
 	// for none.
 	login   func(ctx context.Context, prefetched []string) (smtp.Auth, error)
@@ -172,6 +176,7 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	return &SMTP{
 		config: config, times: times, from: from, login: login,
 		connect: new(net.Dialer).DialContext, slots: make(chan struct{}, config.MaxConns),
+		oneOffs: make(chan struct{}, max(config.MaxConns/4, 1)),
 	}, nil
 }
 

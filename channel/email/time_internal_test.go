@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -114,7 +115,7 @@ func openEmail(t *testing.T, client *SMTP, to ...string) channel.Channel {
 }
 
 func emailMessage() *channel.Message {
-	return &channel.Message{EventID: "evt_1", EventType: "object.created", Attempt: 1,
+	return &channel.Message{EventID: "evt_1", EventType: "object.created", DeliveryID: "dlv_1", Attempt: 1,
 		Payload: []byte(`{"event_id":"evt_1","event_type":"object.created","subject":{"type":"object","id":"o"}}`)}
 }
 
@@ -198,6 +199,50 @@ func TestEmailWaitsForAConnection(t *testing.T) {
 		assert.Len(t, s.taken(), 100)
 		assert.Equal(t, 2, s.conns)
 	})
+}
+
+// Tests of webhooks wait for each other: however many there are, deliveries find the other
+// connections.
+func TestEmailTestsLeaveConnectionsToDeliveries(t *testing.T) {
+	t.Parallel()
+	const second, tests = time.Second, 48
+	for _, tt := range []struct {
+		conns, deliveries int
+		each, all         time.Duration // how long a delivery takes, and all tests
+	}{
+		{conns: 0, deliveries: 3, each: second, all: 48 * second},
+		{conns: 8, deliveries: 6, each: second, all: 24 * second},
+		{conns: 2, deliveries: 1, each: second, all: 48 * second},
+		{conns: 1, deliveries: 1, each: 2 * second, all: 49 * second}, // behind one test
+	} {
+		t.Run(strconv.Itoa(tt.conns), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &slowServer{before: map[string]time.Duration{".": second}}
+				c := openEmail(t, s.client(t, SMTPConfig{MaxConns: tt.conns}), "a@example.com")
+				send := func(m *channel.Message) {
+					_, err := c.Send(t.Context(), m)
+					assert.NoError(t, err)
+				}
+				test := emailMessage()
+				test.DeliveryID = ""
+				began := time.Now()
+				var testing, delivering sync.WaitGroup
+				for range tests {
+					testing.Go(func() { send(test) })
+				}
+				synctest.Wait()
+				for range tt.deliveries {
+					delivering.Go(func() { send(emailMessage()) })
+				}
+				delivering.Wait()
+				assert.Equal(t, tt.each, time.Since(began), "the deliveries")
+				testing.Wait()
+				assert.Equal(t, tt.all, time.Since(began), "the tests")
+				assert.Len(t, s.taken(), tests+tt.deliveries)
+			})
+		})
+	}
 }
 
 // A wait that the caller ends is no verdict, and one that the caller's deadline
