@@ -60,8 +60,8 @@ type Capabilities struct {
 	// MaxInFlight is the largest number of attempts at Host that may be in flight at the same time,
 	// because all channels to it share something scarce, such as the connections to a mail server. The
 	// caller begins no more attempts than that. A delivery that waits for its turn occupies no worker,
-	// and its waiting says nothing about the health of its endpoint. If several organizations have had
-	// attempts there in the last hour, each may have one less, but at least one.
+	// and its waiting says nothing about the health of its endpoint. If several organizations have
+	// had attempts there in the last hour, each may have one less, but at least one.
 	//
 	// If MaxInFlight is set, the caller does not cut attempts short (dispatch.Config.MaxAttemptTimeout
 	// does not apply): the operator, not a subscriber, configures how long they last, and a mail that

@@ -107,8 +107,8 @@
 //   - All processes share the limit through the store. In any time of length t, at most Burst +
 //     PerSecond × (t + 1 s) attempts begin, whatever the number of processes. The difference between
 //     the processes' estimates of the store's clock adds to t.
-//   - A process takes permits for up to a second, with one write for all endpoints that need some. A
-//     permit that it does not use within a second is lost.
+//   - A process takes permits for up to a second, with one write for up to 512 endpoints that need
+//     some, of all organizations in turn. A permit that it does not use within a second is lost.
 //   - Processes that want more than there is take turns, and get about the same. A burst after a
 //     pause goes to the one that asks first.
 //   - A delivery that waits for a permit uses up no attempt, no worker and no place. What cannot

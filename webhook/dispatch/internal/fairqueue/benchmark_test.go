@@ -39,9 +39,9 @@ func BenchmarkQueue(b *testing.B) {
 	}
 }
 
-// BenchmarkPlanClaim is what a round of the claim loop costs under the lock, beside 50,000 endpoints
-// of one organization that have asked to be left alone for a day: without anything in the store for
-// them, and with a delivery each.
+// BenchmarkPlanClaim is what a round of the claim loop costs under the lock, beside 50,000
+// endpoints of one organization that have asked to be left alone for a day: without anything in the
+// store for them, and with a delivery each.
 func BenchmarkPlanClaim(b *testing.B) {
 	for _, backlog := range []bool{false, true} {
 		b.Run(fmt.Sprint("backlog=", backlog), func(b *testing.B) {

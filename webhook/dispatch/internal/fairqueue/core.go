@@ -41,8 +41,8 @@ type Core[T any] struct {
 	replan                 replan // of whatever organization
 	claimAwaitsCapacity    bool   // PlanClaim planned none last time: too little was free
 
-	permitRequests []*endpointQueue[T] // those whose request TakePermitRequests has not returned yet
-	permitWakeups  permitWakeupHeap[T]
+	permitTurns   []*organization[T] // those with permitRequests; the first one's turn is next
+	permitWakeups permitWakeupHeap[T]
 
 	claimTimes      timeHeap // see ClaimAt
 	slotsUsed       slotUsage

@@ -29,8 +29,9 @@
 // An endpoint that keeps failing is left alone by its circuit breaker: see package breaker. What is
 // queued for it meanwhile is requeued by the caller: see [FinishResult]. The stopwatch of an
 // attempt, which tells whether it is slow, can be paused while the attempt waits for this process.
-// An endpoint that is left alone and has nothing queued or in flight rests: no plan of a claim walks
-// over it, and a claim is told to leave it out only if the store may have something due for it.
+// An endpoint that is left alone and has nothing queued or in flight rests: no plan of a claim
+// walks over it, and a claim is told to leave it out only if the store may have something due for
+// it.
 //
 // An endpoint may have a rate limit, which bounds how many attempts begin, over all processes. It
 // runs nothing without a permit: it is in no run queue until the time of the next one. When it has
@@ -70,7 +71,7 @@
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with
 // the attempts that may get slow and the hosts that endpoints wait for, buffer.go the shares of the
-// buffer and the claim budget, permits.go what endpoints with a rate limit may begin, resting.go the
-// endpoints that back off and have nothing to do, and endpoint.go what is known of endpoints and
-// organizations, and for how long.
+// buffer and the claim budget, permits.go what endpoints with a rate limit may begin, resting.go
+// the endpoints that back off and have nothing to do, and endpoint.go what is known of endpoints
+// and organizations, and for how long.
 package fairqueue

@@ -259,6 +259,9 @@ type organization[T any] struct {
 	scheduled    bool // in Core.runQueue
 	waitsForSlot bool // in Core.waitingForSlot
 
+	// permitRequests are its endpoints whose request TakePermitRequests has not returned yet.
+	permitRequests []*endpointQueue[T]
+
 	skippedInPlan int64 // the last Core.planNumber whose claim left it out
 	replan        replan
 	// fastBacklogInPlan is the last Core.planNumber at which a fast endpoint of it had a backlog.
@@ -327,8 +330,8 @@ func (c *Core[T]) makeActive(e *endpointQueue[T]) {
 	e.activePosition = len(c.activeEndpoints)
 }
 
-// deactivateIfIdle makes the endpoint rest or idle if it has nothing to do. What is known of an idle
-// one is kept for its next delivery, until evictIdle.
+// deactivateIfIdle makes the endpoint rest or idle if it has nothing to do. What is known of an
+// idle one is kept for its next delivery, until evictIdle.
 func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	backingOff := e.breaker.BackingOff(c.now)
 	if e.activePosition == 0 || e.len() > 0 || e.prefetchReservations > 0 || e.inFlight > 0 ||

@@ -148,15 +148,39 @@ func (c *Core[T]) setRateLimit(e *endpointQueue[T], limit RateLimit) {
 
 func (c *Core[T]) requestPermits(e *endpointQueue[T]) {
 	e.requested = true
-	c.permitRequests = append(c.permitRequests, e)
+	o := e.organization
+	if len(o.permitRequests) == 0 {
+		c.permitTurns = append(c.permitTurns, o)
+	}
+	o.permitRequests = append(o.permitRequests, e)
 	c.actions.RequestPermits = true
+}
+
+// nextPermitRequest takes out the endpoint whose request is next. Organizations take turns, so that
+// one with many endpoints does not keep the others waiting. It returns nil if there is none.
+func (c *Core[T]) nextPermitRequest() *endpointQueue[T] {
+	if len(c.permitTurns) == 0 {
+		return nil
+	}
+	o := c.permitTurns[0]
+	c.permitTurns[0] = nil
+	c.permitTurns = c.permitTurns[1:]
+	e := o.permitRequests[0]
+	o.permitRequests[0] = nil
+	if o.permitRequests = o.permitRequests[1:]; len(o.permitRequests) > 0 {
+		c.permitTurns = append(c.permitTurns, o)
+	}
+	return e
 }
 
 // TakePermitRequests returns at most maxRequests of the requests that it has not returned yet.
 func (c *Core[T]) TakePermitRequests(now time.Time, maxRequests int) (requests []PermitRequest) {
 	c.now = now
-	n := min(maxRequests, len(c.permitRequests))
-	for _, e := range c.permitRequests[:n] {
+	for range maxRequests {
+		e := c.nextPermitRequest()
+		if e == nil {
+			break
+		}
 		r := PermitRequest{Endpoint: e.endpoint, Limit: e.rateLimit, Want: e.len(),
 			Throttled: e.throttled, RetryAfter: e.retryAfter}
 		if r.Want > 0 && now.Sub(e.secondStart) < 2*time.Second {
@@ -170,8 +194,7 @@ func (c *Core[T]) TakePermitRequests(now time.Time, maxRequests int) (requests [
 		e.requestedFor, e.throttled, e.retryAfter = e.rateLimit, false, 0
 		requests = append(requests, r)
 	}
-	c.permitRequests = append(c.permitRequests[:0], c.permitRequests[n:]...)
-	c.actions.RequestPermits = len(c.permitRequests) > 0
+	c.actions.RequestPermits = len(c.permitTurns) > 0
 	c.ensureWorker()
 	return requests
 }
@@ -223,10 +246,9 @@ func (c *Core[T]) Throttle(now time.Time, item *Item[T], retryAfter time.Duratio
 
 // dropPermitRequests forgets the requests that were not returned yet.
 func (c *Core[T]) dropPermitRequests() {
-	for _, e := range c.permitRequests {
+	for e := c.nextPermitRequest(); e != nil; e = c.nextPermitRequest() {
 		e.requested = false
 	}
-	c.permitRequests = nil
 }
 
 // permitWakeupHeap has the endpoints that wait for the time of a permit, or of a further request.

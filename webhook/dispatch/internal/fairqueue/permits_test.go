@@ -1,6 +1,7 @@
 package fairqueue_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,4 +154,33 @@ func TestAnEndpointWithALimitHasAShortQueue(t *testing.T) {
 	}
 	assert.Equal(t, 10, n, "what can begin in ten seconds")
 	assert.Contains(t, q.PlanClaim().SkipEndpoints, endpointA.Endpoint)
+}
+
+// An organization whose endpoints ask for permits by the thousand does not keep the request of
+// another one waiting.
+func TestOrganizationsTakeTurnsAtPermits(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 64, InFlightPerEndpoint: 8, Buffered: 4096,
+		BufferedPerEndpoint: 128})
+	ask := func(organization string, endpoints int) {
+		for i := range endpoints {
+			q.Push(items(1, 1, endpoint(organization, fmt.Sprint(organization, i))))
+			require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), noHost, rateLimit))
+			require.Nil(t, q.Next(), "there is no permit")
+		}
+	}
+	ask("crowd", 50)
+	ask("victim", 2)
+	ask("third", 1)
+	names := func(n int) (names []string) {
+		for _, r := range q.TakePermitRequests(n) {
+			names = append(names, r.Endpoint.SubscriptionID)
+		}
+		return names
+	}
+	assert.Equal(t, []string{"crowd0", "victim0"}, names(2))
+	ask("late", 1)
+	assert.Equal(t, []string{"third0", "crowd1", "victim1", "late0", "crowd2"}, names(5))
+	assert.Len(t, names(100), 47)
+	assert.Empty(t, names(100))
 }

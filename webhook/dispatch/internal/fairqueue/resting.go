@@ -3,9 +3,9 @@ package fairqueue
 import "container/heap"
 
 // restingEndpoints are endpoints that back off and have nothing queued, reserved or in flight. One
-// organization can have very many of them, each for a day, so no plan may walk over them. As long as
-// an endpoint rests, neither its breaker nor its backlog changes: what changes them makes it active
-// before.
+// organization can have very many of them, each for a day, so no plan may walk over them. As long
+// as an endpoint rests, neither its breaker nor its backlog changes: what changes them makes it
+// active before.
 type restingEndpoints[T any] struct {
 	byEnd restingHeap[T]
 	// withBacklog are those that claims have to leave out, and names what these are called, in the
@@ -16,8 +16,8 @@ type restingEndpoints[T any] struct {
 	names       []Endpoint
 }
 
-// maxRestingSkipped is how many resting endpoints one plan names. The stores of this module that use
-// SQL skip no more.
+// maxRestingSkipped is how many resting endpoints one plan names. The stores of this module that
+// use SQL skip no more.
 const maxRestingSkipped = 10_000
 
 // skipped returns the names of those that a claim has to leave out. They are valid until the next

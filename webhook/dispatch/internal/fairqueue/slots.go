@@ -384,9 +384,9 @@ type hostUser struct {
 	at             time.Time
 }
 
-// hostSharedFor is for how long an organization that has used a host, or waited for it, keeps others
-// from holding all of its connections. A mail to many recipients can hold one for minutes, and an
-// organization that seldom sends one would have to wait for it each time.
+// hostSharedFor is for how long an organization that has used a host, or waited for it, keeps
+// others from holding all of its connections. A mail to many recipients can hold one for
+// minutes, and an organization that seldom sends one would have to wait for it each time.
 const hostSharedFor = time.Hour
 
 // note notes that the organization uses the host or waits for it.
@@ -418,8 +418,8 @@ func (h *hostState[T]) countInFlight(o *organization[T], n int, now time.Time) {
 }
 
 // withinLimit reports whether the limit of the host lets the organization have one more attempt in
-// flight there. One organization does not get all of them while the host is shared: its attempts may
-// last for minutes.
+// flight there. One organization does not get all of them while the host is shared: its attempts
+// may last for minutes.
 func (h *hostState[T]) withinLimit(o *organization[T], now time.Time) bool {
 	if h.MaxInFlight == 0 {
 		return true

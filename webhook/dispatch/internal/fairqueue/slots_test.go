@@ -115,8 +115,8 @@ func TestAHostWithALimit(t *testing.T) {
 	})
 }
 
-// An organization whose attempts last for minutes does not keep another one, that sends something now
-// and then, from a mail server. One on its own has all connections.
+// An organization whose attempts last for minutes does not keep another one, that sends something
+// now and then, from a mail server. One on its own has all connections.
 func TestAnOrganizationLeavesAConnectionToOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -142,8 +142,8 @@ func TestABacklogThatABreakerMakesDuringAClaimIsKept(t *testing.T) {
 	})
 }
 
-// Endpoints that have asked for time, of which the store has nothing that is due, are in no plan, so
-// that any number of them costs a claim nothing. One that gets something meanwhile is.
+// Endpoints that have asked for time, of which the store has nothing that is due, are in no plan,
+// so that any number of them costs a claim nothing. One that gets something meanwhile is.
 func TestEndpointsThatOnlyBackOffAreNotNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
