@@ -333,8 +333,8 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	return n, nil
 }
 
-// orphanedPerRow times its Limit is how many deliveries of endpoints that were removed one call of Prune
-// settles at most.
+// orphanedPerRow times its Limit is how many deliveries of endpoints that were removed one call of
+// Prune settles at most.
 const orphanedPerRow = 4
 
 // cancelOrphaned settles up to limit deliveries of endpoints that were removed, and reports whether
