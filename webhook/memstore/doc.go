@@ -9,7 +9,7 @@
 // # How it works
 //
 // One mutex guards everything. Enqueue, Claim, Extend and Settle take a few steps under it for each
-// delivery that they touch, however many others are stored. Four structures make that possible:
+// delivery that they touch, however many others are stored. These structures make that possible:
 //
 //   - Each endpoint has heaps of its unfinished deliveries, ordered by one time: when a pending
 //     delivery is due, or when the lease of one in flight ends. In both cases the delivery may be
@@ -20,7 +20,8 @@
 //   - Settled deliveries move from the endpoint to one of two heaps ordered by the time
 //     they were settled, from which Prune takes the oldest.
 //   - Each organization, and each event, has its deliveries in the order of their ids,
-//     which queries walk.
+//     which queries walk, a thousand at a time. Events with a time to live are in a heap ordered by
+//     when ClaimExpired looks at them.
 //
 // Times are kept as whole microseconds since 1970, the precision that the contract asks of
 // a store.
@@ -30,6 +31,7 @@
 //   - store.go: Store, and a delivery's way from heap to heap
 //   - subscriptions.go: subscriptions, their lists and endpoints
 //   - queue.go: Enqueue, Claim, Settle and the rest of the queue; transactions
+//   - expired.go: what expires
 //   - line.go: deliveries in order, and Skip
 //   - endpoints.go: the states of endpoints, and their permits
 //   - rotation.go: whose turn it is to be claimed
