@@ -137,7 +137,9 @@ func (s *Store) Skip(
 	if !d.holds() {
 		return webhook.ErrWrongStatus
 	}
-	s.leave(d, micros(now))
+	if !d.endpoint.orphaned { // otherwise Prune cancels what waits, unless it was replayed elsewhere
+		s.leave(d, micros(now))
+	}
 	s.leaveDead(d)
 	return nil
 }

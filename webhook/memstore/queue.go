@@ -250,7 +250,7 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 		s.put(d, d.status, micros(at))
 	}
 	n := len(wrong) + s.repairProbes(micros(now), &r, r.Limit-len(wrong))
-	return n + s.repairExpiries(&r, r.Limit-n), nil
+	return n + s.repairExpiries(now, &r, r.Limit-n), nil
 }
 
 // ahead reports whether the time of an unfinished delivery is too far in the future.

@@ -40,12 +40,14 @@ type Store struct {
 	finished heap[*delivery] // succeeded or cancelled
 	dead     heap[*delivery]
 	orphans  []*endpoint
-	// expiring has the events whose deliveries may expire, by when ClaimExpired looks at them.
+	// expiring has the events whose deliveries may expire, by when ClaimExpired looks at them, and
+	// lastLook is the latest time at which it did.
 	expiring heap[*storedEvent]
+	lastLook int64
 }
 
-// maxHeld bounds how many deliveries a call looks at for one organization while it holds the lock.
-// Others wait for about 0.1 ms.
+// maxHeld bounds how many deliveries are looked at before the lock is given back. Others wait for
+// about 0.1 ms.
 const maxHeld = 1000
 
 var _ webhook.Store = (*Store)(nil)
@@ -109,6 +111,10 @@ type storedEvent struct {
 	ttl        time.Duration
 	createdAt  int64
 	deliveries log
+	// looked is the delivery up to which ClaimExpired has looked, if it has not come to the end, and
+	// again when it looks next, as far as is known by then.
+	looked webhook.DeliveryID
+	again  int64
 }
 
 // delivery is one event on its way to one endpoint. Its rank is when it is due, when its lease

@@ -275,10 +275,11 @@ func (s *Store) cancelAll(e *endpoint, at time.Time, limit int) (n int, all bool
 		// Since it was replayed, it may hold a line of an endpoint that has the same key.
 		if d := l.front; d != nil && d.line == l && d.holds() {
 			s.leaveDead(d)
-			n++
 		}
 		delete(e.lines, key)
+		n++
 	}
+	e.lines = nil
 	for e.due.len() > 0 {
 		if n == limit {
 			return n, false

@@ -231,6 +231,8 @@ func clockCases() []testCase {
 		{"RepairProbes", repairsProbes},
 		{"RepairExpiry", repairsExpiry},
 		{"RepairNoExpiry", repairsNoExpiry},
+		{"RepairNoReplay", repairsNoReplay},
+		{"RepairFutureEvents", repairsFutureEvents},
 	}
 }
 
@@ -385,4 +387,31 @@ func repairsNoExpiry(f *fixture) {
 	f.expired(now, "it was replayed for later")
 	require.Zero(f.t, f.repair(now, repairRequest(now)), "and expires later")
 	f.expired(later.Add(ttl), "then", "evt_1")
+}
+
+// repairsNoReplay has a delivery replayed before it would have expired.
+func repairsNoReplay(f *fixture) {
+	const day = 24 * time.Hour
+	f.create(hook())
+	e := about("a", "evt_1")
+	e.TTL = day
+	f.enqueue(start(), e)
+	task := f.claimOne(start())
+	f.settle(start(), succeeded(task, start()))
+	now := start().Add(time.Minute)
+	f.expired(now, "it has succeeded")
+	require.NoError(f.t, f.Replay(f.ctx, now, org, task.DeliveryID))
+	require.Zero(f.t, f.repair(now, repairRequest(now)), "no clock was ahead")
+}
+
+// repairsFutureEvents has the clock ahead when events are stored, and when they expire.
+func repairsFutureEvents(f *fixture) {
+	ahead := start().Add(24 * time.Hour)
+	f.setPaused(f.create(hook()), true)
+	f.emitTTL(ahead, "evt_1")
+	f.emitTTL(ahead.Add(ttl), "evt_2")
+	f.expired(ahead.Add(ttl), "the first one", "evt_1")
+	for calls := 0; f.repair(start(), repairRequest(start())) > 0; calls++ {
+		require.Less(f.t, calls, 10, "what was repaired stays so")
+	}
 }

@@ -48,6 +48,7 @@ func orderingCases(h Harness) []testCase {
 		{"ManyInOneLine", with(manyInOneLine)},
 		{"ReplayAfterReadding", with(replayAfterReadding)},
 		{"PruneAfterRecreating", with(pruneAfterRecreating)},
+		{"SkipAfterRecreating", with(skipAfterRecreating)},
 		{"SecondDeath", with(secondDeath)},
 		{"ParkedLine", with(parkedLine)},
 		{"CancelTheNext", with(cancelTheNext)},

@@ -38,6 +38,22 @@ func replayAfterReadding(f *fixture) {
 	}
 }
 
+// skipAfterRecreating skips what held a line of a subscription that was deleted and created again,
+// when the one that waited for it was replayed to the new one.
+func skipAfterRecreating(f *fixture) {
+	sub := f.create(ordered())
+	f.emitAbout(start(), "a", "evt_1", "evt_2")
+	f.settle(start(), diedUntil(f.claimOne(start()), start(), start().Add(time.Hour)))
+	f.remove(sub)
+	f.create(sub)
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, f.of("evt_2").ID))
+	task := f.claimEvents(start(), "it stands in the new line", "evt_2")[0]
+	require.NoError(f.t, f.Capabilities().Ordering.Skip(f.ctx, start(), org, f.of("evt_1").ID))
+	require.Equal(f.t, webhook.StatusInFlight, f.of("evt_2").Status, "the old line is not its line")
+	f.settle(start(), succeeded(task, start()))
+	f.requireNothingDue(start().Add(2*time.Hour), "and it was delivered")
+}
+
 // pruneAfterRecreating replays what held a line of a subscription that was deleted and created
 // again, and has Prune settle the old lines only when it holds a new one.
 func pruneAfterRecreating(f *fixture) {
