@@ -20,8 +20,8 @@ type Item[T any] struct {
 
 	share        *share[T] // nil while it is in no Set
 	older, newer *Item[T]  // of the same owner
-	owner        string    // that it counted for last
-	owned        bool      // it had an owner
+	owner        string    // that it counts for, whoever uses it
+	owned        bool      // it has an owner
 	number       uint64    // as counted in Set.added
 }
 
@@ -36,11 +36,10 @@ type share[T any] struct {
 // Len returns the number of items.
 func (s *Set[T]) Len() int { return s.n }
 
-// Add adds an item that an owner has used, as the newest. If it has counted for another owner,
-// which has fewer items, it counts for that one again: to use what others use must not be a way to
-// take it away from them.
+// Add adds an item, as the newest. It counts for the owner with which it was added for the first
+// time: to use what others use must not be a way to take it away from them.
 func (s *Set[T]) Add(it *Item[T], owner string) {
-	if !it.owned || s.count(it.owner) >= s.count(owner) {
+	if !it.owned {
 		it.owner, it.owned = owner, true
 	}
 	s.add(it)
@@ -50,13 +49,6 @@ func (s *Set[T]) Add(it *Item[T], owner string) {
 func (s *Set[T]) Renew(it *Item[T]) {
 	s.Remove(it)
 	s.add(it)
-}
-
-func (s *Set[T]) count(owner string) int {
-	if sh := s.shares[owner]; sh != nil {
-		return sh.n
-	}
-	return 0
 }
 
 func (s *Set[T]) add(it *Item[T]) {

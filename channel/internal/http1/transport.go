@@ -46,8 +46,7 @@ type Config struct {
 	MaxIdle, MaxIdlePerHost int
 
 	// Organization tells by the context of a request whose it is. With nil, all are of one. A
-	// connection counts for the organization whose request it had last, unless it has counted for
-	// another one that has fewer.
+	// connection counts for the organization whose request opened it, whoever uses it after that.
 	Organization func(ctx context.Context) string
 
 	// IdleTimeout is how long a connection is kept without a request.
