@@ -245,7 +245,7 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		e.hasBacklog = e.hasBacklog || backlogSomewhere
 		e.overflowed = e.hasBacklog
 	}
-	b.SkipEndpoints = append(b.SkipEndpoints, c.resting.skipped()...)
+	b.SkipEndpoints = append(b.SkipEndpoints, c.resting.names...)
 	return b
 }
 

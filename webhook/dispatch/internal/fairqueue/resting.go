@@ -9,21 +9,12 @@ import "container/heap"
 type restingEndpoints[T any] struct {
 	byEnd restingHeap[T]
 	// withBacklog are those that claims have to leave out, and names what these are called, in the
-	// same order. The store has nothing due for the others: what has failed there is not due before
+	// same order. A plan names all of them: one that was not named would be claimed and given back by
+	// each claim. The store has nothing due for the others: what has failed there is not due before
 	// the endpoint wants to be asked again. Should another process store something for one of those,
 	// a claim brings it, RescheduleAll gives it back, and the endpoint has a backlog from then on.
 	withBacklog []*endpointQueue[T]
 	names       []Endpoint
-}
-
-// maxRestingSkipped is how many resting endpoints one plan names. The stores of this module that
-// use SQL skip no more.
-const maxRestingSkipped = 10_000
-
-// skipped returns the names of those that a claim has to leave out. They are valid until the next
-// change.
-func (r *restingEndpoints[T]) skipped() []Endpoint {
-	return r.names[:min(len(r.names), maxRestingSkipped)]
 }
 
 func (r *restingEndpoints[T]) add(e *endpointQueue[T]) {
