@@ -86,9 +86,9 @@ type SMTPConfig struct {
 
 	// MaxConns is the largest number of mails sent at the same time, each on a connection of its
 	// own. Messages without a DeliveryID, such as tests of webhooks, get a quarter of them, but at
-	// least one: however many there are, deliveries find the others. A process in which several
-	// organizations send mail leaves one of them to others than the organization that sends most: see
-	// [channel.Capabilities]. Defaults to 4.
+	// least one, in the order in which they come: however many there are, deliveries find the others.
+	// If several organizations have sent mail in the last hour, none has all connections at the same
+	// time, so that of two each gets one: see [channel.Capabilities]. Defaults to 4.
 	MaxConns int
 
 	// Timeout is the longest time that each step before the end of the mail may take, if that is

@@ -82,7 +82,8 @@
 //     switches", 1998).
 //   - A host whose channels say how many attempts it takes at a time, such as a mail server, never
 //     gets all of them from one organization if another one has sent something there in the last
-//     hour: a mail to many recipients can take minutes. An organization on its own may use all.
+//     hour: a mail to many recipients can take minutes. An organization on its own may use all, and
+//     where there is only one at a time, they take turns.
 //   - A quarter of Config.MaxInFlight is reserved for endpoints that have been answering within
 //     300 ms. An attempt that lasts longer moves to the other places. Attempts at endpoints that
 //     have been slow, or have not answered yet, take only those from the start, and wait until one

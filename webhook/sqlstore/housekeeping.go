@@ -125,7 +125,7 @@ func (s *Store) pruneEndpoints(
 	})
 }
 
-// inSteps runs a statement, each time in a transaction of its own, until it changes less rows than
+// inSteps runs a statement, each time in a transaction of its own, until it changes fewer rows than
 // its last parameter says, or nothing is left for this call of Prune.
 func (s *Store) inSteps(ctx context.Context, p *pruning, statement string, args ...any) error {
 	for more := true; more && p.left > 0; {

@@ -18,7 +18,7 @@
 // slots) and endpoints (for the buffer). Endpoints are also bounded by a window of attempts in
 // flight, which begins at two, grows by one with each answer, and is halved by a slow failure, such
 // as a timeout. A host may have a limit of attempts in flight that its channel sets. While several
-// organizations use such a host, none of them may have all of these.
+// organizations use such a host, none of them may have all of these, unless that is one.
 //
 // There are two kinds of slots. Fast slots, a quarter, are for fast endpoints. An attempt that
 // lasts for 300 ms gives its fast slot back and takes a general one. Fast endpoints may take
