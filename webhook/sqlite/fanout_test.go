@@ -70,9 +70,9 @@ func TestTransactionsAreShort(t *testing.T) {
 			left = append(left, events[i])
 		}
 	}
-	const most = 128
+	const first, most = 128, 32
 	stored := rowsOf(t, db, "webhooks_deliveries")
-	assert.LessOrEqual(t, stored, most+4)
+	assert.LessOrEqual(t, stored, first+4)
 	tasks := len(enqueued.Tasks)
 	for len(left) > 0 {
 		finished, more, err := s.FanOut(ctx, now, left, prefetch)
@@ -165,11 +165,15 @@ func TestBlocksOfWhatIsNotStored(t *testing.T) {
 	enqueued, err := s.Enqueue(ctx, now, before, prefetch)
 	require.NoError(t, err)
 	tasks := enqueued.Tasks
-	_, more, err := s.FanOut(ctx, now, before, prefetch)
-	require.NoError(t, err)
+	for finished := 0; finished == 0; {
+		var more []webhook.Task
+		finished, more, err = s.FanOut(ctx, now, before, prefetch)
+		require.NoError(t, err)
+		tasks = append(tasks, more...)
+	}
 	enqueued, err = s.Enqueue(ctx, now, events[:1], prefetch)
 	require.NoError(t, err)
-	tasks = append(append(tasks, more...), enqueued.Tasks...)
+	tasks = append(tasks, enqueued.Tasks...)
 	require.Len(t, tasks, 200+128)
 	for _, task := range tasks {
 		refused, err := s.Settle(ctx, now, []webhook.Settlement{{Lease: task.Lease,
@@ -186,9 +190,11 @@ func TestBlocksOfWhatIsNotStored(t *testing.T) {
 		Limit: 1000})
 	require.NoError(t, err)
 	require.Equal(t, len(tasks)+1, removed)
-	finished, _, err := s.FanOut(ctx, later, events, nil)
-	require.NoError(t, err)
-	require.Equal(t, 1, finished)
+	for finished := 0; finished == 0; {
+		finished, _, err = s.FanOut(ctx, later, events, nil)
+		require.NoError(t, err)
+		require.LessOrEqual(t, finished, 1)
+	}
 	all, err := s.Deliveries(ctx, webhook.DeliveryQuery{Limit: 1000})
 	require.NoError(t, err)
 	assert.Len(t, all, 72+128, "deliveries that are stored late are listed")

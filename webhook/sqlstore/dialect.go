@@ -108,6 +108,8 @@ type dialect interface {
 	// shards is how many rows the figures of an endpoint and hour are spread over, so
 	// that transactions do not wait for each other.
 	shards() int64
+	// pieceSize is how many deliveries of a wide event one transaction stores after the first.
+	pieceSize() int
 
 	// The statements that each database writes in its own way follow. The expander
 	// expands and binds them like the others.

@@ -337,7 +337,8 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 			s.place(&e.storing, &e.events[i], e.now, eventID, mine[j], target,
 				lineOfTarget(target, &e.events[i]))
 		}
-		if e.postpone(i, mine[now[i]:], e.targets[i][now[i]:]); e.unfinished[i] {
+		e.postpone(i, mine[now[i]:], e.targets[i][now[i]:], s.x.dialect.pieceSize())
+		if e.unfinished[i] {
 			e.cut = true
 		}
 	}

@@ -13,12 +13,12 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// An Enqueue stores pieceSize deliveries, and leaves the others of wide events to transactions of
-// that size, so that no event keeps other writers waiting for longer than one of them takes: on
-// SQLite a millisecond of CPU time, a third of which any transaction costs. What they store is in
-// rows of the table fanouts from the first transaction on, with the ids that they will have.
+// An Enqueue stores firstPiece deliveries, and leaves the others of wide events to transactions of
+// pieceSize, as the dialect says, so that no event keeps other writers waiting for longer than one of
+// them takes. What they store is in rows of the table fanouts from the first transaction on, with the
+// ids that they will have.
 const (
-	pieceSize = 128
+	firstPiece = 128
 	// narrow is how many deliveries of each event are stored with it in any case. They cost little
 	// more than the event itself.
 	narrow = 4
@@ -80,10 +80,10 @@ func (e *enqueuing) storedNow() []int {
 			wide = append(wide, i)
 		}
 	}
-	if total <= pieceSize || e.callers {
+	if total <= firstPiece || e.callers {
 		return counts
 	}
-	left := pieceSize
+	left := firstPiece
 	slices.SortStableFunc(wide, func(i, j int) int { return counts[i] - counts[j] })
 	for _, i := range wide {
 		counts[i] = min(counts[i], left)
@@ -93,7 +93,7 @@ func (e *enqueuing) storedNow() []int {
 }
 
 // postpone adds rows for the deliveries of an event that this transaction does not store.
-func (e *enqueuing) postpone(i int, ids []int64, targets []match.Target) {
+func (e *enqueuing) postpone(i int, ids []int64, targets []match.Target, pieceSize int) {
 	e.unfinished[i] = len(ids) > 0
 	for len(ids) > 0 {
 		n := 1
@@ -171,7 +171,8 @@ func (s *Store) fanOutRows(
 	return rows, err
 }
 
-// FanOut implements [webhook.Queue]. A call stores up to 128 deliveries in one transaction.
+// FanOut implements [webhook.Queue]. A call stores up to 128 deliveries in one transaction,
+// with SQLite 32.
 func (s *Store) FanOut(
 	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
 ) (finished int, tasks []webhook.Task, err error) {
@@ -214,7 +215,7 @@ func (s *Store) fanOutIn(ctx context.Context, q Querier, e *enqueuing) (finished
 func (s *Store) nextPiece(
 	ctx context.Context, q Querier, events []webhook.NewEvent,
 ) (rows []fanOutRow, finished int, err error) {
-	n := 0
+	n, pieceSize := 0, s.x.dialect.pieceSize()
 	type key struct{ organizationID, id string }
 	seen := make(map[key]bool, len(events))
 	for i := range events {
@@ -335,7 +336,7 @@ func (s *Store) fanOutEnded(
 		return st, math.MaxInt64, err
 	}
 	n, total := 1, rows[0].deliveries()
-	for n < len(rows) && total+rows[n].deliveries() <= pieceSize {
+	for n < len(rows) && total+rows[n].deliveries() <= s.x.dialect.pieceSize() {
 		total += rows[n].deliveries()
 		n++
 	}

@@ -251,6 +251,9 @@ func (postgresDialect) lockSchema(ctx context.Context, q Querier, prefix string)
 
 func (postgresDialect) shards() int64 { return 16 }
 
+// pieceSize is larger than that of SQLite, because others write meanwhile.
+func (postgresDialect) pieceSize() int { return 128 }
+
 // idSpan is the increment of the sequence. The unused ids of a span are lost, and in return no
 // transaction waits for another one's ids.
 const idSpan = 64

@@ -117,6 +117,10 @@ func (sqliteDialect) tooLate(error) bool { return false }
 // shards is 1, because the one writer never waits for the rows of another transaction.
 func (sqliteDialect) shards() int64 { return 1 }
 
+// pieceSize is small, because all other writers wait. Each delivery of a wide event is for another
+// endpoint, and writes another page of the queue's index: 128 of them are half a megabyte to commit.
+func (sqliteDialect) pieceSize() int { return 32 }
+
 // clockSQL is empty: all processes are on one machine.
 func (sqliteDialect) clockSQL() string { return "" }
 
