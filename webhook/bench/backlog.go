@@ -36,10 +36,18 @@ func backlog(ctx context.Context, o options, s *sink, out io.Writer) error {
 		fmt.Sprintf("claim %d: p50 · p99", claimSize), fmt.Sprintf("settle %d: p50 · p99", claimSize),
 		"each",
 		"Emit alone: p50 · p99", "16 callers: p50 · p99")
+	return eachBacklog(o, func(name string, pending, subscriptions int) error {
+		return backlogRow(ctx, o, s, out, name, pending, subscriptions)
+	})
+}
+
+// eachBacklog calls row for each store with each number of pending deliveries, spread over many
+// webhooks and all of one.
+func eachBacklog(o options, row func(name string, pending, subscriptions int) error) error {
 	for _, name := range o.stores() {
 		for _, pending := range o.pending {
 			for _, subscriptions := range []int{spread, 1} {
-				if err := backlogRow(ctx, o, s, out, name, pending, subscriptions); err != nil {
+				if err := row(name, pending, subscriptions); err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 			}

@@ -14,16 +14,9 @@ import (
 func drain(ctx context.Context, o options, s *sink, out io.Writer) error {
 	fmt.Fprintf(out, "%-24s %9s %9s %12s %8s %12s %12s %21s\n", "drain", "pending", "webhooks",
 		"deliveries/s", "claims", "in a claim", "endpoints", "claim: each · p99")
-	for _, name := range o.stores() {
-		for _, pending := range o.pending {
-			for _, subscriptions := range []int{spread, 1} {
-				if err := drainOf(ctx, o, s, out, name, pending, subscriptions); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-			}
-		}
-	}
-	return nil
+	return eachBacklog(o, func(name string, pending, subscriptions int) error {
+		return drainOf(ctx, o, s, out, name, pending, subscriptions)
+	})
 }
 
 func drainOf(

@@ -20,7 +20,7 @@ type Item[T any] struct {
 
 	share        *share[T] // nil while it is in no Set
 	older, newer *Item[T]  // of the same owner
-	owner        string    // that it counts for, whoever uses it
+	owner        string    // that it counts for, also when others use it
 	owned        bool      // it has an owner
 	number       uint64    // as counted in Set.added
 }

@@ -77,7 +77,7 @@ func (p *idleConns) get(h host) *conn {
 }
 
 // put keeps a connection after a request with that context, and closes one if there are too many.
-// The connections to a host serve whoever has a request to it, and so does the limit of a host.
+// All organizations share the connections to a host, and the limit of a host.
 func (p *idleConns) put(ctx context.Context, c *conn) {
 	if c.socket.raw == nil { // whether it is at rest could not be told
 		c.abort()

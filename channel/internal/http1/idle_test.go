@@ -262,21 +262,28 @@ func organization(ctx context.Context) string {
 	return id
 }
 
+// serveHosts returns a server that all addresses of 127.0.0.0/8 reach, each of which is a host, its
+// port, and how many connections are open.
+func serveHosts(t *testing.T) (s *server, port string, open *atomic.Int64) {
+	open = new(atomic.Int64)
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	require.NoError(t, err)
+	s = serveOn(t, l, func(c net.Conn, br *bufio.Reader) {
+		open.Add(1)
+		defer open.Add(-1)
+		answering(okAnswer)(c, br)
+	})
+	_, port, err = net.SplitHostPort(s.addr)
+	require.NoError(t, err)
+	return s, port, open
+}
+
 // An organization with requests to 2,000 hosts has its own connections closed for more, and not
 // those of another one, even if it has requests to the same hosts.
 func TestOneOrganizationLeavesConnections(t *testing.T) {
 	t.Parallel()
 	const total, hosts = 50, 2000
-	var open atomic.Int64
-	l, err := net.Listen("tcp4", "0.0.0.0:0") // each address of 127.0.0.0/8 is a host
-	require.NoError(t, err)
-	s := serveOn(t, l, func(c net.Conn, br *bufio.Reader) {
-		open.Add(1)
-		defer open.Add(-1)
-		answering(okAnswer)(c, br)
-	})
-	_, port, err := net.SplitHostPort(s.addr)
-	require.NoError(t, err)
+	s, port, open := serveHosts(t)
 	transport := newTransport(t, func(c *http1.Config) {
 		c.MaxIdle, c.Organization = total, organization
 	})
@@ -310,16 +317,7 @@ func TestOneOrganizationLeavesConnections(t *testing.T) {
 func TestOrganizationsConcurrently(t *testing.T) {
 	t.Parallel()
 	const total = 5
-	l, err := net.Listen("tcp4", "0.0.0.0:0")
-	require.NoError(t, err)
-	var open atomic.Int64
-	s := serveOn(t, l, func(c net.Conn, br *bufio.Reader) {
-		open.Add(1)
-		defer open.Add(-1)
-		answering(okAnswer)(c, br)
-	})
-	_, port, err := net.SplitHostPort(s.addr)
-	require.NoError(t, err)
+	_, port, open := serveHosts(t)
 	transport := newTransport(t, func(c *http1.Config) {
 		c.MaxIdle, c.MaxIdlePerHost, c.Organization = total, 2, organization
 	})

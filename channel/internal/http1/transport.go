@@ -46,7 +46,7 @@ type Config struct {
 	MaxIdle, MaxIdlePerHost int
 
 	// Organization tells by the context of a request whose it is. With nil, all are of one. A
-	// connection counts for the organization whose request opened it, whoever uses it after that.
+	// connection counts for the organization whose request opened it, also when others use it.
 	Organization func(ctx context.Context) string
 
 	// IdleTimeout is how long a connection is kept without a request.
