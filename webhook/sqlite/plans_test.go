@@ -376,7 +376,7 @@ func TestPlans(t *testing.T) {
 	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("SELECT id, endpoint_id, attempts FROM p_deliveries",
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("state = 1, due_at = ?, token = token + 1",
+	expect("state = 1, due_at = ?, parked = 0",
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("d.due_at IS NOT NULL AND d.parked = 0 AND d.id > ?",
 		"SEARCH d USING INDEX p_deliveries_walk (endpoint_id=? AND rowid>? AND rowid<?)")
@@ -398,8 +398,8 @@ func TestPlans(t *testing.T) {
 	expect("DELETE FROM p_events WHERE id >= ?",
 		"SEARCH p_events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("(until, first_id) > (?, ?)", "SEARCH d USING PRIMARY KEY (")
-	expect("FROM p_leases WHERE (until, first_id) IN",
-		"SEARCH p_leases USING PRIMARY KEY (until=? AND first_id=?)")
+	expect("FROM p_leases WHERE (until, first_id, token) IN",
+		"SEARCH p_leases USING PRIMARY KEY (until=? AND first_id=? AND token=?)")
 	expect("FROM p_leases l CROSS JOIN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("s.hour >= ? WHERE p.organization_id = ? AND p.webhook_id = ?",
 		"SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id=?)")

@@ -40,11 +40,12 @@ func newClaimStatements(x expander) claimStatements {
 			SELECT o.number FROM v {join} {p}organizations o ON o.organization_id = v.organization_id
 				WHERE o.number IS NOT NULL`,
 			column{"organization_id", text}),
-		// It counts lost leases as task does.
+		// It counts lost leases as task does. What is claimed is not parked any more, because it may
+		// leave the queue, and nothing would unpark it when it is back.
 		lease: x.sql(`UPDATE {p}deliveries SET
 			lost = CASE WHEN state = 1 AND (lost = 0 OR started_at > 0) THEN lost + 1 ELSE lost END,
 			started_at = CASE WHEN state = 1 AND started_at > 0 THEN -started_at
-				ELSE started_at END, state = 1, due_at = ?, token = token + 1 WHERE id {in}`),
+				ELSE started_at END, state = 1, due_at = ?, parked = 0, token = token + 1 WHERE id {in}`),
 	}
 }
 
@@ -53,7 +54,7 @@ func newClaimStatements(x expander) claimStatements {
 // are due. Its statements skip that many. If they find deliveries of other endpoints or
 // organizations to skip, Claim skips those too and searches again, up to three times, and then
 // leaves such deliveries out. Before that, Claim stores up to 4,224 deliveries that FanOut should
-// have stored in [webhook.FanOutLease], and ends the leases of up to 3,300 calls of Enqueue; if
+// have stored in [webhook.FanOutLease], and ends up to 3,300 rows of the table leases; if
 // there are more, they are left to the next claim, and so are those of more than 256 paused or
 // disabled endpoints that have become active since the last one.
 func (s *Store) Claim(
@@ -109,7 +110,7 @@ func (s *Store) Claim(
 	}
 	s.turns.end(c)
 	s.leases.end(at, min(locked, left))
-	s.leases.remember(c.tasks, c.endpointIDs, c.lines, nil)
+	s.leases.remember(c.tasks, c.holdings)
 	// If they fail, the next claims are slower. The tasks are the caller's whatever happens.
 	_ = s.park(ctx, at)
 	_ = s.look(ctx, at, dead)
@@ -211,8 +212,44 @@ func (s *Store) leaseTasks(ctx context.Context, q Querier, c *claiming) error {
 	for i := range c.tasks {
 		ids[i] = int64(c.tasks[i].DeliveryID)
 	}
-	_, err := q.Exec(ctx, s.claim.lease, micros(c.request.Until), s.x.dialect.ints(ids))
+	var due any = micros(c.request.Until)
+	if s.x.dialect.claimsLeaveQueue() {
+		due = nil
+		if err := s.insertLeases(ctx, q, c.lease()); err != nil {
+			return err
+		}
+	}
+	_, err := q.Exec(ctx, s.claim.lease, due, s.x.dialect.ints(ids))
 	return err
+}
+
+// lease gives each task a row of the table leases, and returns the rows. A task shares that of the one
+// before if nothing but its event is between their ids, and their tokens are the same.
+func (c *claiming) lease() (rows []*leaseRow) {
+	order := make([]int, len(c.tasks))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Compare(c.tasks[a].DeliveryID, c.tasks[b].DeliveryID)
+	})
+	var row *leaseRow
+	for _, i := range order {
+		t := &c.tasks[i]
+		id := int64(t.DeliveryID)
+		before := id - 1
+		if c.eventIDs[t.DeliveryID] == before {
+			before--
+		}
+		if row == nil || row.lastID != before || row.token != t.Token {
+			row = &leaseRow{until: micros(t.Until), firstID: id, token: t.Token}
+			rows = append(rows, row)
+		}
+		row.lastID = id
+		row.held++
+		c.holdings[i].row = row
+	}
+	return rows
 }
 
 // due is a delivery that may be claimed.
@@ -220,6 +257,7 @@ type due struct {
 	endpointID, eventID, at int64
 	line                    int64
 	turn                    int
+	kept                    bool // see prune.go
 	task                    webhook.Task
 }
 
@@ -272,8 +310,7 @@ func (s *Store) makeTasks(
 			continue
 		}
 		c.tasks = append(c.tasks, c.task(d, to))
-		c.endpointIDs = append(c.endpointIDs, d.endpointID)
-		c.lines = append(c.lines, d.line)
+		c.holdings = append(c.holdings, d.holding())
 		c.eventIDs[d.task.DeliveryID] = d.eventID
 	}
 	return unwanted, nil
@@ -322,16 +359,16 @@ func (s *Store) endpointsOfDue(
 
 func scanDue(row scanner) (due, error) {
 	var d due
-	var id, queuedAt, state, startedAt, ttl int64
+	var id, queuedAt, state, startedAt, ttl, kept int64
 	var trace []byte
 	t := &d.task
 	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts,
 		&queuedAt, (*[]byte)(&t.Progress),
 		&state, &t.Lost, &startedAt, &d.eventID, &t.EventID, &t.EventType, &trace,
-		&ttl, &d.line, &d.turn)
+		&ttl, &d.line, &d.turn, &kept)
 	t.Trace = decodeTrace(trace)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
-	t.ExpiresAt, t.Ordered = expiry(queuedAt, ttl), d.turn != noTurn
+	t.ExpiresAt, t.Ordered, d.kept = expiry(queuedAt, ttl), d.turn != noTurn, kept != 0
 	if state == stateInFlight && (t.Lost == 0 || startedAt > 0) {
 		t.Lost++
 	}
@@ -339,6 +376,16 @@ func scanDue(row scanner) (due, error) {
 		t.LostAt = moment(max(startedAt, -startedAt))
 	}
 	return d, err
+}
+
+// holding is what Settle is to know of the delivery.
+func (d due) holding() holding {
+	h := holding{endpointID: d.endpointID, number: int64(d.task.Attempts) + 1,
+		plain: d.task.Attempts == 0 && !d.kept}
+	if d.turn != noTurn {
+		h.line = d.line
+	}
+	return h
 }
 
 // expiry returns when a delivery expires that was queued at a time, with the ttl of its event in
@@ -403,8 +450,7 @@ type claiming struct {
 	// unsorted says that there may be more deliveries without a turn among those to be found.
 	unsorted bool
 	tasks    []webhook.Task
-	// endpointIDs are those of the tasks, and lines their lines, as far as they stand in one.
-	endpointIDs, lines []int64
+	holdings []holding // of the tasks
 	// eventIDs are the rows of the tasks' events.
 	eventIDs map[webhook.DeliveryID]int64
 }

@@ -110,6 +110,9 @@ type dialect interface {
 	shards() int64
 	// pieceSize is how many deliveries of a wide event one transaction stores after the first.
 	pieceSize() int
+	// claimsLeaveQueue reports whether what is claimed leaves the queue and is leased by rows of the
+	// table leases, as what is prefetched. Otherwise it moves to where its lease ends in the queue.
+	claimsLeaveQueue() bool
 
 	// The statements that each database writes in its own way follow. The expander
 	// expands and binds them like the others.

@@ -19,7 +19,8 @@
 //	events         the envelopes; an event is one row, however many endpoints receive it
 //	deliveries     one event for one endpoint, with the history of attempts
 //	fanouts        deliveries of events that match many, which are still to be stored
-//	leases         what was prefetched: ranges of the ids of deliveries, and until when
+//	leases         what was prefetched, and in SQLite claimed: ranges of the ids of deliveries, and
+//	               until when
 //	blocks         which endpoints have deliveries in which range of ids
 //	statistics     figures of each endpoint and hour
 //	positions      how far the readers of a subscription have read
@@ -87,7 +88,7 @@
 //   - expired.go: what has expired while it waits
 //   - park.go: deliveries of endpoints that may not be attempted, which the walk does not visit
 //   - lines.go: deliveries in order, and Skip
-//   - leases.go: the leases of what was prefetched, and what this process holds
+//   - leases.go: the table leases, and what this process holds
 //   - settle.go: Settle, Extend, Start and Now
 //   - history.go: queries of deliveries, attempts, Replay and Cancel
 //   - scans.go: how many long reads there are at once

@@ -415,9 +415,9 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 	if err != nil {
 		return err
 	}
-	kept, keptIDs, keptLines, taken := c.tasks[:0], c.endpointIDs[:0], c.lines[:0], ids[:0]
+	kept, holdings, taken := c.tasks[:0], c.holdings[:0], ids[:0]
 	for i := range c.tasks {
-		id := c.endpointIDs[i]
+		id := c.holdings[i].endpointID
 		if c.endpoints[id].degraded {
 			if probes[id] == nil {
 				continue
@@ -425,10 +425,9 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 			c.tasks[i].Probe, probes[id] = probes[id], nil
 			taken = append(taken, id)
 		}
-		kept, keptIDs = append(kept, c.tasks[i]), append(keptIDs, id)
-		keptLines = append(keptLines, c.lines[i])
+		kept, holdings = append(kept, c.tasks[i]), append(holdings, c.holdings[i])
 	}
-	c.tasks, c.endpointIDs, c.lines = kept, keptIDs, keptLines
+	c.tasks, c.holdings = kept, holdings
 	if len(taken) == 0 {
 		return nil
 	}

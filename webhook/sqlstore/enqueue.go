@@ -357,11 +357,11 @@ type storing struct {
 	waiting                      bool  // some of those that were inserted are pending
 	dueAt                        int64 // since when, the first of them
 
-	tasks       []webhook.Task
-	endpointIDs []int64            // of the tasks
-	leases      []*leaseRow        // of the tasks
-	cut         bool               // the next id may not follow the one before
-	blocks      map[block]struct{} // new ones, to be remembered once they are committed
+	tasks    []webhook.Task
+	holdings []holding // of the tasks
+	leases   []*leaseRow
+	cut      bool               // the next id may not follow the one before
+	blocks   map[block]struct{} // new ones, to be remembered once they are committed
 }
 
 func newStoring(prefetch *webhook.Prefetch) storing {
@@ -384,8 +384,8 @@ func (s *Store) place(
 		st.prefetch.Take(event.OrganizationID, target.Endpoint):
 		st.prefetched = append(st.prefetched, id, eventID, target.EndpointID)
 		st.tasks = append(st.tasks, st.task(event, at, id, target))
-		st.endpointIDs = append(st.endpointIDs, target.EndpointID)
-		st.lease(id)
+		st.holdings = append(st.holdings,
+			holding{endpointID: target.EndpointID, number: 1, plain: true, row: st.lease(id)})
 	default:
 		st.pending = append(st.pending, id, eventID, target.EndpointID)
 	}
@@ -398,15 +398,15 @@ func (s *Store) place(
 // emitted at the given time.
 func (s *Store) insertPlaced(ctx context.Context, q Querier, st *storing, at int64) error {
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, st.pending,
-		[]any{int64(statePending), at, int64(0)}); err != nil {
+		[]any{int64(statePending), at, int64(firstToken)}); err != nil {
 		return err
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, st.prefetched,
-		[]any{int64(stateInFlight), nil, int64(1)}); err != nil {
+		[]any{int64(stateInFlight), nil, int64(firstToken)}); err != nil {
 		return err
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.ordered, st.ordered,
-		[]any{int64(statePending), at, int64(0), int64(waits)}); err != nil {
+		[]any{int64(statePending), at, int64(firstToken), int64(waits)}); err != nil {
 		return err
 	}
 	if len(st.pending)+len(st.ordered) > 0 {
@@ -444,22 +444,20 @@ func (s *Store) insertStoring(ctx context.Context, q Querier, st *storing) error
 // remember notes what was committed.
 func (s *Store) remember(st storing) {
 	s.rememberBlocks(st.blocks)
-	s.leases.remember(st.tasks, st.endpointIDs, nil, st.leases)
+	s.leases.remember(st.tasks, st.holdings)
 }
 
 // lease adds a delivery to the lease of the one before, or to a new one if ids between them may be
 // those of another transaction.
-func (st *storing) lease(id int64) {
-	var row *leaseRow
+func (st *storing) lease(id int64) *leaseRow {
 	if len(st.leases) == 0 || st.cut {
-		row = &leaseRow{until: st.until, firstID: id}
-	} else {
-		row = st.leases[len(st.leases)-1]
+		st.leases = append(st.leases, &leaseRow{until: st.until, firstID: id, token: firstToken})
 	}
 	st.cut = false
+	row := st.leases[len(st.leases)-1]
 	row.lastID = id
 	row.held++
-	st.leases = append(st.leases, row)
+	return row
 }
 
 // task is the delivery as the caller would have claimed it.
@@ -467,7 +465,7 @@ func (st *storing) task(
 	event *webhook.NewEvent, at, id int64, target *match.Target,
 ) webhook.Task {
 	return webhook.Task{
-		Lease:          webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: 1},
+		Lease:          webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: firstToken},
 		Until:          moment(st.until),
 		OrganizationID: event.OrganizationID,
 		Endpoint:       target.Endpoint,

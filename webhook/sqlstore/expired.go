@@ -52,7 +52,8 @@ func newExpiredStatements(x expander) expiredStatements {
 		scan:  new(expiryScan),
 		tasks: x.sql(`SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 				coalesce(d.queued_at, e.created_at), d.progress, d.state, d.lost, d.started_at, e.id,
-				e.event_id, e.type, e.trace, coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
+				e.event_id, e.type, e.trace, coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn,
+				coalesce(d.kept, 0)
 			FROM {p}deliveries d {join} {p}events e ON e.id = d.event_id WHERE d.id {in}`),
 		look: x.batch(`{update} {p}events AS d SET expire_at = v.at {fromrows} WHERE d.id = v.id`,
 			column{"id", integer}, column{"at", integer}),
@@ -83,6 +84,7 @@ func (s *Store) ClaimExpired(
 			limit)
 	}
 	s.expired.scan.noticed(micros(now))
+	ended := false
 	for n, more := 0, true; n < expiredTransactions && more && len(tasks) < limit && err == nil; n++ {
 		// Outside of a transaction, because there is usually nothing to do.
 		more, err = one(ctx, s.read, s.expired.anyEvent, []any{micros(now), 1}, []any{new(int64)})
@@ -91,6 +93,12 @@ func (s *Store) ClaimExpired(
 		}
 		if err != nil || !more {
 			return tasks, s.mapped(err)
+		}
+		if !ended { // as every claim does
+			if err := s.endLeasesBetween(ctx, s.leases.begin(micros(now)), micros(now)); err != nil {
+				return tasks, err
+			}
+			ended = true
 		}
 		var c *claiming
 		var walks map[int64]expiredWalk
@@ -101,7 +109,7 @@ func (s *Store) ClaimExpired(
 		})
 		if err == nil {
 			s.expired.walks.set(walks)
-			s.leases.remember(c.tasks, c.endpointIDs, c.lines, nil)
+			s.leases.remember(c.tasks, c.holdings)
 			tasks = append(tasks, c.tasks...)
 		}
 	}

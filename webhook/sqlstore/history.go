@@ -93,19 +93,55 @@ func newHistoryStatements(x expander) historyStatements {
 func (s *Store) Delivery(
 	ctx context.Context, organizationID string, id webhook.DeliveryID,
 ) (*webhook.Delivery, error) {
-	var found *webhook.Delivery
+	var found []webhook.Delivery
 	err := collect(ctx, s.read, func(rows scanner) error {
 		d, err := scanDelivery(rows, true)
-		found = &d
+		found = append(found, d)
 		return err
 	}, s.history.delivery, int64(id), organizationID)
+	if err == nil {
+		err = s.readLeaseEnds(ctx, found)
+	}
 	switch {
 	case err != nil:
 		return nil, s.mapped(err)
-	case found == nil:
+	case len(found) == 0:
 		return nil, webhook.ErrNotFound
 	}
-	return found, nil
+	return &found[0], nil
+}
+
+// maxLeaseEnds bounds how many rows of the table leases a query of the history reads.
+const maxLeaseEnds = 10_000
+
+// readLeaseEnds sets DueAt of those that are in flight without a lease of their own, and were
+// scanned as due since they were emitted. That stays if they have been settled meanwhile, or if
+// there are more than maxLeaseEnds leases.
+func (s *Store) readLeaseEnds(ctx context.Context, found []webhook.Delivery) error {
+	var leased []*webhook.Delivery
+	for i := range found {
+		if d := &found[i]; d.Status == webhook.StatusInFlight && d.DueAt.Equal(d.CreatedAt) {
+			leased = append(leased, d)
+		}
+	}
+	if len(leased) == 0 {
+		return nil
+	}
+	rows, err := s.leaseRows(ctx, s.read, s.leasing.all, maxLeaseEnds)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(leased, func(a, b *webhook.Delivery) int { return cmp.Compare(a.ID, b.ID) })
+	// The rows are in the order of their ends, and the last one of a delivery is that of its last claim.
+	for _, row := range rows {
+		i, _ := slices.BinarySearchFunc(leased, row.firstID, func(d *webhook.Delivery, id int64) int {
+			return cmp.Compare(int64(d.ID), id)
+		})
+		for ; i < len(leased) && int64(leased[i].ID) <= row.lastID; i++ {
+			leased[i].DueAt = moment(row.until)
+		}
+	}
+	return nil
 }
 
 func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
@@ -281,7 +317,7 @@ func (s *Store) Deliveries(
 	case q.EventID != "":
 		err = s.listEvent(ctx, l)
 	case q.Status == webhook.StatusDead, q.Holding && q.Status == "":
-		err = s.listEndpoints(ctx, l, nil, `d.kept = 3`)
+		err = s.listEndpoints(ctx, l, false, `d.kept = 3`)
 	case q.Status != "" && !q.Status.Settled():
 		err = s.listUnfinished(ctx, l)
 	default:
@@ -384,11 +420,16 @@ func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ..
 		columns = s.history.brief
 	}
 	statement := s.x.sql(columns + all.sql.String() + ` ORDER BY d.id ` + l.order() + ` LIMIT ?`)
-	return collect(ctx, s.read, func(rows scanner) error {
+	before := len(l.found)
+	err := collect(ctx, s.read, func(rows scanner) error {
 		d, err := scanDelivery(rows, !l.query.WithoutAttempts)
 		l.found = append(l.found, d)
 		return err
-	}, statement, append(all.args, l.limit-len(l.found))...)
+	}, statement, append(all.args, l.limit-before)...)
+	if err != nil {
+		return err
+	}
+	return s.readLeaseEnds(ctx, l.found[before:])
 }
 
 // listEvent reads the deliveries of one event, which are a range of ids.
@@ -410,23 +451,29 @@ const (
 	blocksPage    = 64
 )
 
-// listEndpoints keeps the first of kept and of what the endpoints have in partial indexes, whose
-// conditions parts are. The indexes go from endpoint to endpoint, and from delivery to delivery of
-// one, so that as much is read of each endpoint as is asked for, however much waits. It reads a page
-// of endpoints at a time.
-func (s *Store) listEndpoints(
-	ctx context.Context, l *listing, kept []webhook.Delivery, parts ...string,
-) error {
-	for i, part := range parts {
-		part += ` AND d.id > ? AND d.id < ?`
-		if l.filter.sql.Len() > 0 {
-			part += " AND " + l.filter.sql.String()
-		}
-		parts[i] = s.x.dialect.firstSQL(part, l.order())
+// listEndpoints finds what the endpoints have in partial indexes, whose conditions parts are, and,
+// if leased is true, under the table leases. The indexes go from endpoint to endpoint, and from
+// delivery to delivery of one, so that as much is read of each endpoint as is asked for, however
+// much waits. One statement reads all parts of a page of endpoints, so that it does not miss what a
+// claim moves from one part to another.
+func (s *Store) listEndpoints(ctx context.Context, l *listing, leased bool, parts ...string) error {
+	wanted := ` AND d.id > ? AND d.id < ?`
+	if l.filter.sql.Len() > 0 {
+		wanted += " AND " + l.filter.sql.String()
 	}
-	condition := `d.id IN (SELECT n.id FROM (SELECT m.id FROM (` + strings.Join(parts, ` UNION ALL `) +
+	queries := make([]string, len(parts))
+	for i, part := range parts {
+		queries[i] = s.x.dialect.firstSQL(part+wanted, l.order())
+	}
+	if leased {
+		queries = append(queries, `SELECT u.id FROM (SELECT d.id`+deliveryTables+`d.id IN (
+			SELECT d.id FROM {prefetched} WHERE true) AND p.id {in}`+wanted+` ORDER BY d.id `+l.order()+
+			` LIMIT ?) u`)
+	}
+	condition := `d.id IN (SELECT n.id FROM (SELECT m.id FROM (` + strings.Join(queries, ` UNION ALL `) +
 		`) m ORDER BY m.id ` + l.order() + ` LIMIT ?) n)`
 	above, below := l.above, l.below // where the ids are that are still looked for
+	var kept []webhook.Delivery
 	for at := (endpointCursor{}); ; {
 		ids, err := s.nextEndpoints(ctx, l, &at)
 		if err != nil {
@@ -438,6 +485,10 @@ func (s *Store) listEndpoints(
 			for range parts {
 				args = append(append(args, above, below), l.filter.args...)
 				args = append(args, l.limit, s.x.dialect.ints(ids))
+			}
+			if leased {
+				args = append(append(args, s.x.dialect.ints(ids), above, below), l.filter.args...)
+				args = append(args, l.limit)
 			}
 			if err := s.fetch(ctx, l, condition, append(args, l.limit)...); err != nil {
 				return err
@@ -456,21 +507,12 @@ func (s *Store) listEndpoints(
 	}
 }
 
-// listUnfinished reads what was prefetched first, because it may enter the queue meanwhile, and
-// never leaves that for a lease of the other kind.
 func (s *Store) listUnfinished(ctx context.Context, l *listing) error {
-	if l.query.Status != webhook.StatusPending {
-		err := s.fetch(ctx, l, `p.organization_id = ? AND d.id IN (SELECT d.id `+prefetched+
-			` AND d.id > ? AND d.id < ?)`, l.query.OrganizationID, l.above, l.below)
-		if err != nil {
-			return err
-		}
-	}
 	parts := []string{`d.due_at IS NOT NULL AND d.parked = 0`, `d.due_at IS NOT NULL AND d.parked = 1`}
 	if l.query.Status != webhook.StatusInFlight {
 		parts = append(parts, inLine)
 	}
-	return s.listEndpoints(ctx, l, l.found, parts...)
+	return s.listEndpoints(ctx, l, l.query.Status != webhook.StatusPending, parts...)
 }
 
 // first returns the first of the deliveries, in the order of the query and each once.

@@ -13,6 +13,10 @@ import (
 // NULL, which no index of the queue has, and one row of the table leases stands for all of them
 // that one call stored. When that lease ends, what is still in flight enters the queue, like
 // deliveries whose own lease ended then.
+//
+// In SQLite the same is true of what is claimed: a row of the table leases stands for all of a claim
+// whose ids follow each other. A row may outlive its lease, until the next Settle removes it or it
+// ends, and its deliveries may have been claimed again. So it stands for those that have its token.
 
 // prefetched selects deliveries d that are in flight without a lease of their own, with their
 // endpoints p.
@@ -23,20 +27,23 @@ type leaseStatements struct {
 	ended               string
 	ahead, anyAhead     string
 	held, due, inFlight string
+	all                 string
 }
 
 func newLeaseStatements(x expander) leaseStatements {
-	const rows = `SELECT until, first_id, last_id FROM {p}leases d WHERE `
-	const inFlight = ` d.id >= ? AND d.id <= ? AND d.state = 1 AND d.due_at IS NULL`
-	until, firstID := column{"until", integer}, column{"first_id", integer}
+	const rows = `SELECT until, first_id, last_id, token FROM {p}leases d WHERE `
+	const inFlight = ` d.id >= ? AND d.id <= ? AND d.state = 1 AND d.due_at IS NULL AND d.token = ?`
+	until, firstID, token := column{"until", integer}, column{"first_id", integer},
+		column{"token", integer}
 	return leaseStatements{
-		add: x.batch(`INSERT INTO {p}leases (until, first_id, last_id) WITH {v}
-			SELECT until, first_id, last_id FROM v`,
-			until, firstID, column{"last_id", integer}),
-		remove: x.batch(`DELETE FROM {p}leases WHERE (until, first_id) IN (
-			WITH {v} SELECT until, first_id FROM v)`, until, firstID),
+		add: x.batch(`INSERT INTO {p}leases (until, first_id, last_id, token) WITH {v}
+			SELECT until, first_id, last_id, token FROM v`,
+			until, firstID, column{"last_id", integer}, token),
+		remove: x.batch(`DELETE FROM {p}leases WHERE (until, first_id, token) IN (
+			WITH {v} SELECT until, first_id, token FROM v)`, until, firstID, token),
 		ended: x.sql(rows + `(until, first_id) > (?, ?) AND until <= ? ORDER BY until, first_id
 			LIMIT ? {skiplocked}`),
+		all:      x.sql(rows + `until > 0 ORDER BY until LIMIT ?`),
 		ahead:    x.sql(rows + `until > ? ORDER BY until LIMIT ? {skiplocked}`),
 		anyAhead: x.sql(rows + `until > ? LIMIT 1`),
 		held: x.sql(`SELECT d.id FROM {p}deliveries d WHERE` + inFlight +
@@ -46,28 +53,30 @@ func newLeaseStatements(x expander) leaseStatements {
 	}
 }
 
+// firstToken is that with which deliveries are stored. Nothing is claimed with it, so a row of the
+// table leases with this token stands for what was prefetched, and for nothing between that.
+const firstToken = 1
+
 // leaseRow is a row of the table leases.
 type leaseRow struct {
-	until, firstID, lastID int64
+	until, firstID, lastID, token int64
 	// held is how many of its deliveries this process holds under it.
 	held int
 }
 
 func (s *Store) insertLeases(ctx context.Context, q Querier, leases []*leaseRow) error {
 	var rows []any
-	for i, row := range leases {
-		if i == 0 || row != leases[i-1] {
-			rows = append(rows, row.until, row.firstID, row.lastID)
-		}
+	for _, row := range leases {
+		rows = append(rows, row.until, row.firstID, row.lastID, row.token)
 	}
 	_, err := s.x.dialect.execBatch(ctx, q, s.leasing.add, rows, nil)
 	return err
 }
 
 func (s *Store) removeLeases(ctx context.Context, q Querier, rows []*leaseRow) error {
-	keys := make([]any, 0, 2*len(rows))
+	keys := make([]any, 0, 3*len(rows))
 	for _, row := range rows {
-		keys = append(keys, row.until, row.firstID)
+		keys = append(keys, row.until, row.firstID, row.token)
 	}
 	_, err := s.x.dialect.execBatch(ctx, q, s.leasing.remove, keys, nil)
 	return err
@@ -101,9 +110,9 @@ func (s *Store) endLeases(
 	return last, len(rows) == leasesPage, locked, nil
 }
 
-// endAllLeases ends all leases that were to end by now.
-func (s *Store) endAllLeases(ctx context.Context, now int64) error {
-	last := leaseRow{until: math.MinInt64}
+// endLeasesBetween ends all leases that were to end after from and by now.
+func (s *Store) endLeasesBetween(ctx context.Context, from, now int64) error {
+	last := leaseRow{until: from, firstID: math.MaxInt64}
 	for more := true; more; {
 		var next leaseRow
 		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
@@ -123,7 +132,7 @@ func (s *Store) leaseRows(
 ) (rows []leaseRow, err error) {
 	err = collect(ctx, q, func(row scanner) error {
 		var l leaseRow
-		err := row.Scan(&l.until, &l.firstID, &l.lastID)
+		err := row.Scan(&l.until, &l.firstID, &l.lastID, &l.token)
 		rows = append(rows, l)
 		return err
 	}, query, args...)
@@ -136,7 +145,7 @@ func (s *Store) leaseRows(
 func (s *Store) endLease(
 	ctx context.Context, q Querier, row leaseRow, due int64, limit int,
 ) (n int, ended bool, err error) {
-	ids, err := collectIDs(ctx, q, s.leasing.held, row.firstID, row.lastID, limit)
+	ids, err := collectIDs(ctx, q, s.leasing.held, row.firstID, row.lastID, row.token, limit)
 	if err != nil {
 		return 0, false, err
 	}
@@ -146,7 +155,8 @@ func (s *Store) endLease(
 		}
 		s.starts.written(due)
 	}
-	left, err := one(ctx, q, s.leasing.inFlight, []any{row.firstID, row.lastID}, []any{new(int64)})
+	left, err := one(ctx, q, s.leasing.inFlight, []any{row.firstID, row.lastID, row.token},
+		[]any{new(int64)})
 	if err != nil || left {
 		return len(ids), false, err
 	}
@@ -170,8 +180,11 @@ type holding struct {
 	endpointID int64
 	// number is that of the attempt which is made under the lease.
 	number int64
-	line   int64     // that the delivery is in front of; 0 if it stands in none
-	row    *leaseRow // nil if the delivery has a lease of its own
+	line   int64 // that the delivery is in front of; 0 if it stands in none
+	// plain says that the attempt is the first one and Prune has not come past, so that no column of
+	// an index is set if it succeeds, unless the delivery has a lease of its own.
+	plain bool
+	row   *leaseRow // nil if the delivery has a lease of its own
 }
 
 const (
@@ -186,10 +199,8 @@ const (
 	leaseLookback = int64(10 * time.Second / time.Microsecond)
 )
 
-// remember notes the endpoints of tasks, and the rows of those that were prefetched.
-func (l *leases) remember(
-	tasks []webhook.Task, endpointIDs, lines []int64, rows []*leaseRow,
-) {
+// remember notes what is known of tasks.
+func (l *leases) remember(tasks []webhook.Task, holdings []holding) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -199,15 +210,10 @@ func (l *leases) remember(
 		l.held = make(map[webhook.Lease]holding, len(tasks))
 	}
 	for i := range tasks {
-		h := holding{endpointID: endpointIDs[i], number: int64(tasks[i].Attempts) + 1}
-		if lines != nil && tasks[i].Ordered {
-			h.line = lines[i]
-		}
-		if rows != nil {
-			h.row = rows[i]
+		if h := holdings[i]; h.row != nil {
 			l.looked = min(l.looked, h.row.until-1)
 		}
-		l.held[tasks[i].Lease] = h
+		l.held[tasks[i].Lease] = holdings[i]
 	}
 }
 
@@ -291,18 +297,6 @@ func (l *leases) end(now, locked int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.looked, l.began = min(now, locked-1), true
-}
-
-// prefetched reports whether all that succeeded hold the leases with which they were stored.
-func (l *leases) prefetched(settlements []webhook.Settlement) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range settlements {
-		if settlements[i].Status == webhook.StatusSucceeded && l.held[settlements[i].Lease].row == nil {
-			return false
-		}
-	}
-	return true
 }
 
 // known returns what is known of each delivery, with an endpoint of 0 for those in unknown.

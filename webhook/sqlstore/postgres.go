@@ -30,7 +30,8 @@ var postgresWords = strings.NewReplacer(
 	"{join}", "JOIN",
 	// With OFFSET it reads the leases first, whatever it knows of the sizes.
 	"{prefetched}", `{p}leases l CROSS JOIN LATERAL (SELECT * FROM {p}deliveries
-		WHERE id >= l.first_id AND id <= l.last_id AND state = 1 AND due_at IS NULL OFFSET 0) d`,
+		WHERE id >= l.first_id AND id <= l.last_id AND state = 1 AND due_at IS NULL
+			AND token = l.token OFFSET 0) d`,
 	"{forupdate}", "FOR UPDATE OF d",
 	"{skiplocked}", "FOR UPDATE OF d SKIP LOCKED",
 	// Two calls with the same events must not deadlock, and of equal events the first is stored.
@@ -254,6 +255,10 @@ func (postgresDialect) shards() int64 { return 16 }
 // pieceSize is larger than that of SQLite, because others write meanwhile.
 func (postgresDialect) pieceSize() int { return 128 }
 
+// claimsLeaveQueue is false, because claims would read the entries of rows of the table leases that
+// were removed within [leaseLookback].
+func (postgresDialect) claimsLeaveQueue() bool { return false }
+
 // idSpan is the increment of the sequence. The unused ids of a span are lost, and in return no
 // transaction waits for another one's ids.
 const idSpan = 64
@@ -400,7 +405,7 @@ func (postgresDialect) claimSQL() string {
 SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,
 	coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.id, e.event_id, e.type, e.trace,
-	coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn
+	coalesce(e.ttl, 0), coalesce(d.line, 0), d.turn, coalesce(d.kept, 0)
 FROM walk
 CROSS JOIN LATERAL (SELECT p.probe_at FROM {p}endpoints p WHERE p.id = walk.endpoint_id
 	AND p.state = 0 AND (p.probe_at IS NULL OR p.probe_at <= ?) OFFSET 0) active

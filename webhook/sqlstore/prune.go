@@ -91,7 +91,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.finishFanOuts(ctx, micros(now)); err != nil {
 		return 0, err
 	}
-	if err := s.endAllLeases(ctx, micros(now)); err != nil {
+	if err := s.endLeasesBetween(ctx, math.MinInt64, micros(now)); err != nil {
 		return 0, err
 	}
 	p := &pruning{limit: r.Limit, left: stepsPerCall * min(r.Limit, math.MaxInt/stepsPerCall),

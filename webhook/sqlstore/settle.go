@@ -24,8 +24,8 @@ func newSettleStatements(x expander) settleStatements {
 	return settleStatements{
 		statistics: newStatisticsStatements(x),
 		holding:    x.sql(`SELECT id, endpoint_id, attempts FROM {p}deliveries WHERE id {in}`),
-		// What was prefetched and succeeds has no attempts yet, and its columns due_at and kept are
-		// NULL. If they are not set either, the database need not look at any index.
+		// What is plain has no attempts yet, and its columns due_at and kept are NULL. If they are not
+		// set either, the database need not look at any index.
 		first: x.batch(`{update} {p}deliveries AS d SET
 				state = 2, settled_at = ?, attempts = 1, history = v.attempt
 			{fromrows} WHERE d.id = v.id AND d.token = v.token AND d.state = 1
@@ -93,7 +93,8 @@ func (s *Store) Settle(
 	}()
 	// Nearly always all results are accepted, and then as many rows are changed.
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		if err := s.settleIn(ctx, q, now, settlements, s.leases.prefetched(settlements)); err != nil {
+		held, _ := s.leases.known(settlements)
+		if err := s.settleIn(ctx, q, now, settlements, held); err != nil {
 			return err
 		}
 		return s.removeLeases(ctx, q, ended)
@@ -128,7 +129,7 @@ func (s *Store) Settle(
 				refused = append(refused, lease)
 			}
 		}
-		if err := s.settleIn(ctx, q, now, accepted, false); err != nil {
+		if err := s.settleIn(ctx, q, now, accepted, make([]holding, len(accepted))); err != nil {
 			return err
 		}
 		return s.removeLeases(ctx, q, ended)
@@ -145,10 +146,10 @@ var settledStates = map[webhook.Status]int64{
 	webhook.StatusDead:      stateDead,
 }
 
-// settleIn records the results, or returns errRefused. prefetched says that those that succeeded
-// should have been prefetched; if one is not as it was stored, that is errRefused, too.
+// settleIn records the results, or returns errRefused. known says of which of them the attempt should
+// be plain; if one that succeeded is not, that is errRefused, too.
 func (s *Store) settleIn(
-	ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement, prefetched bool,
+	ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement, known []holding,
 ) error {
 	ends, err := s.turnEnds(ctx, q, now, settlements)
 	if err != nil {
@@ -157,17 +158,18 @@ func (s *Store) settleIn(
 	if err := s.lockLines(ctx, q, linesOf(ends)...); err != nil {
 		return err
 	}
-	succeed, rest := s.settle.succeed, []any{micros(now), micros(now)}
-	if prefetched {
-		succeed, rest = s.settle.first, rest[:1]
-	}
-	succeeded := make([]any, 0, len(settlements)*len(succeed.columns))
-	var others []any
+	plain := make([]any, 0, len(settlements)*len(s.settle.first.columns))
+	var succeeded, others []any
 	first := int64(math.MaxInt64) // when the first of those is due that stay pending
 	for i := range settlements {
 		v := &settlements[i]
 		if v.Status == webhook.StatusSucceeded && v.Attempt != nil && v.Progress == nil {
-			succeeded = append(succeeded, int64(v.DeliveryID), v.Token, encodeAttempt(v.Attempt))
+			row := []any{int64(v.DeliveryID), v.Token, encodeAttempt(v.Attempt)}
+			if known[i].plain && known[i].row != nil {
+				plain = append(plain, row...)
+			} else {
+				succeeded = append(succeeded, row...)
+			}
 			continue
 		}
 		at := now
@@ -186,15 +188,22 @@ func (s *Store) settleIn(
 			flag(v.Lost), flag(v.Probe), attempt, progress)
 	}
 	s.starts.written(first)
-	n, err := s.x.dialect.execBatch(ctx, q, succeed, succeeded, rest)
-	if err != nil {
-		return err
+	var n int64
+	for _, results := range []struct {
+		statement  *batch
+		rows, rest []any
+	}{
+		{s.settle.first, plain, []any{micros(now)}},
+		{s.settle.succeed, succeeded, []any{micros(now), micros(now)}},
+		{s.settle.settle, others, nil},
+	} {
+		changed, err := s.x.dialect.execBatch(ctx, q, results.statement, results.rows, results.rest)
+		if err != nil {
+			return err
+		}
+		n += changed
 	}
-	m, err := s.x.dialect.execBatch(ctx, q, s.settle.settle, others, nil)
-	if err != nil {
-		return err
-	}
-	if n+m != int64(len(settlements)) {
+	if n != int64(len(settlements)) {
 		return errRefused
 	}
 	if err := s.endTurns(ctx, q, micros(now), ends); err != nil {

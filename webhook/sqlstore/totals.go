@@ -44,8 +44,10 @@ func newTotalsStatements(x expander) totalsStatements {
 					WHERE ` + inLine + ` AND d.endpoint_id > ? AND d.endpoint_id <= ?
 					ORDER BY d.endpoint_id LIMIT ?) w) u
 			WHERE u.endpoint_state < 2 GROUP BY u.endpoint_state`),
-		prefetched: x.sql(`SELECT u.state, count(*) FROM (SELECT p.state ` + prefetched +
-			` AND p.state < 2 AND d.endpoint_id > ? AND d.endpoint_id <= ? LIMIT ?) u GROUP BY u.state`),
+		prefetched: x.sql(`SELECT u.state, u.health, count(*), min(u.until) FROM (
+			SELECT p.state, p.health, l.until ` + prefetched +
+			` AND p.state < 2 AND d.endpoint_id > ? AND d.endpoint_id <= ? LIMIT ?) u
+			GROUP BY u.state, u.health`),
 		dead: x.sql(`SELECT count(*) FROM (SELECT d.endpoint_id FROM {p}deliveries d
 			WHERE d.kept = 3 AND d.endpoint_id > ? AND d.endpoint_id <= ?
 			ORDER BY d.endpoint_id LIMIT ?) u`),
@@ -126,7 +128,8 @@ func (s *Store) readTotals(
 	if err = s.countInLine(ctx, &t, from, to, limit); err != nil {
 		return t, err
 	}
-	if err = s.countPrefetched(ctx, &t, from, to, limit); err != nil {
+	ends, err := s.countPrefetched(ctx, &t, from, to, limit)
+	if err != nil {
 		return t, err
 	}
 	if _, err = one(ctx, s.read, s.totals.dead, []any{from, to, limit}, []any{&t.Dead}); err != nil {
@@ -154,7 +157,7 @@ func (s *Store) readTotals(
 		}
 		oldest = min(oldest, found)
 	}
-	if oldest <= now {
+	if oldest = min(oldest, ends); oldest <= now {
 		t.OldestDue = moment(oldest)
 	}
 	return t, nil
@@ -195,18 +198,26 @@ func (s *Store) countInLine(
 	}, s.totals.inLine, from, to, limit)
 }
 
-// countPrefetched counts what is in flight without a lease of its own.
+// countPrefetched counts what is in flight without a lease of its own. oldest is the first time at
+// which a lease of any of that ends, for endpoints that are neither paused nor degraded.
 func (s *Store) countPrefetched(
 	ctx context.Context, t *webhook.Totals, from, to int64, limit int,
-) error {
-	return collect(ctx, s.read, func(row scanner) error {
-		var endpointState int
-		var n int64
-		err := row.Scan(&endpointState, &n)
+) (oldest int64, err error) {
+	oldest = math.MaxInt64
+	counted := int64(0)
+	err = collect(ctx, s.read, func(row scanner) error {
+		var endpointState, health int
+		var n, until int64
+		err := row.Scan(&endpointState, &health, &n, &until)
 		t.CountUnfinished(reported(stateInFlight, endpointState), n)
-		t.MoreUnfinished = t.MoreUnfinished || n >= int64(limit)
+		if endpointState == endpointActive && health == 0 {
+			oldest = min(oldest, until)
+		}
+		counted += n
 		return err
 	}, s.totals.prefetched, from, to, limit)
+	t.MoreUnfinished = t.MoreUnfinished || counted >= int64(limit)
+	return oldest, err
 }
 
 // countUnhealthy counts the endpoints that are not healthy.

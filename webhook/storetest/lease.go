@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,8 @@ func leaseCases() []testCase {
 		{"LostAttempts", lostAttempts},
 		{"LostUntilAResult", lostUntilAResult},
 		{"StartWithoutLease", startWithoutLease},
+		{"OfAnEarlierClaim", leaseOfAnEarlierClaim},
+		{"Listed", listedLeases},
 	}
 }
 
@@ -203,6 +206,50 @@ func lostUntilAResult(f *fixture) {
 	f.settle(now, lost)
 	require.NoError(f.t, f.Replay(f.ctx, now, org, task.DeliveryID))
 	f.requireLost(f.claimOne(now), 0, time.Time{}, "a replay sets the count to 0")
+}
+
+// leaseOfAnEarlierClaim has leases end early, by each way in which that can be, and their deliveries
+// claimed again before they were to end.
+func leaseOfAnEarlierClaim(f *fixture) {
+	sub := f.create(hook())
+	tasks := f.hold(start(), "evt", 4)
+	f.enqueue(start(), newEvents("claimed", 4)...)
+	tasks = append(tasks, f.claimN(start(), 4)...)
+	early := start().Add(lease / 2)
+	for _, half := range [][]webhook.Task{tasks[:4], tasks[4:]} {
+		f.settle(early, requeued(half[0]), retry(half[1], early, early))
+		require.Empty(f.t, f.extend(start().Add(lease), half[2].Lease), "a lease that is held is not lost")
+		f.settle(early, requeued(half[2]))
+		require.NoError(f.t, f.Cancel(f.ctx, early, org, half[3].DeliveryID))
+		require.NoError(f.t, f.Replay(f.ctx, early, org, half[3].DeliveryID))
+	}
+	again := f.claimN(early, 8)
+	f.requireNothingDue(early.Add(lease-tick), "the leases of the last claim hold as long as they are to")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 8)
+	statistics := f.statistics(sub, time.Time{})
+	require.EqualValues(f.t, 8, statistics.InFlight, "each counts once")
+	require.EqualValues(f.t, 8, f.totals(early).InFlight, "each counts once")
+	f.settle(early, succeeded(again[0], early))
+	require.Len(f.t, f.claim(early.Add(lease), 100), 7, "the leases of the last claim end")
+}
+
+func listedLeases(f *fixture) {
+	f.create(hook())
+	tasks := f.hold(start(), "evt", 3)
+	later := start().Add(lease / 2)
+	f.enqueue(later, newEvents("claimed", 3)...)
+	tasks = append(tasks, f.claimN(later, 3)...)
+	require.Empty(f.t, f.extend(start().Add(3*lease), tasks[0].Lease, tasks[3].Lease))
+	for i, end := range []time.Time{start().Add(3 * lease), start().Add(lease), start().Add(lease),
+		start().Add(3 * lease), later.Add(lease), later.Add(lease)} {
+		id := tasks[i].DeliveryID
+		f.requireTime(end, f.get(id).DueAt, "DueAt of what is in flight")
+		for _, status := range []webhook.Status{"", webhook.StatusInFlight} {
+			list := f.list(webhook.DeliveryQuery{Status: status})
+			at := slices.IndexFunc(list, func(d webhook.Delivery) bool { return d.ID == id })
+			f.requireTime(end, list[at].DueAt, "DueAt in a list of what is in flight")
+		}
+	}
 }
 
 func startWithoutLease(f *fixture) {

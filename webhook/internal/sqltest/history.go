@@ -120,11 +120,12 @@ func StepDelivery(state, input, output any) (bool, any) {
 		if s.stored {
 			return false, s
 		}
-		s.stored, s.due = true, in.Now
+		s.stored, s.due, s.token = true, in.Now, 1
 		if in.Prefetch {
-			s.inFlight, s.token, s.due = true, 1, in.Until
+			s.inFlight, s.due = true, in.Until
+			return out.Unknown || out.Token == s.token, s
 		}
-		return out.Unknown || out.Token == s.token, s
+		return true, s
 	case CallClaim:
 		if !s.stored || s.settled != "" || s.due > in.Now {
 			return false, s
@@ -278,7 +279,7 @@ func (c *client) add(key deliveryKey, began int64, in DeliveryInput, out Deliver
 	switch {
 	case out.Refused:
 		h.seen.Refused++
-	case in.Kind == CallClaim && out.Token > 1:
+	case in.Kind == CallClaim && out.Token > 2:
 		h.seen.TakenOver++
 	}
 	h.calls[key] = append(h.calls[key], call)
