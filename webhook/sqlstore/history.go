@@ -461,9 +461,9 @@ func (s *Store) listEndpoints(ctx context.Context, l *listing, leased bool, part
 	if l.filter.sql.Len() > 0 {
 		wanted += " AND " + l.filter.sql.String()
 	}
-	queries := make([]string, len(parts))
-	for i, part := range parts {
-		queries[i] = s.x.dialect.firstSQL(part+wanted, l.order())
+	queries := make([]string, 0, len(parts)+1)
+	for _, part := range parts {
+		queries = append(queries, s.x.dialect.firstSQL(part+wanted, l.order()))
 	}
 	if leased {
 		queries = append(queries, `SELECT u.id FROM (SELECT d.id`+deliveryTables+`d.id IN (
