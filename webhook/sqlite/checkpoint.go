@@ -30,6 +30,11 @@ const (
 	restartPages = 4000
 	// restartPatience is how long it then waits for queries, and for a write that has come in between.
 	restartPatience = 20 * time.Millisecond
+	// flushes is how often the database file is synced before the restart, each time with what was
+	// written during the one before, and copyPatience how long at most no transaction may begin while
+	// the rest is copied for that.
+	flushes      = 2
+	copyPatience = 3 * time.Millisecond
 	// logLimit is to how many bytes the log is cut when it is started again.
 	logLimit = 64 << 20
 )
@@ -135,6 +140,9 @@ func (c *checkpointer) run(ctx context.Context) {
 				_, _, err = c.do("PASSIVE") // PASSIVE does not wait for readers and writers
 			}
 			if err == nil && log >= restartAt {
+				for range flushes {
+					c.flush(ctx)
+				}
 				begun := time.Now() // the wait for a turn counts, too
 				_ = c.begin(ctx, func() error { return c.restart(ctx, begun) })
 				restartAt = log + restartPages
@@ -148,12 +156,52 @@ func (c *checkpointer) run(ctx context.Context) {
 	}
 }
 
+// flush has the database file synced before the restart, which can take long, and would otherwise do
+// that while nothing may begin. SQLite syncs the file in a checkpoint that has copied all there is in
+// the log when it ends. So this copies most of the log, then the rest while no transaction of the Store
+// may begin, and lets them begin again while the file is synced. If one of another process or of the
+// caller comes in between, or the rest is long, the restart has more to sync.
+func (c *checkpointer) flush(ctx context.Context) {
+	if _, _, err := c.do("PASSIVE"); err != nil {
+		return
+	}
+	ended := make(chan struct{})
+	if err := c.begin(ctx, func() error {
+		if err := c.awaitWriter(ctx, restartPatience); err != nil {
+			return err
+		}
+		go func() {
+			defer close(ended)
+			_, _, _ = c.do("PASSIVE")
+		}()
+		select {
+		case <-ended:
+		case <-time.After(copyPatience):
+		}
+		return nil
+	}); err == nil {
+		<-ended
+	}
+}
+
 // restart lets the next transaction start the log again. None of the Store may begin meanwhile. One
-// that is under way may take long, as one of the caller does that is open. It is waited for here,
-// because all others wait for it, too, and not in the checkpoint, which has the write lock while it
-// waits for queries. It is waited for half as long as a transaction would wait, so that those behind
-// this one have time left.
+// that is under way is waited for half as long as a transaction would wait, so that those behind this
+// have time left.
 func (c *checkpointer) restart(ctx context.Context, begun time.Time) error {
+	err := c.awaitWriter(ctx, c.patience/2-time.Since(begun))
+	if err == nil { // what that transaction has written is copied without the write lock
+		_, _, err = c.do("PASSIVE")
+	}
+	if err == nil {
+		_, _, err = c.do("RESTART")
+	}
+	return err
+}
+
+// awaitWriter returns when no transaction writes. One that is under way may take long, as one of the
+// caller does that is open. It is waited for here, because all others wait for it, too, and not in a
+// checkpoint, which has the write lock while it waits for queries.
+func (c *checkpointer) awaitWriter(ctx context.Context, patience time.Duration) error {
 	// Not with ctx: the driver may return its error though the transaction has begun.
 	exec := func(query string) error {
 		_, err := c.conn.ExecContext(context.Background(), query)
@@ -163,7 +211,7 @@ func (c *checkpointer) restart(ctx context.Context, begun time.Time) error {
 	if err := exec("PRAGMA " + busyTimeout(0)); err != nil {
 		return err
 	}
-	err := waitForLock(ctx, c.patience/2-time.Since(begun), func() error { return exec("BEGIN IMMEDIATE") })
+	err := waitForLock(ctx, patience, func() error { return exec("BEGIN IMMEDIATE") })
 	if err == nil {
 		err = exec("ROLLBACK")
 	}
@@ -172,12 +220,6 @@ func (c *checkpointer) restart(ctx context.Context, begun time.Time) error {
 	}
 	if err == nil {
 		err = c.check() // again, because the wait may have been long
-	}
-	if err == nil { // what that transaction has written is copied without the write lock
-		_, _, err = c.do("PASSIVE")
-	}
-	if err == nil {
-		_, _, err = c.do("RESTART")
 	}
 	return err
 }
