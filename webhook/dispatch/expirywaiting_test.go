@@ -77,15 +77,16 @@ func TestExpiringLeavesTimeForOthers(t *testing.T) {
 }
 
 // A store that cannot say what has expired is pruned all the same, and asked again.
-func TestPruneWhileExpiryFails(t *testing.T) {
+func TestPruneWhileExpiryAndRepairFail(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes hundredths of a second of CPU time")
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var prunes, fails atomic.Int64
+		var prunes, fails, repairs atomic.Int64
 		store := &expiringStore{Store: memstore.New()}
 		store.claimExpired = func() error { fails.Add(1); return errors.New("no index") }
+		store.repair = func() error { repairs.Add(1); return errors.New("no time") }
 		store.pruned = func(limit int) int { prunes.Add(1); time.Sleep(time.Second); return limit }
 		var logged lockedBuffer
 		b := benchOn(t, store, dispatch.Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))}, nil)
@@ -93,7 +94,9 @@ func TestPruneWhileExpiryFails(t *testing.T) {
 		elapse(10*time.Minute + 30*time.Second)
 		assert.Greater(t, prunes.Load(), int64(100))
 		assert.InDelta(t, 10, fails.Load(), 1, "once a minute, however often it prunes")
+		assert.InDelta(t, 10, repairs.Load(), 1, "once a minute, however often it prunes")
 		assert.Equal(t, 1, strings.Count(logged.String(), "no index"), "logged once")
+		assert.Equal(t, 1, strings.Count(logged.String(), "no time"), "logged once")
 	})
 }
 
@@ -101,6 +104,7 @@ func TestPruneWhileExpiryFails(t *testing.T) {
 type expiringStore struct {
 	webhook.Store
 	claimExpired func() error
+	repair       func() error
 	pruned       func(limit int) int
 	calls        atomic.Int64 // of ClaimExpired
 }
@@ -110,6 +114,15 @@ func (s *expiringStore) ClaimExpired(
 ) ([]webhook.Task, error) {
 	s.calls.Add(1)
 	return nil, s.claimExpired()
+}
+
+func (s *expiringStore) Repair(
+	ctx context.Context, now time.Time, r webhook.RepairRequest,
+) (int, error) {
+	if s.repair == nil {
+		return s.Store.Repair(ctx, now, r)
+	}
+	return 0, s.repair()
 }
 
 func (s *expiringStore) Prune(_ context.Context, _ time.Time, r webhook.PruneRequest) (int, error) {

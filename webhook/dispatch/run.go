@@ -547,16 +547,27 @@ func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "prune deliveries")
 	expiring := outage.NewLog(d.cfg.Logger, "find what has expired")
+	repairs := outage.NewLog(d.cfg.Logger, "look for times far ahead")
 	var expireAgain time.Time // not before, after a failure
+	// Repair passes over all endpoints of which something waits, so not before each batch of Prune.
+	var repairAgain time.Time
 	every := pruneEvery(d.cfg.Retention)
 	wait := min(firstPruneAfter, every)
 	for sleep(ctx, wait) {
 		if d.clock.unknown() != nil {
 			continue // claims ask for it
 		}
-		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
-			wait = max(failures.Failed(ctx, err), pruneInterval)
-			continue
+		if !time.Now().Before(repairAgain) {
+			again := pruneInterval / 2 // or every second call of Prune would come too early
+			switch err := r.repair(ctx); {
+			case ctx.Err() != nil:
+				return
+			case err != nil: // pruning goes on
+				again = max(repairs.Failed(ctx, err), pruneInterval)
+			default:
+				repairs.Over(ctx)
+			}
+			repairAgain = time.Now().Add(again)
 		}
 		began := time.Now()
 		moreExpired := false

@@ -207,3 +207,30 @@ func TestClaimsSharePayloads(t *testing.T) {
 	t.Parallel()
 	sqltest.CheckSharedPayloads(t, open(t, filepath.Join(t.TempDir(), "webhooks.db")))
 }
+
+// TestTailsBesideAWideEvent has an event of another organization whose deliveries are left in very
+// many rows.
+func TestTailsBesideAWideEvent(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	db := handle(t, "file:"+s.path+allPragmas)
+	subscribeChannels(t, s, "org_a", 1)
+	_, err := db.ExecContext(ctx, `INSERT INTO webhooks_events
+			(id, organization_id, event_id, type, created_at, last_id, payload)
+			SELECT next_id, 'org_b', 'evt_wide', 'a.b', 1, next_id + 5000, '{}' FROM webhooks_meta;
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+			INSERT INTO webhooks_fanouts (first_id, last_id, event_id, until, endpoints)
+			SELECT next_id + i, next_id + i, next_id, ?, '' FROM n CROSS JOIN webhooks_meta;
+		UPDATE webhooks_meta SET next_id = next_id + 5001`, time.Now().Add(time.Hour).UnixMicro())
+	require.NoError(t, err)
+	_, err = s.Enqueue(ctx, time.Now(), []webhook.NewEvent{
+		{OrganizationID: "org_a", ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	require.NoError(t, err)
+	page, err := s.Tail(ctx, webhook.TailQuery{OrganizationID: "org_a"})
+	require.NoError(t, err)
+	assert.Len(t, page.Records, 1, "the rows of others hold back nothing")
+	page, err = s.Tail(ctx, webhook.TailQuery{OrganizationID: "org_b"})
+	require.NoError(t, err)
+	assert.False(t, page.HeldSince.IsZero(), "its own do")
+}

@@ -397,7 +397,7 @@ func TestPlans(t *testing.T) {
 	}
 	expect("DELETE FROM p_events WHERE id >= ?",
 		"SEARCH p_events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
-	expect("(until, first_id) > (?, ?)", "SEARCH d USING PRIMARY KEY (")
+	expect("(until, first_id, token) > (?, ?, ?)", "SEARCH d USING PRIMARY KEY (")
 	expect("FROM p_leases WHERE (until, first_id, token) IN",
 		"SEARCH p_leases USING PRIMARY KEY (until=? AND first_id=? AND token=?)")
 	expect("FROM p_leases l CROSS JOIN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")

@@ -23,6 +23,10 @@ type claimStatements struct {
 }
 
 func newClaimStatements(x expander) claimStatements {
+	unparked := ""
+	if x.dialect.claimsLeaveQueue() {
+		unparked = " parked = 0," // nothing would unpark it when it is back in the queue
+	}
 	return claimStatements{
 		due: x.sql(x.dialect.claimSQL()),
 		// The revision is that of the claim's own transaction.
@@ -40,12 +44,11 @@ func newClaimStatements(x expander) claimStatements {
 			SELECT o.number FROM v {join} {p}organizations o ON o.organization_id = v.organization_id
 				WHERE o.number IS NOT NULL`,
 			column{"organization_id", text}),
-		// It counts lost leases as task does. What is claimed is not parked any more, because it may
-		// leave the queue, and nothing would unpark it when it is back.
+		// It counts lost leases as task does.
 		lease: x.sql(`UPDATE {p}deliveries SET
 			lost = CASE WHEN state = 1 AND (lost = 0 OR started_at > 0) THEN lost + 1 ELSE lost END,
 			started_at = CASE WHEN state = 1 AND started_at > 0 THEN -started_at
-				ELSE started_at END, state = 1, due_at = ?, parked = 0, token = token + 1 WHERE id {in}`),
+				ELSE started_at END, state = 1, due_at = ?,` + unparked + ` token = token + 1 WHERE id {in}`),
 	}
 }
 
@@ -69,7 +72,7 @@ func (s *Store) Claim(
 	var c *claiming
 	var dead int64
 	left, locked := int64(math.MaxInt64), int64(math.MaxInt64)
-	last := leaseRow{until: from, firstID: math.MaxInt64}
+	last := afterLeasesOf(from)
 	for pieces := 0; c == nil; pieces++ {
 		var st storing
 		var next leaseRow // up to which leases were ended

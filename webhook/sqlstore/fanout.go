@@ -22,6 +22,9 @@ const (
 	// narrow is how many deliveries of each event are stored with it in any case. They cost little
 	// more than the event itself.
 	narrow = 4
+	// maxPrunedPieces is how many pieces one Prune stores. One organization decides how many there are,
+	// and the retention of all others waits for the rest of the call.
+	maxPrunedPieces = 100
 	// maxPieces is how many pieces one Claim stores, and pages of leases it ends, before that which it
 	// claims in.
 	maxPieces = 32
@@ -50,8 +53,18 @@ func newFanOutStatements(x expander) fanOutStatements {
 			WHERE d.until > ? AND d.until <= ? ORDER BY d.until LIMIT ? {skiplocked}`),
 		remove:      x.sql(`DELETE FROM {p}fanouts WHERE first_id {in}`),
 		oldestEvent: x.sql(`SELECT min(event_id) FROM {p}fanouts`),
-		oldest: x.sql(`SELECT d.first_id, e.created_at, e.organization_id FROM {p}fanouts d
-			{join} {p}events e ON e.id = d.event_id WHERE d.first_id > 0 ORDER BY d.first_id LIMIT ?`),
+		// It visits one row of each event, whose rows have ids up to its last_id.
+		oldest: x.sql(`WITH RECURSIVE firsts (first_id, n) AS (
+				SELECT (SELECT min(first_id) FROM {p}fanouts), 1
+				UNION ALL
+				SELECT (SELECT min(f.first_id) FROM {p}fanouts f WHERE f.first_id > (
+					SELECT e.last_id FROM {p}fanouts g {join} {p}events e ON e.id = g.event_id
+						WHERE g.first_id = firsts.first_id)), firsts.n + 1
+				FROM firsts WHERE firsts.first_id IS NOT NULL AND firsts.n < ?
+			)
+			SELECT w.first_id, e.created_at, e.organization_id FROM firsts w
+				{join} {p}fanouts d ON d.first_id = w.first_id {join} {p}events e ON e.id = d.event_id
+			ORDER BY w.first_id`),
 		left:     x.sql(`SELECT first_id FROM {p}fanouts WHERE first_id >= ? AND first_id <= ? LIMIT 1`),
 		anyAhead: x.sql(`SELECT first_id FROM {p}fanouts WHERE until > ? LIMIT 1`),
 		ahead:    x.sql(`SELECT d.first_id FROM {p}fanouts d WHERE d.until > ? LIMIT ? {skiplocked}`),
@@ -345,20 +358,22 @@ func (s *Store) fanOutEnded(
 	return e.storing, rows[0].until, err
 }
 
-// finishFanOuts stores all that callers have not gone on with.
-func (s *Store) finishFanOuts(ctx context.Context, now int64) error {
-	for until := int64(math.MinInt64); until < math.MaxInt64; {
+// finishFanOuts stores up to maxPrunedPieces of what callers have not gone on with, and reports whether
+// there may be more.
+func (s *Store) finishFanOuts(ctx context.Context, now int64) (more bool, err error) {
+	for range maxPrunedPieces {
 		var st storing
+		var until int64
 		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
 			st, until, err = s.fanOutEnded(ctx, q, math.MinInt64, now)
 			return err
 		})
-		if err != nil {
-			return err
+		if err != nil || until == math.MaxInt64 {
+			return false, err
 		}
 		s.remember(st)
 	}
-	return nil
+	return true, nil
 }
 
 // repairFanOuts lets up to r.Limit rows that claims would leave to their callers for too long be

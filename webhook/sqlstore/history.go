@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -93,10 +94,10 @@ func newHistoryStatements(x expander) historyStatements {
 func (s *Store) Delivery(
 	ctx context.Context, organizationID string, id webhook.DeliveryID,
 ) (*webhook.Delivery, error) {
-	var found []webhook.Delivery
+	var found []*webhook.Delivery
 	err := collect(ctx, s.read, func(rows scanner) error {
 		d, err := scanDelivery(rows, true)
-		found = append(found, d)
+		found = append(found, &d)
 		return err
 	}, s.history.delivery, int64(id), organizationID)
 	if err == nil {
@@ -108,40 +109,32 @@ func (s *Store) Delivery(
 	case len(found) == 0:
 		return nil, webhook.ErrNotFound
 	}
-	return &found[0], nil
+	return found[0], nil
 }
 
-// maxLeaseEnds bounds how many rows of the table leases a query of the history reads.
-const maxLeaseEnds = 10_000
-
 // readLeaseEnds sets DueAt of those that are in flight without a lease of their own, and were
-// scanned as due since they were emitted. That stays if they have been settled meanwhile, or if
-// there are more than maxLeaseEnds leases.
-func (s *Store) readLeaseEnds(ctx context.Context, found []webhook.Delivery) error {
-	var leased []*webhook.Delivery
-	for i := range found {
-		if d := &found[i]; d.Status == webhook.StatusInFlight && d.DueAt.Equal(d.CreatedAt) {
-			leased = append(leased, d)
+// scanned as due since they were emitted. That stays if they have been settled meanwhile.
+func (s *Store) readLeaseEnds(ctx context.Context, found []*webhook.Delivery) error {
+	leased := make(map[int64]*webhook.Delivery)
+	for _, d := range found {
+		// What is paused may be in flight.
+		if d.DueAt.Equal(d.CreatedAt) &&
+			(d.Status == webhook.StatusInFlight || d.Status == webhook.StatusPaused) {
+			leased[int64(d.ID)] = d
 		}
 	}
 	if len(leased) == 0 {
 		return nil
 	}
-	rows, err := s.leaseRows(ctx, s.read, s.leasing.all, maxLeaseEnds)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(leased, func(a, b *webhook.Delivery) int { return cmp.Compare(a.ID, b.ID) })
-	// The rows are in the order of their ends, and the last one of a delivery is that of its last claim.
-	for _, row := range rows {
-		i, _ := slices.BinarySearchFunc(leased, row.firstID, func(d *webhook.Delivery, id int64) int {
-			return cmp.Compare(int64(d.ID), id)
-		})
-		for ; i < len(leased) && int64(leased[i].ID) <= row.lastID; i++ {
-			leased[i].DueAt = moment(row.until)
+	ids := slices.Sorted(maps.Keys(leased))
+	return collect(ctx, s.read, func(row scanner) error {
+		var id, until int64
+		err := row.Scan(&id, &until)
+		if err == nil {
+			leased[id].DueAt = moment(until)
 		}
-	}
-	return nil
+		return err
+	}, s.leasing.ends, ids[len(ids)-1], ids[0], s.x.dialect.ints(ids))
 }
 
 func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
@@ -306,7 +299,7 @@ func (s *Store) Deliveries(
 ) ([]webhook.Delivery, error) {
 	l := newListing(q)
 	var err error
-	if q.EventID == "" { // those of one event are few
+	if q.EventID == "" {
 		leave, err := s.scans.enter(ctx, q.OrganizationID)
 		if err != nil {
 			return nil, err
@@ -327,6 +320,14 @@ func (s *Store) Deliveries(
 		return nil, s.mapped(err)
 	}
 	return l.found, nil
+}
+
+func pointersTo(deliveries []webhook.Delivery) []*webhook.Delivery {
+	all := make([]*webhook.Delivery, len(deliveries))
+	for i := range deliveries {
+		all[i] = &deliveries[i]
+	}
+	return all
 }
 
 // listing is one call of Deliveries. The three ways to find deliveries differ in the index that
@@ -429,8 +430,11 @@ func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ..
 	if err != nil {
 		return err
 	}
-	return s.readLeaseEnds(ctx, l.found[before:])
+	return s.readLeaseEnds(ctx, pointersTo(l.found[before:]))
 }
+
+// narrowEvent is how many ids of an event a list reads without a place in [scans].
+const narrowEvent = 1000
 
 // listEvent reads the deliveries of one event, which are a range of ids.
 func (s *Store) listEvent(ctx context.Context, l *listing) error {
@@ -439,6 +443,13 @@ func (s *Store) listEvent(ctx context.Context, l *listing) error {
 		[]any{&id, &last})
 	if err != nil || !found {
 		return err
+	}
+	if last-max(id, l.above) > narrowEvent {
+		leave, err := s.scans.enter(ctx, l.query.OrganizationID)
+		if err != nil {
+			return err
+		}
+		defer leave()
 	}
 	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, max(id, l.above), last,
 		l.below, id)

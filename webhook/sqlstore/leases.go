@@ -27,7 +27,7 @@ type leaseStatements struct {
 	ended               string
 	ahead, anyAhead     string
 	held, due, inFlight string
-	all                 string
+	ends                string
 }
 
 func newLeaseStatements(x expander) leaseStatements {
@@ -41,10 +41,12 @@ func newLeaseStatements(x expander) leaseStatements {
 			until, firstID, column{"last_id", integer}, token),
 		remove: x.batch(`DELETE FROM {p}leases WHERE (until, first_id, token) IN (
 			WITH {v} SELECT until, first_id, token FROM v)`, until, firstID, token),
-		ended: x.sql(rows + `(until, first_id) > (?, ?) AND until <= ? ORDER BY until, first_id
-			LIMIT ? {skiplocked}`),
-		all:      x.sql(rows + `until > 0 ORDER BY until LIMIT ?`),
-		ahead:    x.sql(rows + `until > ? ORDER BY until LIMIT ? {skiplocked}`),
+		ended: x.sql(rows + `(until, first_id, token) > (?, ?, ?) AND until <= ?
+			ORDER BY until, first_id, token LIMIT ? {skiplocked}`),
+		ends: x.sql(`SELECT d.id, l.until FROM {prefetched}
+			WHERE l.first_id <= ? AND l.last_id >= ? AND d.id + 0 {in}`), // or it seeks each id under each lease
+		ahead: x.sql(rows + `(until, first_id, token) > (?, ?, ?)
+			ORDER BY until, first_id, token LIMIT ? {skiplocked}`),
 		anyAhead: x.sql(rows + `until > ? LIMIT 1`),
 		held: x.sql(`SELECT d.id FROM {p}deliveries d WHERE` + inFlight +
 			` ORDER BY d.id LIMIT ? {skiplocked}`),
@@ -56,6 +58,11 @@ func newLeaseStatements(x expander) leaseStatements {
 // firstToken is that with which deliveries are stored. Nothing is claimed with it, so a row of the
 // table leases with this token stands for what was prefetched, and for nothing between that.
 const firstToken = 1
+
+// afterLeasesOf stands after all rows that end at a time.
+func afterLeasesOf(until int64) leaseRow {
+	return leaseRow{until: until, firstID: math.MaxInt64, token: math.MaxInt64}
+}
 
 // leaseRow is a row of the table leases.
 type leaseRow struct {
@@ -92,7 +99,8 @@ const leasesPage = 100
 func (s *Store) endLeases(
 	ctx context.Context, q Querier, after leaseRow, now int64,
 ) (last leaseRow, more bool, locked int64, err error) {
-	rows, err := s.leaseRows(ctx, q, s.leasing.ended, after.until, after.firstID, now, leasesPage)
+	rows, err := s.leaseRows(ctx, q, s.leasing.ended, after.until, after.firstID, after.token, now,
+		leasesPage)
 	last, locked = after, math.MaxInt64
 	if err != nil {
 		return last, false, 0, err
@@ -112,7 +120,7 @@ func (s *Store) endLeases(
 
 // endLeasesBetween ends all leases that were to end after from and by now.
 func (s *Store) endLeasesBetween(ctx context.Context, from, now int64) error {
-	last := leaseRow{until: from, firstID: math.MaxInt64}
+	last := afterLeasesOf(from)
 	for more := true; more; {
 		var next leaseRow
 		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
@@ -297,6 +305,19 @@ func (l *leases) end(now, locked int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.looked, l.began = min(now, locked-1), true
+}
+
+// ends returns when those of the leases end that are rows of the table leases, as far as is known.
+func (l *leases) ends(leases []webhook.Lease) []int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ends := make([]int64, len(leases))
+	for i, lease := range leases {
+		if row := l.held[lease].row; row != nil {
+			ends[i] = row.until
+		}
+	}
+	return ends
 }
 
 // known returns what is known of each delivery, with an endpoint of 0 for those in unknown.

@@ -88,7 +88,8 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: pruning needs a Limit of at least 1, not %d", r.Limit)
 	}
-	if err := s.finishFanOuts(ctx, micros(now)); err != nil {
+	more, err := s.finishFanOuts(ctx, micros(now))
+	if err != nil {
 		return 0, err
 	}
 	if err := s.endLeasesBetween(ctx, math.MinInt64, micros(now)); err != nil {
@@ -122,7 +123,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.pruneDeleted(ctx, now, p); err != nil {
 		return 0, err
 	}
-	if p.left == 0 {
+	if p.left == 0 || more {
 		return r.Limit, nil
 	}
 	return p.removed, nil

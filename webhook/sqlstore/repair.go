@@ -99,7 +99,8 @@ func (s *Store) repairQueue(
 	return int(repaired), nil
 }
 
-// repairLeases ends leases of what was prefetched at r.Until, up to r.Limit deliveries.
+// repairLeases ends rows of the table leases at r.Until, up to r.Limit deliveries, in transactions of
+// a page of rows.
 func (s *Store) repairLeases(
 	ctx context.Context, r webhook.RepairRequest,
 ) (repaired int, err error) {
@@ -108,25 +109,29 @@ func (s *Store) repairLeases(
 	if err != nil || len(ahead) == 0 {
 		return 0, s.mapped(err)
 	}
-	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		repaired = 0
-		rows, err := s.leaseRows(ctx, q, s.leasing.ahead, after, leasesPage)
-		if err != nil {
+	last := afterLeasesOf(after)
+	for more := true; more && repaired < r.Limit; {
+		var next leaseRow
+		var n int
+		err := s.write(ctx, func(ctx context.Context, q Querier) error {
+			next, n = last, 0
+			rows, err := s.leaseRows(ctx, q, s.leasing.ahead, last.until, last.firstID, last.token, leasesPage)
+			more = len(rows) == leasesPage
+			for i := 0; i < len(rows) && err == nil && repaired+n < r.Limit; i++ {
+				var ended int
+				ended, _, err = s.endLease(ctx, q, rows[i], micros(r.Until), r.Limit-repaired-n)
+				next = rows[i]
+				n += ended
+			}
 			return err
+		})
+		if err != nil {
+			return repaired, err
 		}
-		for _, row := range rows {
-			if repaired == r.Limit {
-				break
-			}
-			n, _, err := s.endLease(ctx, q, row, micros(r.Until), r.Limit-repaired)
-			if err != nil {
-				return err
-			}
-			repaired += n
-		}
-		return nil
-	})
-	return repaired, err
+		last = next
+		repaired += n
+	}
+	return repaired, nil
 }
 
 // expiriesPage is how many events one statement of repairExpiries reads, and expiriesPages how many

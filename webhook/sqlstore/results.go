@@ -5,6 +5,7 @@ import (
 	varint "encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -421,20 +422,23 @@ func (s *Store) flush(ctx context.Context, t *resultsReading) (full bool, err er
 		ids[i] = t.hits[i].delivery
 	}
 	slices.Sort(ids)
-	found := make(map[int64]webhook.Delivery, len(ids))
+	found := make(map[int64]*webhook.Delivery, len(ids))
 	err = collect(ctx, s.read, func(row scanner) error {
 		d, err := scanDelivery(rowWith{row, new([]byte)}, true)
-		found[int64(d.ID)] = d
+		found[int64(d.ID)] = &d
 		return err
 	}, s.results.deliveries, s.x.dialect.ints(slices.Compact(ids)))
 	if err != nil {
 		return false, err
 	}
+	if err := s.readLeaseEnds(ctx, slices.Collect(maps.Values(found))); err != nil {
+		return false, err
+	}
 	for i := range t.hits {
 		h := &t.hits[i]
 		t.at = h.behind
-		if d, ok := found[h.delivery]; ok && t.selects(&d) {
-			if err := t.add(h, d); err != nil {
+		if d := found[h.delivery]; d != nil && t.selects(d) {
+			if err := t.add(h, *d); err != nil {
 				return false, err
 			}
 		}

@@ -55,10 +55,12 @@ func newSettleStatements(x expander) settleStatements {
 			{fromrows} WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"result", integer}, column{"at", integer}, column{"is_lost", integer},
 			column{"uncounted", integer}, column{"attempt", text}, column{"done", binary}),
-		// What is prefetched has no due_at. A call that takes effect late must not undo a later one.
+		// What has no lease of its own has no due_at. A call that takes effect late must not undo a later
+		// one.
 		extend: x.batch(`{update} {p}deliveries AS d
-			SET due_at = CASE WHEN d.due_at > {int} THEN d.due_at ELSE {int} END {fromrows}
-			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
+			SET due_at = CASE WHEN d.due_at > v.at THEN d.due_at ELSE v.at END {fromrows}
+			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token,
+			column{"at", integer}),
 		start: x.batch(`{update} {p}deliveries AS d SET started_at = ? {fromrows}
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
 		held: x.batch(`WITH {v}
@@ -230,7 +232,11 @@ func (s *Store) Extend(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	lost, err = s.updateHeld(ctx, s.settle.extend, leases, micros(until), micros(until))
+	rows := make([]any, 0, 3*len(leases))
+	for i, end := range s.leases.ends(leases) {
+		rows = append(rows, int64(leases[i].DeliveryID), leases[i].Token, max(end, micros(until)))
+	}
+	lost, err = s.updateHeld(ctx, s.settle.extend, leases, rows)
 	if err == nil {
 		s.leases.drop(lost)
 		s.leases.detach(leases) // the others have leases of their own now
@@ -255,20 +261,26 @@ func (s *Store) Start(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	return s.updateHeld(ctx, s.settle.start, leases, micros(now))
+	return s.updateHeld(ctx, s.settle.start, leases, rowsOf(leases), micros(now))
 }
 
-// updateHeld sets a time of the deliveries whose leases are held, and returns the others.
-func (s *Store) updateHeld(
-	ctx context.Context, statement *batch, leases []webhook.Lease, at ...any,
-) (lost []webhook.Lease, err error) {
+// rowsOf returns the rows of a batch with the columns id and token.
+func rowsOf(leases []webhook.Lease) []any {
 	rows := make([]any, 0, 2*len(leases))
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
 	}
+	return rows
+}
+
+// updateHeld sets a time of the deliveries whose leases are held, and returns the others. rows and rest
+// are the parameters of the statement.
+func (s *Store) updateHeld(
+	ctx context.Context, statement *batch, leases []webhook.Lease, rows []any, rest ...any,
+) (lost []webhook.Lease, err error) {
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		lost = nil
-		n, err := s.x.dialect.execBatch(ctx, q, statement, rows, at)
+		n, err := s.x.dialect.execBatch(ctx, q, statement, rows, rest)
 		if err != nil || n == int64(len(leases)) {
 			return err
 		}
@@ -293,12 +305,8 @@ func (s *Store) updateHeld(
 func (s *Store) heldOf(
 	ctx context.Context, q Querier, leases []webhook.Lease,
 ) (map[webhook.Lease]bool, error) {
-	rows := make([]any, 0, 2*len(leases))
-	for _, l := range leases {
-		rows = append(rows, int64(l.DeliveryID), l.Token)
-	}
 	held := make(map[webhook.Lease]bool, len(leases))
-	err := s.x.dialect.queryBatch(ctx, q, s.settle.held, rows, nil, func(rows scanner) error {
+	err := s.x.dialect.queryBatch(ctx, q, s.settle.held, rowsOf(leases), nil, func(rows scanner) error {
 		var id, token int64
 		err := rows.Scan(&id, &token)
 		held[webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: token}] = true

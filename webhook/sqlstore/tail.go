@@ -100,8 +100,8 @@ func (s *Store) tailEnd(ctx context.Context, after webhook.Position) (end tailEn
 	return end, nil
 }
 
-// maxUnfinished is how many rows of the table fanouts a call of Tail passes over. The rest counts as
-// if it were of its organization.
+// maxUnfinished is how many events that are left to FanOut a call of Tail passes over. The rest counts
+// as if it were of its organization.
 const maxUnfinished = 1000
 
 // beforeFanOuts moves the end before the first delivery that is left to FanOut, of one organization,
@@ -312,7 +312,11 @@ func (s *Store) readBlocks(ctx context.Context, t *tailing, blocks []int64) erro
 	for _, b := range blocks {
 		t.at = max(t.at, b<<blockBits-1)
 		for end := min((b+1)<<blockBits-1, t.last); t.at < end; {
+			before := len(t.page.Records)
 			n, err := s.fetchRecords(ctx, t, end)
+			if err == nil && t.query.Deliveries {
+				err = s.readLeaseEnds(ctx, recorded(t.page.Records[before:]))
+			}
 			if err != nil || t.full() {
 				t.page.More = true
 				return err
@@ -362,6 +366,15 @@ func (s *Store) fetchRecords(ctx context.Context, t *tailing, end int64) (n int,
 		err = nil
 	}
 	return n, err
+}
+
+// recorded returns the deliveries of records.
+func recorded(records []webhook.TailRecord) []*webhook.Delivery {
+	deliveries := make([]*webhook.Delivery, len(records))
+	for i := range records {
+		deliveries[i] = &records[i].Delivery
+	}
+	return deliveries
 }
 
 func (t *tailing) add(d webhook.Delivery, payload []byte) {

@@ -10,8 +10,7 @@ import (
 
 type totalsStatements struct {
 	number                   string
-	queued, inLine           string
-	prefetched, dead, oldest string
+	unfinished, dead, oldest string
 	holding                  string
 	unhealthy, unhealthyOf   string
 	fanOuts                  string
@@ -25,9 +24,11 @@ func newTotalsStatements(x expander) totalsStatements {
 		FROM (SELECT health FROM {p}endpoints WHERE health > 0 AND state < 2 `
 	return totalsStatements{
 		number: x.sql(`SELECT coalesce(number, 0) FROM {p}organizations WHERE organization_id = ?`),
-		// It reads a part of the queue's index in its order, and one row for each entry. The endpoints
-		// are looked up one by one, whatever the database knows of the sizes.
-		queued: x.sql(`SELECT v.state, v.endpoint_state, v.health, coalesce(sum(v.n), 0), min(v.due_at)
+		// One statement, so that it neither misses what moves from one place to another meanwhile, nor
+		// counts it twice. It reads a part of the queue's index in its order, and one row for each entry.
+		// The endpoints are looked up one by one, whatever the database knows of the sizes.
+		unfinished: x.sql(`SELECT 0 AS place, v.state, v.endpoint_state, v.health,
+				coalesce(sum(v.n), 0) AS n, min(v.due_at) AS due_at
 			FROM (
 				SELECT u.state, u.n, u.due_at,
 					(SELECT p.state FROM {p}endpoints p WHERE p.id = u.endpoint_id) AS endpoint_state,
@@ -37,15 +38,15 @@ func newTotalsStatements(x expander) totalsStatements {
 						WHERE d.due_at IS NOT NULL AND d.endpoint_id > ? AND d.endpoint_id <= ?
 						ORDER BY d.endpoint_id LIMIT ?) q
 					GROUP BY q.endpoint_id, q.state) u) v
-			WHERE v.endpoint_state < 2 GROUP BY v.state, v.endpoint_state, v.health`),
-		inLine: x.sql(`SELECT u.endpoint_state, count(*) FROM (
+			WHERE v.endpoint_state < 2 GROUP BY v.state, v.endpoint_state, v.health
+			UNION ALL SELECT 1, 0, u.endpoint_state, 0, count(*), 0 FROM (
 				SELECT (SELECT p.state FROM {p}endpoints p WHERE p.id = w.endpoint_id) AS endpoint_state FROM (
 					SELECT d.endpoint_id FROM {p}deliveries d
 					WHERE ` + inLine + ` AND d.endpoint_id > ? AND d.endpoint_id <= ?
 					ORDER BY d.endpoint_id LIMIT ?) w) u
-			WHERE u.endpoint_state < 2 GROUP BY u.endpoint_state`),
-		prefetched: x.sql(`SELECT u.state, u.health, count(*), min(u.until) FROM (
-			SELECT p.state, p.health, l.until ` + prefetched +
+			WHERE u.endpoint_state < 2 GROUP BY u.endpoint_state
+			UNION ALL SELECT 2, 1, u.state, u.health, count(*), min(u.until) FROM (
+				SELECT p.state, p.health, l.until ` + prefetched +
 			` AND p.state < 2 AND d.endpoint_id > ? AND d.endpoint_id <= ? LIMIT ?) u
 			GROUP BY u.state, u.health`),
 		dead: x.sql(`SELECT count(*) FROM (SELECT d.endpoint_id FROM {p}deliveries d
@@ -87,9 +88,9 @@ const (
 )
 
 // Totals implements [webhook.History]. It reads up to the limit entries of the queue's index, and
-// of that of dead deliveries, and the rows under leases of what was prefetched. If there are more
-// in the queue, the oldest is looked for among these entries, and among a tenth as many endpoints as
-// the limit says, but at least 1,000 and at most 10,000.
+// of that of dead deliveries, and the rows of the table leases. If there are more in the queue, the
+// oldest is looked for among these entries, and among a tenth as many endpoints as the limit says, but
+// at least 1,000 and at most 10,000.
 func (s *Store) Totals(
 	ctx context.Context, now time.Time, q webhook.TotalsQuery,
 ) (webhook.Totals, error) {
@@ -120,15 +121,7 @@ func (s *Store) readTotals(
 		from, to = endpointIDRange(number)
 	}
 	limit := q.CountLimit()
-	oldest, err := s.countQueued(ctx, &t, from, to, limit)
-	if err != nil {
-		return t, err
-	}
-	more := t.MoreUnfinished // what waits in line is not due
-	if err = s.countInLine(ctx, &t, from, to, limit); err != nil {
-		return t, err
-	}
-	ends, err := s.countPrefetched(ctx, &t, from, to, limit)
+	oldest, more, err := s.countPlaces(ctx, &t, from, to, limit)
 	if err != nil {
 		return t, err
 	}
@@ -157,67 +150,46 @@ func (s *Store) readTotals(
 		}
 		oldest = min(oldest, found)
 	}
-	if oldest = min(oldest, ends); oldest <= now {
+	if oldest <= now {
 		t.OldestDue = moment(oldest)
 	}
 	return t, nil
 }
 
-// countQueued counts what is in the queue. oldest is the first time at which any of that is due, or
-// its lease ends, for endpoints that are neither paused nor degraded.
-func (s *Store) countQueued(
+// The places of deliveries that are unfinished, as [totalsStatements.unfinished] numbers them.
+const (
+	inQueue = iota
+	waitingInLine
+	underLeases
+)
+
+// countPlaces counts what is unfinished. oldest is the first time at which any of that is due, or
+// its lease ends, for endpoints that are neither paused nor degraded. more says that there is more in
+// the queue, so that oldest may be too late.
+func (s *Store) countPlaces(
 	ctx context.Context, t *webhook.Totals, from, to int64, limit int,
-) (oldest int64, err error) {
+) (oldest int64, more bool, err error) {
 	oldest = math.MaxInt64
+	var counted [underLeases + 1]int64
 	err = collect(ctx, s.read, func(row scanner) error {
-		var state, endpointState, health int
+		var place, state, endpointState, health int
 		var n, due int64
-		err := row.Scan(&state, &endpointState, &health, &n, &due)
+		err := row.Scan(&place, &state, &endpointState, &health, &n, &due)
+		if err != nil {
+			return err
+		}
 		t.CountUnfinished(reported(state, endpointState), n)
-		if endpointState == endpointActive && health == 0 {
+		counted[place] += n
+		if place != waitingInLine && endpointState == endpointActive && health == 0 {
 			oldest = min(oldest, due)
 		}
-		return err
-	}, s.totals.queued, from, to, limit)
-	t.MoreUnfinished = t.Unfinished() >= int64(limit)
-	return oldest, err
-}
-
-// countInLine counts what waits for its turn.
-func (s *Store) countInLine(
-	ctx context.Context, t *webhook.Totals, from, to int64, limit int,
-) error {
-	return collect(ctx, s.read, func(row scanner) error {
-		var endpointState int
-		var n int64
-		err := row.Scan(&endpointState, &n)
-		t.CountUnfinished(reported(statePending, endpointState), n)
-		t.InLine += n
+		return nil
+	}, s.totals.unfinished, from, to, limit, from, to, limit, from, to, limit)
+	t.InLine = counted[waitingInLine]
+	for _, n := range counted {
 		t.MoreUnfinished = t.MoreUnfinished || n >= int64(limit)
-		return err
-	}, s.totals.inLine, from, to, limit)
-}
-
-// countPrefetched counts what is in flight without a lease of its own. oldest is the first time at
-// which a lease of any of that ends, for endpoints that are neither paused nor degraded.
-func (s *Store) countPrefetched(
-	ctx context.Context, t *webhook.Totals, from, to int64, limit int,
-) (oldest int64, err error) {
-	oldest = math.MaxInt64
-	counted := int64(0)
-	err = collect(ctx, s.read, func(row scanner) error {
-		var endpointState, health int
-		var n, until int64
-		err := row.Scan(&endpointState, &health, &n, &until)
-		t.CountUnfinished(reported(stateInFlight, endpointState), n)
-		if endpointState == endpointActive && health == 0 {
-			oldest = min(oldest, until)
-		}
-		counted += n
-		return err
-	}, s.totals.prefetched, from, to, limit)
-	t.MoreUnfinished = t.MoreUnfinished || counted >= int64(limit)
-	return oldest, err
+	}
+	return oldest, counted[inQueue] >= int64(limit), err
 }
 
 // countUnhealthy counts the endpoints that are not healthy.

@@ -14,6 +14,7 @@ func leaseCases() []testCase {
 		{"Extend", extendLease},
 		{"ExtendAfterEnd", extendAfterEnd},
 		{"ExtendLate", extendLate},
+		{"ExtendEarlier", extendEarlier},
 		{"ExtendLost", extendLost},
 		{"UnknownLeases", unknownLeases},
 		{"Lost", lostLeases},
@@ -64,6 +65,20 @@ func extendLate(f *fixture) {
 	require.Empty(f.t, f.extend(start().Add(2*lease), task.Lease), "the lease is held")
 	f.requireNothingDue(end.Add(-tick), "a lease is not made shorter")
 	require.Equal(f.t, task.DeliveryID, f.claimOne(end).DeliveryID)
+}
+
+// extendEarlier has each kind of lease extended up to a time before its end.
+func extendEarlier(f *fixture) {
+	f.create(hook())
+	tasks := f.hold(start(), "evt", 2)
+	f.emit(start(), "evt_claimed")
+	tasks = append(tasks, f.claimOne(start()))
+	end := start().Add(lease)
+	for _, task := range tasks {
+		require.Empty(f.t, f.extend(end.Add(-lease/2), task.Lease), "the lease is held")
+	}
+	f.requireNothingDue(end.Add(-tick), "a lease is not made shorter")
+	require.Len(f.t, f.claim(end, 100), 3)
 }
 
 func extendLost(f *fixture) {
@@ -234,22 +249,28 @@ func leaseOfAnEarlierClaim(f *fixture) {
 }
 
 func listedLeases(f *fixture) {
-	f.create(hook())
+	sub := f.create(hook())
 	tasks := f.hold(start(), "evt", 3)
 	later := start().Add(lease / 2)
 	f.enqueue(later, newEvents("claimed", 3)...)
 	tasks = append(tasks, f.claimN(later, 3)...)
 	require.Empty(f.t, f.extend(start().Add(3*lease), tasks[0].Lease, tasks[3].Lease))
-	for i, end := range []time.Time{start().Add(3 * lease), start().Add(lease), start().Add(lease),
-		start().Add(3 * lease), later.Add(lease), later.Add(lease)} {
-		id := tasks[i].DeliveryID
-		f.requireTime(end, f.get(id).DueAt, "DueAt of what is in flight")
-		for _, status := range []webhook.Status{"", webhook.StatusInFlight} {
-			list := f.list(webhook.DeliveryQuery{Status: status})
-			at := slices.IndexFunc(list, func(d webhook.Delivery) bool { return d.ID == id })
-			f.requireTime(end, list[at].DueAt, "DueAt in a list of what is in flight")
+	ends := []time.Time{start().Add(3 * lease), start().Add(lease), start().Add(lease),
+		start().Add(3 * lease), later.Add(lease), later.Add(lease)}
+	check := func(status webhook.Status) {
+		for i, end := range ends {
+			id := tasks[i].DeliveryID
+			f.requireTime(end, f.get(id).DueAt, "DueAt of what is in flight")
+			for _, s := range []webhook.Status{"", status} {
+				list := f.list(webhook.DeliveryQuery{Status: s})
+				at := slices.IndexFunc(list, func(d webhook.Delivery) bool { return d.ID == id })
+				f.requireTime(end, list[at].DueAt, "DueAt in a list of what is in flight")
+			}
 		}
 	}
+	check(webhook.StatusInFlight)
+	f.setPaused(sub, true)
+	check(webhook.StatusPaused)
 }
 
 func startWithoutLease(f *fixture) {
@@ -275,6 +296,7 @@ func clockCases() []testCase {
 		{"Repair", repairs},
 		{"RepairNothing", repairsNothing},
 		{"RepairLimit", repairsWithinLimit},
+		{"RepairMany", repairsMany},
 		{"RepairProbes", repairsProbes},
 		{"RepairExpiry", repairsExpiry},
 		{"RepairNoExpiry", repairsNoExpiry},
@@ -349,6 +371,20 @@ func repairs(f *fixture) {
 	again := f.claimOne(now.Add(lease))
 	require.Equal(f.t, leased[1].DeliveryID, again.DeliveryID,
 		"a lease that ends too late ends at the given time")
+}
+
+// repairsMany has leases of deliveries whose ids do not follow each other.
+func repairsMany(f *fixture) {
+	f.create(hook())
+	f.setPaused(f.create(hook()), true)
+	now, n := start(), 250
+	wrong := now.Add(48 * time.Hour)
+	f.enqueue(wrong, newEvents("evt", n)...)
+	require.Len(f.t, f.claim(wrong, n), n)
+	r := repairRequest(now)
+	r.Limit = many
+	require.Equal(f.t, 2*n, f.repair(now, r), "what waits and what is leased, as much as there is")
+	require.Len(f.t, f.claim(r.Until, n), n)
 }
 
 func repairsNothing(f *fixture) {

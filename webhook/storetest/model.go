@@ -155,9 +155,6 @@ func (m *model) compare() {
 		if want.Status == webhook.StatusCancelled && want.SettledAt.IsZero() {
 			want.SettledAt = got.SettledAt // of the store's choice
 		}
-		if want.Status == webhook.StatusPaused {
-			want.DueAt = got.DueAt // not laid down while a lease may be open
-		}
 		m.requireDelivery(want, got)
 	}
 	all, err := m.Subscriptions(m.ctx, webhook.SubscriptionQuery{OrganizationID: org})
