@@ -234,3 +234,46 @@ func TestTailsBesideAWideEvent(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, page.HeldSince.IsZero(), "its own do")
 }
+
+// TestClaimsBesideAbandonedEvents counts what a claim stores of wide events of others, with which their
+// callers have not gone on, before it claims.
+func TestClaimsBesideAbandonedEvents(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a part of a second of CPU time")
+	}
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+	db := handle(t, "file:"+s.path+allPragmas)
+	subscribeChannels(t, s, "org_wide", 2000)
+	subscribeChannels(t, s, "org_narrow", 1)
+	now := time.Now()
+	enqueue := func(organizationID string, n int) {
+		events := make([]webhook.NewEvent, n)
+		for i := range events {
+			events[i] = webhook.NewEvent{OrganizationID: organizationID, ID: fmt.Sprint("evt_", i),
+				Type: "a.b", Payload: []byte(`{}`)}
+		}
+		_, err := s.Enqueue(ctx, now, events, nil)
+		require.NoError(t, err)
+	}
+	enqueue("org_wide", 1)
+	enqueue("org_narrow", 300)
+	before := rowsOf(t, db, "webhooks_fanouts")
+	require.Greater(t, before, 50)
+	later := now.Add(webhook.FanOutLease)
+	claim := func(limit int) int {
+		tasks, err := s.Claim(ctx, later, webhook.ClaimRequest{Until: later.Add(time.Hour), Limit: limit,
+			PerEndpoint: limit})
+		require.NoError(t, err)
+		return len(tasks)
+	}
+	assert.Equal(t, 100, claim(100))
+	assert.Equal(t, before-3, rowsOf(t, db, "webhooks_fanouts"), "the claim found enough without the others")
+	claimed := 100 + claim(5000)
+	assert.Equal(t, before-3-32, rowsOf(t, db, "webhooks_fanouts"), "it did not")
+	for n := claim(5000); n > 0; n = claim(5000) {
+		claimed += n
+	}
+	assert.Equal(t, 2300, claimed)
+}

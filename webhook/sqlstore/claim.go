@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -73,6 +74,7 @@ func (s *Store) Claim(
 	var dead int64
 	left, locked := int64(math.MaxInt64), int64(math.MaxInt64)
 	last := afterLeasesOf(from)
+	most := fewPieces
 	for pieces := 0; c == nil; pieces++ {
 		var st storing
 		var next leaseRow // up to which leases were ended
@@ -86,7 +88,7 @@ func (s *Store) Claim(
 			if st, left, err = s.fanOutEnded(ctx, q, from, at); err != nil {
 				return err
 			}
-			if left < math.MaxInt64 && pieces < maxPieces {
+			if left < math.MaxInt64 && pieces < most {
 				return nil
 			}
 			next, more, lockedNow, err = s.endLeases(ctx, q, last, at)
@@ -97,8 +99,15 @@ func (s *Store) Claim(
 				return err
 			}
 			c, dead, err = s.claimCounting(ctx, q, at, r, places, count)
+			if err == nil && len(c.tasks) < r.Limit && left < math.MaxInt64 && pieces < maxPieces {
+				return errMorePieces
+			}
 			return err
 		})
+		if errors.Is(err, errMorePieces) {
+			c, most = nil, maxPieces
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -119,6 +128,10 @@ func (s *Store) Claim(
 	_ = s.look(ctx, at, dead)
 	return c.tasks, nil
 }
+
+// errMorePieces rolls back a claim that would take less than it may, although there is more to store
+// first.
+var errMorePieces = errors.New("sqlstore: there are more pieces of wide events")
 
 // claimCounting is claimIn that counts, if it is to, the dead entries that it reads.
 func (s *Store) claimCounting(

@@ -26,8 +26,9 @@ const (
 	// and the retention of all others waits for the rest of the call.
 	maxPrunedPieces = 100
 	// maxPieces is how many pieces one Claim stores, and pages of leases it ends, before that which it
-	// claims in.
+	// claims in. While enough else is due it stores fewPieces, because others wait for that.
 	maxPieces = 32
+	fewPieces = 2
 )
 
 type fanOutStatements struct {
