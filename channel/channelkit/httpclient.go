@@ -101,7 +101,7 @@ type HTTPClient struct {
 	guard       addressGuard
 	dialer      *net.Dialer
 	tls         *tls.Config
-	sessions    *sessions                   // nil if HTTPConfig.TLS has a cache of its own
+	sessions    *sessionCache               // nil if HTTPConfig.TLS has a cache of its own
 	connected   func(context.Context, bool) // nil for none
 	allowHTTP   bool
 	userAgent   string
@@ -145,7 +145,7 @@ func newHTTPClient(config HTTPConfig, limit int) (*HTTPClient, error) {
 	if tlsConfig.ClientSessionCache == nil {
 		// Thousands of hosts, each visited again after its connection went
 		// idle: a resumed handshake costs a fraction of a full one.
-		c.sessions = newSessions(limit)
+		c.sessions = newSessionCache(limit)
 		sessionsFor = c.sessions.forRequest
 		// What a proxy tunnels comes without a context: it counts as one organization.
 		tlsConfig.ClientSessionCache = c.sessions.forRequest(context.Background())

@@ -9,14 +9,15 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// organizationOf returns whose a request is, by its context. It is "" for a request that no
-// Dispatcher makes.
+// organizationOf returns the id of the organization that a request with that context is made for.
+// It is "" for a request that no Dispatcher makes.
 func organizationOf(ctx context.Context) string { return template.TurnOf(ctx).OrganizationID }
 
-// sessions has the sessions of TLS that a connection can resume, one for each host, whose requests
-// share it. When there are too many, one of the organization that has most is forgotten.
-type sessions struct {
-	max int
+// sessionCache keeps TLS sessions, so that a new connection can resume one instead of making a full
+// handshake. It has one for each host, which all organizations use. When there are more than limit,
+// it forgets one of the organization that has most. It is safe for concurrent use.
+type sessionCache struct {
+	limit int
 
 	mu    sync.Mutex
 	byKey map[string]*fairset.Item[session]
@@ -24,60 +25,61 @@ type sessions struct {
 }
 
 type session struct {
-	key   string // that crypto/tls knows it by
+	key   string // by which crypto/tls asks for it
 	state *tls.ClientSessionState
 }
 
-func newSessions(limit int) *sessions {
-	return &sessions{max: limit, byKey: make(map[string]*fairset.Item[session])}
+func newSessionCache(limit int) *sessionCache {
+	return &sessionCache{limit: limit, byKey: make(map[string]*fairset.Item[session])}
 }
 
-// forRequest returns a cache for the connection that a request with that context opens.
-func (s *sessions) forRequest(ctx context.Context) tls.ClientSessionCache {
-	return &sessionCache{s, organizationOf(ctx)}
+// forRequest returns the cache for a connection that is opened for a request with that context.
+func (c *sessionCache) forRequest(ctx context.Context) tls.ClientSessionCache {
+	return &ownedSessionCache{c, organizationOf(ctx)}
 }
 
-// sessionCache is a tls.ClientSessionCache of an organization's connection.
-type sessionCache struct {
-	sessions     *sessions
-	organization string
+// ownedSessionCache is a sessionCache as crypto/tls uses it for a connection of one organization. A
+// session that is put in counts for that organization, unless it replaces another one of the host.
+type ownedSessionCache struct {
+	cache        *sessionCache
+	organization string // an id; "" for a request that no Dispatcher makes
 }
 
-// Get returns the session of a host.
-func (c *sessionCache) Get(key string) (*tls.ClientSessionState, bool) {
-	s := c.sessions
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	it := s.byKey[key]
+// Get returns the session of a host, and false if there is none.
+func (o *ownedSessionCache) Get(key string) (*tls.ClientSessionState, bool) {
+	c := o.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	it := c.byKey[key]
 	if it == nil {
 		return nil, false
 	}
-	s.all.Renew(it)
+	c.all.Touch(it)
 	return it.Value.state, true
 }
 
-// Put keeps the session of a host, or forgets it if there is no state.
-func (c *sessionCache) Put(key string, state *tls.ClientSessionState) {
-	s := c.sessions
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	it := s.byKey[key]
+// Put keeps the session of a host. If state is nil, it forgets the one that it has.
+func (o *ownedSessionCache) Put(key string, state *tls.ClientSessionState) {
+	c := o.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	it := c.byKey[key]
 	if it != nil {
-		s.all.Remove(it)
+		c.all.Remove(it)
 	}
 	if state == nil {
-		delete(s.byKey, key)
+		delete(c.byKey, key)
 		return
 	}
 	if it == nil {
 		it = &fairset.Item[session]{}
-		s.byKey[key] = it
+		c.byKey[key] = it
 	}
 	it.Value = session{key, state}
-	s.all.Add(it, c.organization)
-	if s.all.Len() > s.max {
-		surplus := s.all.Surplus()
-		s.all.Remove(surplus)
-		delete(s.byKey, surplus.Value.key)
+	c.all.Add(it, o.organization)
+	if c.all.Len() > c.limit {
+		victim := c.all.Victim()
+		c.all.Remove(victim)
+		delete(c.byKey, victim.Value.key)
 	}
 }

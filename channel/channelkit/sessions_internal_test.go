@@ -114,7 +114,7 @@ func TestOneOrganizationLeavesConnectionsAndSessions(t *testing.T) {
 // The sessions of one organization are forgotten in the order in which they were used.
 func TestSessionsOfOneOrganization(t *testing.T) {
 	t.Parallel()
-	s := newSessions(3)
+	s := newSessionCache(3)
 	cache := s.forRequest(t.Context())
 	states := map[string]*tls.ClientSessionState{}
 	for _, key := range []string{"a", "b", "c", "d"} {

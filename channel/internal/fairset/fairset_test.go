@@ -15,22 +15,22 @@ import (
 func TestOneOwner(t *testing.T) {
 	t.Parallel()
 	var s fairset.Set[int]
-	assert.Nil(t, s.Surplus())
+	assert.Nil(t, s.Victim())
 	items := make([]*fairset.Item[int], 5)
 	for i := range items {
 		items[i] = &fairset.Item[int]{Value: i}
 		s.Add(items[i], "")
 	}
-	s.Renew(items[0])
+	s.Touch(items[0])
 	s.Remove(items[2])
 	var gone []int
 	for s.Len() > 0 {
-		it := s.Surplus()
+		it := s.Victim()
 		gone = append(gone, it.Value)
 		s.Remove(it)
 	}
 	assert.Equal(t, []int{1, 3, 4, 0}, gone)
-	assert.Nil(t, s.Surplus())
+	assert.Nil(t, s.Victim())
 }
 
 // Who uses everything that others use, and adds without end, takes nothing away from them.
@@ -42,7 +42,7 @@ func TestUsingTakesNothingAway(t *testing.T) {
 	s.Add(shared, "victim")
 	add := func(it *fairset.Item[string], owner string) {
 		if s.Add(it, owner); s.Len() > limit {
-			gone := s.Surplus()
+			gone := s.Victim()
 			require.Equal(t, "attacker", gone.Value)
 			s.Remove(gone)
 		}
@@ -104,7 +104,7 @@ func TestRandomly(t *testing.T) {
 		case n > 0 && action < 14:
 			at := random.IntN(n)
 			e := list[at]
-			s.Renew(e.it)
+			s.Touch(e.it)
 			list = append(slices.Delete(list, at, at+1), e)
 		default:
 			it := &fairset.Item[int]{Value: i}
@@ -113,7 +113,7 @@ func TestRandomly(t *testing.T) {
 		}
 		require.Equal(t, len(list), s.Len())
 		if len(list) == 0 {
-			require.Nil(t, s.Surplus())
+			require.Nil(t, s.Victim())
 			continue
 		}
 		counts := map[string]int{}
@@ -126,7 +126,7 @@ func TestRandomly(t *testing.T) {
 				most = e
 			}
 		}
-		require.Equal(t, most.it.Value, s.Surplus().Value)
+		require.Equal(t, most.it.Value, s.Victim().Value)
 		if len(list) > 30 {
 			s.Remove(most.it)
 			list = slices.DeleteFunc(list, func(e entry) bool { return e == most })

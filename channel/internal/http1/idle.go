@@ -104,7 +104,7 @@ func (p *idleConns) put(ctx context.Context, c *conn) {
 	c.share.Value = c
 	p.shares.Add(&c.share, organization)
 	if p.all.n > p.max {
-		surplus = p.shares.Surplus().Value
+		surplus = p.shares.Victim().Value
 		p.remove(surplus)
 	}
 	if p.timer == nil {
