@@ -31,8 +31,8 @@ type result struct {
 	failingSince time.Time
 	// leftToOthers says that only another process can make the attempt.
 	leftToOthers bool
-	// queuedAgain says that the task is queued again, and the worker is done with it.
-	queuedAgain bool
+	// putBack says that the task is in the queue again, and the worker is done with it.
+	putBack bool
 	// tried is the change of the endpoint's state that the store did not answer to, nil if there is none:
 	// it may have been stored.
 	tried *stateChange
@@ -66,7 +66,7 @@ func (r *run) workLoop() {
 			attempt = r.attemptSuspect
 		}
 		res, ok := attempt(t)
-		if res.queuedAgain {
+		if res.putBack {
 			continue
 		}
 		finished := r.d.queue.Finish(item, res.observed)
@@ -223,8 +223,8 @@ func (r *run) attempt(t *task) (result, bool) {
 	to := entry.channels[t.Endpoint.Channel]
 	switch d.queue.TryBegin(&t.item, to.host, to.rate) {
 	case fairqueue.Begun:
-	case fairqueue.QueuedAgain:
-		return result{queuedAgain: true}, false
+	case fairqueue.PutBack:
+		return result{putBack: true}, false
 	case fairqueue.Rejected:
 		return requeue(t), true
 	}

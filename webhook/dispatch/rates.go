@@ -41,8 +41,8 @@ func throttles(err error) bool {
 // maxPermitRequests is how many endpoints one call of the store gets permits for.
 const maxPermitRequests = 512
 
-// permitLoop gets permits from the store for endpoints that have a rate limit, for as many of them at
-// a time as need some. While the store fails, those endpoints get no attempts.
+// permitLoop gets permits from the store for endpoints that have a rate limit, for as many of them
+// at a time as need some. While the store fails, those endpoints get no attempts.
 func (r *run) permitLoop(ctx context.Context) {
 	d := r.d
 	failures := outage.NewLog(d.cfg.Logger, "take permits of endpoints with a rate limit")
@@ -52,7 +52,7 @@ func (r *run) permitLoop(ctx context.Context) {
 			return
 		case <-d.queue.PermitSignal():
 		}
-		asked := d.queue.TakePermitRequests(maxPermitRequests)
+		asked := d.queue.TakePermitDemands(maxPermitRequests)
 		if len(asked) == 0 {
 			continue
 		}
@@ -60,43 +60,44 @@ func (r *run) permitLoop(ctx context.Context) {
 		at := d.now()
 		granted, err := d.takePermits(r.attemptCtx, at, asked)
 		if err != nil {
-			d.queue.GrantPermits(noPermits(asked, time.Now().Add(failures.Failed(ctx, err))))
+			d.queue.SupplyPermits(noPermits(asked, time.Now().Add(failures.Failed(ctx, err))))
 			continue
 		}
 		failures.Over(ctx)
 		local := time.Now()
-		d.queue.GrantPermits(grants(asked, granted, local, d.clock.fromLocal(local), d.cfg.PollInterval))
+		d.queue.SupplyPermits(supplies(asked, granted, local, d.clock.fromLocal(local),
+			d.cfg.PollInterval))
 	}
 }
 
 // noPermits answers requests while the store fails. What they say is to be said again.
-func noPermits(asked []fairqueue.PermitRequest, askAgain time.Time) []fairqueue.PermitGrant {
-	answers := make([]fairqueue.PermitGrant, len(asked))
+func noPermits(asked []fairqueue.PermitDemand, requestAgainAt time.Time) []fairqueue.PermitSupply {
+	answers := make([]fairqueue.PermitSupply, len(asked))
 	for i := range asked {
-		answers[i] = fairqueue.PermitGrant{Endpoint: asked[i].Endpoint, AskAgain: askAgain,
-			Throttled: asked[i].Throttled, RetryAfter: asked[i].RetryAfter}
+		answers[i] = fairqueue.PermitSupply{Endpoint: asked[i].Endpoint,
+			RequestAgainAt: requestAgainAt, Throttled: asked[i].Throttled, RetryAfter: asked[i].RetryAfter}
 	}
 	return answers
 }
 
-// grants turns what the store has granted, at the time at by its clock, into answers for the queue,
-// which has the time of this process.
-func grants(
-	asked []fairqueue.PermitRequest, granted []webhook.PermitGrant, local, at time.Time,
+// supplies turns what the store has granted, at the time at by its clock, into answers for the
+// queue, which has the time of this process.
+func supplies(
+	asked []fairqueue.PermitDemand, granted []webhook.PermitGrant, local, at time.Time,
 	poll time.Duration,
-) []fairqueue.PermitGrant {
-	answers := make([]fairqueue.PermitGrant, len(asked))
+) []fairqueue.PermitSupply {
+	answers := make([]fairqueue.PermitSupply, len(asked))
 	for i := range asked {
 		g := &granted[i]
 		answers[i].Endpoint = asked[i].Endpoint
 		switch {
 		case g.Permits > 0:
 			answers[i].Permits, answers[i].Interval = g.Permits, g.Interval
-			answers[i].First, answers[i].Life = local.Add(g.First.Sub(at)), webhook.PermitLife
+			answers[i].First, answers[i].ValidFor = local.Add(g.First.Sub(at)), webhook.PermitLife
 		case g.AskAgain.IsZero(): // the endpoint is gone, or wants none
-			answers[i].AskAgain = local.Add(poll)
+			answers[i].RequestAgainAt = local.Add(poll)
 		default:
-			answers[i].AskAgain = local.Add(g.AskAgain.Sub(at))
+			answers[i].RequestAgainAt = local.Add(g.AskAgain.Sub(at))
 		}
 	}
 	return answers
@@ -104,7 +105,7 @@ func grants(
 
 // takePermits asks the store for permits, and tells the hook of endpoints that were throttled.
 func (d *Dispatcher) takePermits(
-	ctx context.Context, at time.Time, asked []fairqueue.PermitRequest,
+	ctx context.Context, at time.Time, asked []fairqueue.PermitDemand,
 ) ([]webhook.PermitGrant, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

@@ -42,7 +42,7 @@ type simProcess struct {
 	results                    []result
 	settling                   bool
 	requeues                   int // calls under way
-	queuedAgain                int // since there was room and no claim
+	putBack                    int // since there was room and no claim
 	aloneBusy                  bool
 	aloneWaiting               []*simFlight
 }
@@ -482,8 +482,8 @@ func (p *simProcess) lookedUp(f *simFlight, err error) {
 	begun := p.core.TryBegin(p.local(), f.item, to.host, to.rate)
 	p.act()
 	switch begun {
-	case fairqueue.QueuedAgain:
-		p.queuedAgain++
+	case fairqueue.PutBack:
+		p.putBack++
 		p.drop(f)
 		if f.alone {
 			p.leaveAlone()
@@ -726,7 +726,7 @@ func (p *simProcess) stateEnded(c *simCall) {
 
 func (p *simProcess) ask() {
 	p.askAgain = false
-	asked := p.core.TakePermitRequests(p.local(), maxPermitRequests)
+	asked := p.core.TakePermitDemands(p.local(), maxPermitRequests)
 	if len(asked) == 0 || p.stopping {
 		p.asking = false
 		p.act()
@@ -742,10 +742,10 @@ func (p *simProcess) permitsEnded(c *simCall) {
 		p.after(0, simAsk, nil)
 	}
 	if c.failed {
-		p.core.GrantPermits(p.local(), noPermits(c.asked, p.local().Add(time.Second)))
+		p.core.SupplyPermits(p.local(), noPermits(c.asked, p.local().Add(time.Second)))
 	} else {
-		p.core.GrantPermits(p.local(),
-			grants(c.asked, c.granted, p.local(), p.now(), simConfig.PollInterval))
+		p.core.SupplyPermits(p.local(),
+			supplies(c.asked, c.granted, p.local(), p.now(), simConfig.PollInterval))
 	}
 	p.act()
 }

@@ -295,9 +295,9 @@ func (w *simWorld) checkSlots(p *simProcess) {
 		w.fail("%s has %d slots taken by %d attempts", p.name, n, len(p.flights))
 	}
 	if stats.Buffered <= w.limits.Buffered && !p.claiming {
-		p.queuedAgain = 0 // what a worker puts back is let in without room
+		p.putBack = 0 // what a worker puts back is let in without room
 	}
-	if len(p.flights) > w.limits.InFlight || stats.Buffered > w.limits.Buffered+p.queuedAgain ||
+	if len(p.flights) > w.limits.InFlight || stats.Buffered > w.limits.Buffered+p.putBack ||
 		stats.FastSlotsUsed > max(w.limits.InFlight/4, 1) {
 		w.fail("%s exceeds its limits: %+v", p.name, stats)
 	}
@@ -466,7 +466,7 @@ type simCall struct {
 	state        *webhook.EndpointState
 	stored       bool
 	reset        bool
-	asked        []fairqueue.PermitRequest
+	asked        []fairqueue.PermitDemand
 	granted      []webhook.PermitGrant
 	event        *simEvent
 	organization *simOrganization

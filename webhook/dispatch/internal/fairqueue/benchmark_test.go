@@ -40,7 +40,7 @@ func BenchmarkQueue(b *testing.B) {
 }
 
 // BenchmarkPlanClaim is what a round of the claim loop costs under the lock, beside 50,000
-// endpoints of one organization that have asked to be left alone for a day: without anything in the
+// endpoints of one organization that have asked for a backoff of a day: without anything in the
 // store for them, and with a delivery each.
 func BenchmarkPlanClaim(b *testing.B) {
 	for _, backlog := range []bool{false, true} {

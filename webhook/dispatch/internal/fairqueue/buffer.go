@@ -36,18 +36,23 @@ func (e *endpointQueue[T]) withinEndpointShare(t bufferThresholds, n int) bool {
 }
 
 // withinOrganizationShare reports whether the endpoint's organization may have n more items in the
-// buffer for it. Of the organization's share, its fast endpoints may have six eighths, which are
-// free again within moments, its neutral ones one, and its slow ones one. An endpoint that has
-// nothing yet may use one eighth more than that. It has to fit with one item only, as an endpoint
-// has to that has nothing but retries: they keep out no fresh ones. Neutral endpoints that turn out
-// to be slow keep what they have, so that the slow can exceed their part, again and again as new
-// endpoints come. But neutral and slow ones together leave three eighths of the share to the fast,
-// for which all n have to fit, and half of the bytes.
+// buffer for it. The organization's share of items is split by the speed of its endpoints: six
+// eighths are for fast ones, which soon have them free again, one eighth is for neutral ones, and
+// one eighth for slow ones. But:
+//
+//   - If the endpoint has no fresh items and no reservations, it is enough that one item fits into
+//     the part of its speed, and not n: retries keep out no fresh items. If it has no retries
+//     either, that part is one eighth larger for it.
+//   - Neutral and slow endpoints together may have five eighths, into which all n have to fit. The
+//     parts alone do not ensure this: a neutral endpoint that turns out to be slow keeps what it
+//     has, so that slow ones can exceed their eighth again and again as new endpoints come.
+//
+// Of the bytes, neutral and slow endpoints get no more once the organization has half of its share.
 func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bool {
 	o, eighths, bytes := e.organization, 1, t.bytes/2
-	if e.appliedSpeed == speedFast {
+	if e.countedSpeed == speedFast {
 		eighths, bytes = 6, t.bytes
-	} else if !o.withinNotFastShare(t, n) {
+	} else if !o.withinNeutralAndSlowShare(t, n) {
 		return false
 	}
 	if len(e.fresh)+e.prefetchReservations == 0 {
@@ -57,13 +62,13 @@ func (e *endpointQueue[T]) withinOrganizationShare(t bufferThresholds, n int) bo
 		}
 	}
 	return o.buffered < t.organizationItems &&
-		o.bufferedBySpeed[e.appliedSpeed]+n <= max(t.organizationItems*eighths/8, 1) &&
+		o.bufferedBySpeed[e.countedSpeed]+n <= max(t.organizationItems*eighths/8, 1) &&
 		o.bufferedBytes < max(bytes, 1)
 }
 
-// withinNotFastShare reports whether the neutral and slow endpoints of the organization may have n
-// more items in the buffer.
-func (o *organization[T]) withinNotFastShare(t bufferThresholds, n int) bool {
+// withinNeutralAndSlowShare reports whether the neutral and slow endpoints of the organization may
+// have n more items in the buffer.
+func (o *organization[T]) withinNeutralAndSlowShare(t bufferThresholds, n int) bool {
 	return o.buffered-o.bufferedBySpeed[speedFast]+n <= max(t.organizationItems*5/8, 1)
 }
 
@@ -74,15 +79,15 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 	if !c.accepting {
 		return false
 	}
-	e, thresholds := c.activate(d), c.bufferThresholds()
+	e, thresholds := c.ensureActive(d), c.bufferThresholds()
 	fits := c.buffered+c.reservedForClaim < c.limits.Buffered &&
 		c.bufferedBytes < c.limits.BufferedBytes && !e.breaker.BackingOff(c.now) &&
 		e.withinEndpointShare(thresholds, 1) && e.withinOrganizationShare(thresholds, 1)
 	if !fits {
-		e.prefetchRefused = true
+		e.overflowPending = true
 	}
-	if !fits || e.overflowed {
-		c.deactivateIfIdle(e)
+	if !fits || e.prefetchBlocked {
+		c.deactivateIfUnused(e)
 		return false
 	}
 	e.prefetchReservations++
@@ -95,10 +100,10 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 func (c *Core[T]) ReleasePrefetch(now time.Time, reserved []Destination) {
 	c.now = now
 	for _, d := range reserved {
-		e := c.activate(d)
+		e := c.ensureActive(d)
 		e.prefetchReservations--
 		c.adjustBuffered(e, -1)
-		c.deactivateIfIdle(e)
+		c.deactivateIfUnused(e)
 	}
 }
 
@@ -106,46 +111,75 @@ func (c *Core[T]) ReleasePrefetch(now time.Time, reserved []Destination) {
 func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
 	c.now = now
 	for _, d := range destinations {
-		e := c.activate(d)
-		e.hasBacklog, e.backlogMarkedInPlan = true, c.planNumber
-		e.overflowed, e.prefetchRefused = e.overflowed || e.prefetchRefused, false
+		e := c.ensureActive(d)
+		e.hasBacklog, e.backlogMarkedAfterPlan = true, c.lastPlan
+		e.prefetchBlocked, e.overflowPending = e.prefetchBlocked || e.overflowPending, false
 		c.signalClaimIfLow(e)
-		c.deactivateIfIdle(e)
+		c.deactivateIfUnused(e)
 	}
 }
 
 // MarkBacklogSomewhere notes that deliveries were stored without being prefetched, for endpoints
-// that the caller does not know, and signals a claim. Endpoints that this claim leaves out are
-// taken to have a backlog, until a claim shows that they have none.
+// that the caller does not know, and signals a claim. Endpoints that this claim skips are taken to
+// have a backlog, until a claim shows that they have none.
 func (c *Core[T]) MarkBacklogSomewhere() {
-	c.backlogSomewhere = true
+	c.hasBacklogSomewhere = true
 	c.actions.Claim = true
 }
 
-// adjustBuffered adds n to the counts of items and prefetch reservations of the endpoint. If fewer
-// are left, the shares of those that the last plan left out may have room again.
+// adjustBuffered adds n to the counts of items and prefetch reservations of the endpoint. It asks
+// for another claim if so few are left that what the last plan skipped may fit: see
+// claimAgainBelow.
 func (c *Core[T]) adjustBuffered(e *endpointQueue[T], n int) {
 	o := e.organization
 	c.buffered += n
 	o.buffered += n
-	o.bufferedBySpeed[e.appliedSpeed] += n
-	if n < 0 && c.planNumber > 0 && (c.replan.due(c.planNumber, c.buffered) ||
-		o.replan.due(c.planNumber, o.buffered)) {
-		c.replan, o.replan = replan{}, replan{}
+	o.bufferedBySpeed[e.countedSpeed] += n
+	if n < 0 && c.lastPlan > 0 && (c.claimAgain.due(c.lastPlan, c.buffered) ||
+		o.claimAgain.due(c.lastPlan, o.buffered)) {
+		c.claimAgain, o.claimAgain = claimAgainBelow{}, claimAgainBelow{}
 		c.actions.Claim = true
 	}
 }
 
-// replan says that a plan left out deliveries because the share of an organization was used up.
-// Another claim is worth its cost when half of what was in the buffer is gone.
-type replan struct {
-	planNumber  int64 // of that plan
-	maxBuffered int
+// claimAgainBelow asks for another claim once the buffer has drained to half of what it held at a
+// plan, because that plan skipped something for lack of room: a claim after each item that leaves
+// the buffer would not be worth its cost. Core has one for the whole buffer, and each organization
+// has one for its part of it. The zero value asks for none.
+type claimAgainBelow struct {
+	plan     int64 // its number; the next plan supersedes this
+	buffered int   // the count of items and prefetch reservations, half of that at the plan
 }
 
-func (r replan) due(planNumber int64, buffered int) bool {
-	return r.planNumber == planNumber && buffered <= r.maxBuffered
+// due reports whether the claim is to be made, with the number of the last plan and the count of
+// what is in the buffer now.
+func (b claimAgainBelow) due(lastPlan int64, buffered int) bool {
+	return b.plan == lastPlan && buffered <= b.buffered
 }
+
+// What is known of backlogs. The backlog of an endpoint consists of the deliveries that the store
+// holds for it because they were not prefetched or not claimed, or were returned to the store when
+// it began to back off. Some fields are flags:
+//
+//   - endpointQueue.hasBacklog: the endpoint has a backlog, or may have one.
+//   - Core.hasBacklogSomewhere: there may be backlogs of endpoints that the caller could not name:
+//     see MarkBacklogSomewhere.
+//   - Core.hadBacklogSomewhere: the value of hasBacklogSomewhere just before the last plan, which
+//     cleared it. hasBacklogSomewhere gets this value back if the claim fails or reaches its limit.
+//   - endpointQueue.prefetchBlocked: no delivery may be prefetched until a claim has taken the
+//     whole backlog, so that later deliveries do not overtake it.
+//   - endpointQueue.overflowPending: a delivery did not fit, and MarkBacklog was not called since.
+//     It may not be in the store yet, where a claim would find it. MarkBacklog then sets
+//     prefetchBlocked.
+//
+// The others are numbers of plans, compared with Core.lastPlan; 0 stands for no plan:
+//
+//   - endpointQueue.backlogMarkedAfterPlan: the last plan before something was added to the
+//     backlog. If it is that of a claim which has returned, the claim may have come too early to
+//     find it.
+//   - endpointQueue.skippedByPlan and organization.skippedByPlan: the last plan that skipped it.
+//     The claim then says nothing about its backlog.
+//   - organization.fastBacklogAtPlan: the last plan at which a fast endpoint of it had a backlog.
 
 // countQueued counts an item that has come to the queue of its endpoint.
 func (c *Core[T]) countQueued(item *Item[T]) {
@@ -176,8 +210,8 @@ type ClaimBudget struct {
 	// Limit is how many deliveries it may take, PerOrganization how many of them of one organization,
 	// and PerEndpoint how many of one endpoint.
 	Limit, PerOrganization, PerEndpoint int
-	// SkipOrganizations and SkipEndpoints are those that it has to leave out. Of endpoints that back
-	// off, only those are named for which the store may have something due.
+	// SkipOrganizations and SkipEndpoints are those that it has to skip. Active endpoints that back
+	// off are always listed, unless their organization is; resting ones only if they have a backlog.
 	SkipOrganizations []string
 	SkipEndpoints     []Endpoint
 	// BufferEmpty says that nothing was queued or reserved, so that only endpoints that back off
@@ -209,13 +243,12 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 	share := min(thresholds.organizationItems, itemsFittingBytes) * 3 / 8
 	b.PerOrganization = min(max(share/min(max(len(c.organizations), 1), 3), 1), b.Limit)
 	b.PerEndpoint = min(max(min(thresholds.endpointItems, itemsFittingBytes)/2, 1), b.PerOrganization)
-	c.wakeRested()
-	c.planNumber++
-	backlogSomewhere := c.backlogSomewhere
-	c.backlogSomewhere, c.backlogSomewhereInPlan = false, backlogSomewhere
+	c.endRests()
+	c.lastPlan++
+	c.hasBacklogSomewhere, c.hadBacklogSomewhere = false, c.hasBacklogSomewhere
 	for _, e := range c.activeEndpoints {
-		if e.hasBacklog && e.appliedSpeed == speedFast {
-			e.organization.fastBacklogInPlan = c.planNumber
+		if e.hasBacklog && e.countedSpeed == speedFast {
+			e.organization.fastBacklogAtPlan = c.lastPlan
 		}
 	}
 	for _, e := range c.activeEndpoints {
@@ -225,27 +258,28 @@ func (c *Core[T]) PlanClaim(now time.Time) ClaimBudget {
 		// They are not fast, and may not take the share of those that are.
 		case o.buffered > thresholds.organizationItems-b.PerOrganization ||
 			o.bufferedBytes >= thresholds.bytes ||
-			o.fastBacklogInPlan != c.planNumber && !o.withinNotFastShare(thresholds, b.PerOrganization):
-			if o.skippedInPlan != c.planNumber {
-				o.skippedInPlan = c.planNumber
+			o.fastBacklogAtPlan != c.lastPlan &&
+				!o.withinNeutralAndSlowShare(thresholds, b.PerOrganization):
+			if o.skippedByPlan != c.lastPlan {
+				o.skippedByPlan = c.lastPlan
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
 		case e.breaker.BackingOff(c.now) || !e.withinEndpointShare(thresholds, b.PerEndpoint) ||
 			!e.withinOrganizationShare(thresholds, b.PerOrganization):
-			e.skippedInPlan = c.planNumber
+			e.skippedByPlan = c.lastPlan
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
 			continue
 		}
 		if !e.breaker.BackingOff(c.now) {
-			c.replan = replan{c.planNumber, c.buffered / 2}
-			o.replan = replan{c.planNumber, o.buffered / 2}
+			c.claimAgain = claimAgainBelow{c.lastPlan, c.buffered / 2}
+			o.claimAgain = claimAgainBelow{c.lastPlan, o.buffered / 2}
 		}
-		// The claim leaves the endpoint out: what is in the store for it stays there.
-		e.hasBacklog = e.hasBacklog || backlogSomewhere
-		e.overflowed = e.hasBacklog
+		// The claim skips the endpoint: what is in the store for it stays there.
+		e.hasBacklog = e.hasBacklog || c.hadBacklogSomewhere
+		e.prefetchBlocked = e.hasBacklog
 	}
-	b.SkipEndpoints = append(b.SkipEndpoints, c.resting.names...)
+	b.SkipEndpoints = append(b.SkipEndpoints, c.resting.skip...)
 	return b
 }
 
@@ -295,7 +329,7 @@ func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 // prefetching until the next one is planned.
 func (c *Core[T]) AbandonClaim() {
 	c.reservedForClaim = 0
-	c.backlogSomewhere = c.backlogSomewhere || c.backlogSomewhereInPlan
+	c.hasBacklogSomewhere = c.hasBacklogSomewhere || c.hadBacklogSomewhere
 }
 
 // RecordClaim notes what a claim with that budget says about the store: an endpoint of which it
@@ -316,28 +350,28 @@ func (c *Core[T]) RecordClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	}
 	limitReached := len(items) >= b.Limit
 	if limitReached { // there may be more of it
-		c.backlogSomewhere = c.backlogSomewhere || c.backlogSomewhereInPlan
+		c.hasBacklogSomewhere = c.hasBacklogSomewhere || c.hadBacklogSomewhere
 	}
 	for _, item := range items {
 		if limitReached || byEndpoint[item.Endpoint] >= b.PerEndpoint ||
 			byOrganization[item.OrganizationID] >= b.PerOrganization {
-			e := c.activate(item.Destination)
-			e.hasBacklog, e.overflowed = true, true
+			e := c.ensureActive(item.Destination)
+			e.hasBacklog, e.prefetchBlocked = true, true
 		}
 	}
 	for i := len(c.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
 		e := c.activeEndpoints[i]
 		o := e.organization
-		if e.skippedInPlan != c.planNumber && o.skippedInPlan != c.planNumber &&
+		if e.skippedByPlan != c.lastPlan && o.skippedByPlan != c.lastPlan &&
 			byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[o.id] < b.PerOrganization {
 			// What was stored since the plan may have been too late for this claim: the next one takes
-			// it, or leaves it in the store and marks the endpoint as overflowed again. Deliveries are
+			// it, or leaves it in the store and sets prefetchBlocked again. Deliveries are
 			// prefetched meanwhile, or else an endpoint whose events never pause would never get back to
 			// prefetching.
-			e.overflowed = false
-			e.hasBacklog = e.hasBacklog && e.backlogMarkedInPlan == c.planNumber
+			e.prefetchBlocked = false
+			e.hasBacklog = e.hasBacklog && e.backlogMarkedAfterPlan == c.lastPlan
 			c.actions.Claim = c.actions.Claim || e.hasBacklog
-			c.deactivateIfIdle(e)
+			c.deactivateIfUnused(e)
 		}
 	}
 }

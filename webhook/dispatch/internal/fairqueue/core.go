@@ -30,19 +30,19 @@ type Core[T any] struct {
 	runQueue        fifo[*organization[T]]  // those that may have something to run
 	waitingForSlot  fifo[*organization[T]]  // those that found no slot in their last turn
 
-	buffered             int   // items in endpoint queues, and prefetch reservations
-	bufferedBytes        int   // of the payloads in endpoint queues: see PayloadSize
-	expectedPayloadBytes int   // of an item that the next claim brings: see Limits
-	planNumber           int64 // how many claims PlanClaim has planned
-	reservedForClaim     int   // items that the planned claim may bring; not in buffered
-	backlogSomewhere     bool  // see MarkBacklogSomewhere
-	// backlogSomewhereInPlan is what backlogSomewhere was before the last plan.
-	backlogSomewhereInPlan bool
-	replan                 replan // of whatever organization
-	claimAwaitsCapacity    bool   // PlanClaim planned none last time: too little was free
+	buffered             int // items in endpoint queues, and prefetch reservations
+	bufferedBytes        int // of the payloads in endpoint queues: see PayloadSize
+	expectedPayloadBytes int // of an item that the next claim brings: see Limits
+	reservedForClaim     int // items that the planned claim may bring; not in buffered
 
-	permitTurns   []*organization[T] // those with permitRequests; the first one's turn is next
-	permitWakeups permitWakeupHeap[T]
+	lastPlan            int64 // the number of the last plan of a claim, from 1; 0 before the first
+	hasBacklogSomewhere bool  // this and hadBacklogSomewhere: see "What is known of backlogs"
+	hadBacklogSomewhere bool
+	claimAgain          claimAgainBelow // for the whole buffer
+	claimAwaitsCapacity bool            // PlanClaim planned none last time: too little was free
+
+	permitRequesters []*organization[T] // that have permitDemands; it is the turn of the first
+	permitWakeups    permitWakeupHeap[T]
 
 	claimTimes      timeHeap // see ClaimAt
 	slotsUsed       slotUsage
@@ -57,7 +57,7 @@ type Actions struct {
 	StartWorkers int
 	// Claim says that the store may hold due deliveries that fit now.
 	Claim bool
-	// RequestPermits says that TakePermitRequests has something to return.
+	// RequestPermits says that permits are needed: TakePermitDemands has something to return.
 	RequestPermits bool
 	// TickAt is when to call Tick next; zero is never. It replaces that of earlier Actions.
 	TickAt time.Time
@@ -107,10 +107,12 @@ type Limits struct {
 	// endpoint.
 	InFlight, InFlightPerEndpoint int
 	// Buffered is how many items may be queued, and BufferedPerEndpoint how many of them for one
-	// endpoint. Items that TryBegin queues again may exceed both, and what is prefetched during a claim.
+	// endpoint. Items that TryBegin puts back may exceed both. What is prefetched while a claim is
+	// under way, together with what the claim brings, may exceed BufferedPerEndpoint.
 	Buffered, BufferedPerEndpoint int
-	// BufferedBytes is how large the payloads of all queued items should be together. Sizes are known
-	// only when items are pushed, so that those of one claim, or of one prefetch, may exceed it.
+	// BufferedBytes is how large the payloads of all queued items should be together. The items of one
+	// claim, or of one prefetch, may exceed it: how large their payloads are is known only when they
+	// are pushed.
 	BufferedBytes int
 	// PerClaim is how many items one claim may take.
 	PerClaim int
@@ -171,8 +173,7 @@ type Stats struct {
 	BufferedBytes int // of the payloads of queued items
 	// FastSlotsUsed and GeneralSlotsUsed are the slots that attempts in flight have.
 	FastSlotsUsed, GeneralSlotsUsed int
-	// KnownEndpoints counts the endpoints with something to do, and those that are idle but not
-	// forgotten yet.
+	// KnownEndpoints counts the endpoints that are remembered: active, resting or idle.
 	KnownEndpoints int
 	// EndpointsWaitingForPermits counts those that have something to run, but no permit for it now.
 	EndpointsWaitingForPermits int
@@ -202,7 +203,7 @@ func (c *Core[T]) Start() { c.accepting = true }
 // flight go on. The Core can be started again.
 func (c *Core[T]) Stop() []T {
 	c.accepting = false
-	c.dropPermitRequests()
+	c.dropPermitDemands()
 	var unstarted []T
 	for _, e := range c.activeEndpoints {
 		unstarted = append(unstarted, values(c.removeQueued(e))...)
@@ -238,7 +239,7 @@ func (c *Core[T]) Push(now time.Time, items []*Item[T]) (rejected []T) {
 			rejected = append(rejected, item.Value)
 			continue
 		}
-		item.endpointQueue = c.activate(item.Destination)
+		item.endpointQueue = c.ensureActive(item.Destination)
 		item.endpointQueue.push(item)
 		c.countQueued(item)
 		c.schedule(item.endpointQueue)
@@ -305,14 +306,14 @@ func (c *Core[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
 
 // advanceToRunnable brings the first endpoint of a run queue that can run something to its head,
 // and returns it, if any can. Of those before it, it takes out the ones that have nothing to run or
-// wait for a permit or their host, and moves the others to the end. It looks at maxBlockedSkipped
-// of those others at most.
+// wait for a permit or their host, and moves the others to the end. Of those others, it moves
+// maxBlockedSkipped at most.
 func (c *Core[T]) advanceToRunnable(
 	runQueue *fifo[*endpointQueue[T]],
 ) (*endpointQueue[T], slotKind) {
 	for blocked := 0; !runQueue.empty() && blocked < maxBlockedSkipped; {
 		e := runQueue.head
-		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate || !c.hasPermitElseWait(e) {
+		if e.nextKind(c.now, c.limits.InFlightPerEndpoint) == noItem || !c.permitOrWait(e) {
 			e.leaveFIFO()
 			continue
 		}
@@ -339,7 +340,7 @@ func (c *Core[T]) take(e *endpointQueue[T], kind slotKind) *Item[T] {
 	o.scheduled = false
 	o.nextSpeed = (o.nextSpeed + 1) % speedCount
 
-	item := e.pop(e.candidate(c.now, c.limits.InFlightPerEndpoint))
+	item := e.pop(e.nextKind(c.now, c.limits.InFlightPerEndpoint))
 	c.countDequeued(item)
 	item.slot, item.slotHost, item.stopwatchStart, item.slow = kind, e.host, time.Time{}, false
 	item.stopwatchPauses, item.finished = nil, false
@@ -362,11 +363,11 @@ type BeginResult int
 const (
 	// Begun says that the attempt is to be made.
 	Begun BeginResult = iota
-	// QueuedAgain says that the item has to wait, and is queued again: the worker calls Next, and not
-	// Finish.
-	QueuedAgain
-	// Rejected says that the item has to wait, but the Core has been stopped: the caller requeues it,
-	// and calls Finish.
+	// PutBack says that the item has to wait, and is in the queue again: the worker calls Next, and
+	// not Finish.
+	PutBack
+	// Rejected says that the item has to wait, but the Core has been stopped: the caller returns the
+	// delivery to the store, and calls Finish.
 	Rejected
 )
 
@@ -383,8 +384,8 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimi
 	if item.slotHost != e.host {
 		c.adjustSlots(item, -1)
 		if e.host != nil && c.accepting && !c.hostWithinSlotShare(e.host, item.slot, e) {
-			c.queueAgain(item)
-			return QueuedAgain
+			c.putBack(item)
+			return PutBack
 		}
 		if item.slotHost != nil { // a slot of that host is free again
 			c.wakeWaiters(item.slotHost, maxWakeups)
@@ -398,8 +399,8 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimi
 			return Rejected
 		}
 		c.adjustSlots(item, -1)
-		c.queueAgain(item)
-		return QueuedAgain
+		c.putBack(item)
+		return PutBack
 	}
 	e.endPreparing(item)
 	if limit.PerSecond > 0 || hadLimit {
@@ -411,9 +412,9 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to Host, limit RateLimi
 	return Begun
 }
 
-// queueAgain puts an item that was taken and has not begun back into the queue, before the others
-// of its kind. Others may have the slot that it had.
-func (c *Core[T]) queueAgain(item *Item[T]) {
+// putBack puts an item that was taken and has not begun back into the queue, before the others of
+// its kind. Others may have the slot that it had.
+func (c *Core[T]) putBack(item *Item[T]) {
 	e := item.endpointQueue
 	e.endPreparing(item)
 	e.endInFlight(item)
@@ -426,9 +427,9 @@ func (c *Core[T]) queueAgain(item *Item[T]) {
 
 // FinishResult is what follows from an attempt that is over.
 type FinishResult[T any] struct {
-	// Requeue has the values of the items that were queued for the endpoint, and that its breaker
-	// no longer lets through: the caller requeues them. Retries among them are not to be claimed
-	// again before RetriesNotBefore.
+	// Requeue has the values of the items that were queued for the endpoint, and that its breaker no
+	// longer lets through: they have left the queue, and the caller returns the deliveries to the
+	// store. Retries among them are not to be claimed again before RetriesNotBefore.
 	Requeue          []T
 	RetriesNotBefore time.Time
 	// FailingAsAWholeSince is the time of the first failed attempt since the endpoint last answered,
@@ -452,7 +453,7 @@ func (c *Core[T]) Finish(
 	if !item.stopwatchStart.IsZero() && !item.slow && !item.stopwatchPaused() {
 		c.notYetSlow.remove(item)
 		e.recordFast()
-		c.applySpeed(e)
+		c.updateCountedSpeed(e)
 		e.organization.recordFast()
 		if item.slotHost != nil {
 			item.slotHost.recordFast()
@@ -473,7 +474,7 @@ func (c *Core[T]) Finish(
 	}
 	c.wakeForFreedSlot(item)
 	c.schedule(e) // last, so that those that waited come first
-	c.deactivateIfIdle(e)
+	c.deactivateIfUnused(e)
 	finished.RetriesNotBefore = e.breaker.BackingOffRetriesUntil()
 	return finished
 }
@@ -506,25 +507,25 @@ func (c *Core[T]) reset(e *endpointQueue[T]) []T {
 	c.setRateLimit(e, RateLimit{})
 	c.setHost(e, Host{}) // it may go to another one now
 	c.clearFailingSince(e)
-	c.applySpeed(e)
-	c.deactivateIfIdle(e)
+	c.updateCountedSpeed(e)
+	c.deactivateIfUnused(e)
 	return removed
 }
 
-// RescheduleAll schedules endpoints whose breaker is no longer open, and all endpoints and
-// organizations that have found no slot. It also forgets endpoints that have been idle for long. It
-// takes out what was pushed for endpoints whose breaker had opened meanwhile, and returns the values:
-// the caller requeues them. It is called with each poll of the store.
+// RescheduleAll schedules endpoints that no longer back off, and all endpoints and organizations
+// that have found no slot. It also forgets endpoints that have been idle for long. It takes out
+// what was pushed for endpoints that were backing off by then, and returns the values: the caller
+// returns the deliveries to the store. It is called with each poll of the store.
 func (c *Core[T]) RescheduleAll(now time.Time) (removed []T) {
 	c.now = now
 	if !c.accepting {
 		return nil
 	}
-	c.wakeRested()
+	c.endRests()
 	for !c.waitingForSlot.empty() {
 		c.scheduleOrganization(c.waitingForSlot.head)
 	}
-	for i := len(c.activeEndpoints) - 1; i >= 0; i-- { // deactivateIfIdle moves the last one
+	for i := len(c.activeEndpoints) - 1; i >= 0; i-- { // deactivateIfUnused moves the last one
 		e := c.activeEndpoints[i]
 		if e.host != nil {
 			c.wakeWaiters(e.host, len(c.activeEndpoints))
@@ -533,26 +534,26 @@ func (c *Core[T]) RescheduleAll(now time.Time) (removed []T) {
 			removed = append(removed, c.removeBackingOff(e)...)
 		}
 		c.schedule(e)
-		c.deactivateIfIdle(e)
+		c.deactivateIfUnused(e)
 	}
 	c.ensureWorker()
 	c.evictIdle()
 	return removed
 }
 
-// removeBackingOff takes out what is queued for an endpoint that is left alone, and returns the
-// values. They are its backlog then.
+// removeBackingOff takes out what is queued for an endpoint that backs off, and returns the values.
+// They are its backlog then.
 func (c *Core[T]) removeBackingOff(e *endpointQueue[T]) []T {
-	e.hasBacklog, e.backlogMarkedInPlan, e.overflowed = true, c.planNumber, true
+	e.hasBacklog, e.backlogMarkedAfterPlan, e.prefetchBlocked = true, c.lastPlan, true
 	return values(c.removeQueued(e))
 }
 
 // schedule puts the endpoint into a run queue of its organization, and that into c.runQueue, if the
 // endpoint has something that it may run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
-	if e.memberOf == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate &&
-		c.hasPermitElseWait(e) {
-		e.joinFIFO(&e.organization.runQueues[e.appliedSpeed])
+	if e.inList == nil && e.nextKind(c.now, c.limits.InFlightPerEndpoint) != noItem &&
+		c.permitOrWait(e) {
+		e.joinFIFO(&e.organization.runQueues[e.countedSpeed])
 		c.scheduleOrganization(e.organization)
 	}
 }

@@ -22,16 +22,13 @@
 //
 // There are two kinds of slots. Fast slots, a quarter, are for fast endpoints. An attempt that
 // lasts for 300 ms gives its fast slot back and takes a general one. Fast endpoints may take
-// general slots too, and slow and neutral ones take no others. The last slots, the reserved slots,
-// are for fast endpoints that have given a fast answer within the last second, if neither their
-// organization nor their host is slow.
-//
-// An endpoint that keeps failing is left alone by its circuit breaker: see package breaker. What is
-// queued for it meanwhile is requeued by the caller: see [FinishResult]. The stopwatch of an
+// general slots too, and slow and neutral ones take no others. The last sixteenth of all slots, and
+// as many of the fast ones, are held back: for fast endpoints that have given a fast answer within
+// the last second, if neither their organization nor their host is slow. The stopwatch of an
 // attempt, which tells whether it is slow, can be paused while the attempt waits for this process.
-// An endpoint that is left alone and has nothing queued or in flight rests: no plan of a claim
-// walks over it, and a claim is told to leave it out only if the store may have something due for
-// it.
+//
+// An endpoint that keeps failing backs off, as its circuit breaker says: see package breaker. What
+// is queued for it is then requeued: see below.
 //
 // An endpoint may have a rate limit, which bounds how many attempts begin, over all processes. It
 // runs nothing without a permit: it is in no run queue until the time of the next one. When it has
@@ -40,10 +37,36 @@
 //
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints
-// it has to leave out. A delivery that is stored by this process may be prefetched, which means
+// it has to skip. A delivery that is stored by this process may be prefetched, which means
 // that the call that stores it claims it too: capacity for it is reserved before. After one that
 // did not fit, an endpoint gets nothing prefetched until a claim has taken all that was due, so
 // that later deliveries do not overtake a backlog.
+//
+// # Requeued and put back
+//
+// To requeue a delivery is to return it to the store, where another claim finds it. The caller does
+// that with what it is given by [Core.Finish], [Core.RescheduleAll], [Core.Push], [Core.Stop] and
+// the Resets, and with an item that is [Rejected]. To put an item back is to return it to the queue
+// of its endpoint, in memory. TryBegin does that with an item that has to wait: see [PutBack].
+//
+// # States of an endpoint
+//
+// A known endpoint is in one of three states, each of which has a list in [Core]:
+//
+//	active   Core.activeEndpoints  It has something queued, reserved or in flight, or a backlog.
+//	                               Each plan of a claim walks over these.
+//	resting  Core.resting          It backs off and has nothing queued, reserved or in flight. No
+//	                               plan walks over these. Claims skip those with a backlog.
+//	idle     Core.idleEndpoints    It has nothing to do and does not back off. It is forgotten after
+//	                               ten minutes.
+//
+// Its circuit breaker says two more things, which have no list:
+//
+//	backing off  It gets no attempts until a time, because its breaker is open or because it has
+//	             asked for that with Retry-After. It is active or resting.
+//	tripped      Its breaker is open or half-open. Once it no longer backs off, it gets one attempt
+//	             at a time, or one of a retry and one of a fresh delivery, until it answers.
+//	             Core.trippedBreakers counts these, if an attempt has failed.
 //
 // # What is where
 //
@@ -65,8 +88,8 @@
 //     which endpoints have a backlog.
 //   - To claim: [Queue.PlanClaim], [Queue.RecordClaim], [Queue.AbandonClaim], [Queue.ClaimAt],
 //     [Queue.ClaimSignal], [Queue.SignalClaim].
-//   - Permits of endpoints with a [RateLimit]: [Queue.PermitSignal], [Queue.TakePermitRequests],
-//     [Queue.GrantPermits], [Queue.Throttle].
+//   - Permits of endpoints with a [RateLimit]: [Queue.PermitSignal], [Queue.TakePermitDemands],
+//     [Queue.SupplyPermits], [Queue.Throttle].
 //   - [Queue.Stats] and [Queue.BufferEmpty] say how full it is.
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with

@@ -13,14 +13,14 @@ import (
 type endpointQueue[T any] struct {
 	speedRecord
 	fifoLinks[*endpointQueue[T]]
-	pacing
+	rateState
 	endpoint             Endpoint
 	organization         *organization[T]
 	host                 *hostState[T] // nil while it is not known
 	fresh, retries       []*Item[T]
 	bufferedBytes        int // of their payloads: see PayloadSize
 	prefetchReservations int
-	appliedSpeed         speed // as organization counts it: see applySpeed
+	countedSpeed         speed // by which its organization counts it: see updateCountedSpeed
 
 	inFlight         int
 	retriesInFlight  int // the part of inFlight that are retries
@@ -31,24 +31,18 @@ type endpointQueue[T any] struct {
 	window           int       // how many attempts in flight it has earned
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
-	// hasBacklog says that the store holds, or may hold, deliveries that are not in the buffer: they
-	// were not prefetched, or requeued when the breaker opened.
-	hasBacklog          bool
-	backlogMarkedInPlan int64 // Core.planNumber when something was last added to that
-	// overflowed says that no claim has taken all of the backlog since a delivery did not fit, was
-	// requeued, or was left out of a claim: later ones must not overtake it by being prefetched.
-	// prefetchRefused says that a delivery did not fit which may not be in the store yet.
-	overflowed, prefetchRefused bool
-
-	// memberOf is the list that it stands in: a run queue of its organization, or the endpoints of
-	// its organization that wait for its host; nil if it is in none.
-	memberOf *fifo[*endpointQueue[T]]
-	// activePosition is its place in Core.activeEndpoints, restingPosition that in
-	// Core.resting.byEnd, and namePosition that in Core.resting.names, from 1; 0 if it is not there.
-	activePosition, restingPosition, namePosition int
-	// skippedInPlan is the last Core.planNumber whose claim left it out. If it is resting, it is set
+	// See "What is known of backlogs" for these. For a resting endpoint, skippedByPlan is set only
 	// when it becomes active.
-	skippedInPlan int64
+	hasBacklog, prefetchBlocked, overflowPending bool
+	backlogMarkedAfterPlan, skippedByPlan        int64
+
+	// inList is the list that it stands in: a run queue of its organization, or the endpoints of
+	// its organization that wait for its host; nil if it is in none.
+	inList *fifo[*endpointQueue[T]]
+	// activePosition is its place in Core.activeEndpoints, restingPosition that in
+	// Core.resting.byBackoffEnd, and skipPosition that in Core.resting.skip. They count from 1; 0
+	// means that it is not there.
+	activePosition, restingPosition, skipPosition int
 }
 
 // initialWindow is how many attempts an endpoint may have in flight that has not answered yet. Each
@@ -59,13 +53,13 @@ const initialWindow = 2
 const freshPerRetry = 3
 
 func (e *endpointQueue[T]) joinFIFO(f *fifo[*endpointQueue[T]]) {
-	e.memberOf = f
+	e.inList = f
 	f.push(e)
 }
 
 func (e *endpointQueue[T]) leaveFIFO() {
-	e.memberOf.remove(e)
-	e.memberOf = nil
+	e.inList.remove(e)
+	e.inList = nil
 }
 
 func (e *endpointQueue[T]) len() int { return len(e.fresh) + len(e.retries) }
@@ -78,20 +72,20 @@ func (e *endpointQueue[T]) push(item *Item[T]) {
 	}
 }
 
-// candidateKind is which of its items an endpoint may attempt next.
-type candidateKind int
+// itemKind is which of its items an endpoint may attempt next. The zero value is none of them.
+type itemKind int
 
 const (
-	noCandidate candidateKind = iota
-	freshCandidate
-	retryCandidate
+	noItem itemKind = iota
+	freshItem
+	retryItem
 )
 
-// candidate says what the endpoint may attempt next, if it may have no more than maxInFlight
+// nextKind says what the endpoint may attempt next, if it may have no more than maxInFlight
 // attempts in flight. A tripped breaker lets one item through at a time, a fresh one if there is
 // any, and a fresh one also while a retry is in flight. Otherwise retries get no more than half of
 // the window: they may take long to fail again.
-func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidateKind {
+func (e *endpointQueue[T]) nextKind(now time.Time, maxInFlight int) itemKind {
 	window := min(maxInFlight, e.window)
 	// A retry that hangs again must not keep out fresh items.
 	noFreshInFlight := e.inFlight == e.retriesInFlight
@@ -106,17 +100,17 @@ func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidateKi
 	}
 	switch {
 	case fresh && (!retry || e.freshSinceRetry < freshPerRetry):
-		return freshCandidate
+		return freshItem
 	case retry:
-		return retryCandidate
+		return retryItem
 	}
-	return noCandidate
+	return noItem
 }
 
-// pop takes out the next item of the kind that candidate has returned. It is in flight then.
-func (e *endpointQueue[T]) pop(kind candidateKind) *Item[T] {
+// pop takes out the next item of the kind that nextKind has returned. It is in flight then.
+func (e *endpointQueue[T]) pop(kind itemKind) *Item[T] {
 	list := &e.fresh
-	if kind == retryCandidate {
+	if kind == retryItem {
 		list = &e.retries
 		e.retriesInFlight++
 		e.freshSinceRetry = 0
@@ -130,7 +124,7 @@ func (e *endpointQueue[T]) pop(kind candidateKind) *Item[T] {
 	return item
 }
 
-// endInFlight counts an item that is no longer in flight.
+// endInFlight takes an item that is no longer in flight out of the counts of those that are.
 func (e *endpointQueue[T]) endInFlight(item *Item[T]) {
 	e.inFlight--
 	if item.Retry {
@@ -138,7 +132,8 @@ func (e *endpointQueue[T]) endInFlight(item *Item[T]) {
 	}
 }
 
-// endPreparing counts an item that has begun, or that will not begin.
+// endPreparing takes an item out of the count of those that are preparing, if it is in there: it
+// has begun, or will not begin.
 func (e *endpointQueue[T]) endPreparing(item *Item[T]) {
 	if item.preparing {
 		item.preparing = false
@@ -225,18 +220,18 @@ func (e *endpointQueue[T]) popAll() []*Item[T] {
 	return items
 }
 
-// applySpeed is called after the record has changed: from then on the endpoint counts as one of its
-// new speed, and stands in the run queue of that, if it stands in one.
-func (c *Core[T]) applySpeed(e *endpointQueue[T]) {
-	o, was, speed := e.organization, e.appliedSpeed, e.speed()
+// updateCountedSpeed is called after the record has changed: from then on the endpoint counts as
+// one of its new speed, and stands in the run queue of that, if it stands in one.
+func (c *Core[T]) updateCountedSpeed(e *endpointQueue[T]) {
+	o, was, speed := e.organization, e.countedSpeed, e.speed()
 	if speed == was {
 		return
 	}
-	e.appliedSpeed = speed
+	e.countedSpeed = speed
 	n := e.len() + e.prefetchReservations
 	o.bufferedBySpeed[was] -= n
 	o.bufferedBySpeed[speed] += n
-	if e.memberOf == &o.runQueues[was] {
+	if e.inList == &o.runQueues[was] {
 		e.leaveFIFO()
 		e.joinFIFO(&o.runQueues[speed])
 		c.scheduleOrganization(o) // it may have a slot of another kind now
@@ -259,13 +254,11 @@ type organization[T any] struct {
 	scheduled    bool // in Core.runQueue
 	waitsForSlot bool // in Core.waitingForSlot
 
-	// permitRequests are its endpoints whose request TakePermitRequests has not returned yet.
-	permitRequests []*endpointQueue[T]
+	// permitDemands are its endpoints whose PermitDemand was not taken yet: see TakePermitDemands.
+	permitDemands []*endpointQueue[T]
 
-	skippedInPlan int64 // the last Core.planNumber whose claim left it out
-	replan        replan
-	// fastBacklogInPlan is the last Core.planNumber at which a fast endpoint of it had a backlog.
-	fastBacklogInPlan int64
+	claimAgain                       claimAgainBelow // for organization.buffered
+	skippedByPlan, fastBacklogAtPlan int64           // see "What is known of backlogs"
 }
 
 // hasScheduledEndpoint reports whether any endpoint stands in its run queues.
@@ -295,15 +288,15 @@ const (
 	maxIdleEndpoints = 50_000
 )
 
-// activate returns the queue of the endpoint, which is active from then on. It makes one when there
-// is none.
-func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
+// ensureActive returns the queue of the endpoint, which is active from then on. It makes a queue
+// for an endpoint that is not known.
+func (c *Core[T]) ensureActive(d Destination) *endpointQueue[T] {
 	e, ok := c.endpoints[d.Endpoint]
 	if !ok {
 		o := c.organization(d.OrganizationID)
 		o.endpointCount++
 		e = &endpointQueue[T]{
-			endpoint: d.Endpoint, organization: o, window: initialWindow, appliedSpeed: speedNeutral,
+			endpoint: d.Endpoint, organization: o, window: initialWindow, countedSpeed: speedNeutral,
 		}
 		c.endpoints[d.Endpoint] = e
 		id := d.Endpoint.SubscriptionID
@@ -323,19 +316,19 @@ func (c *Core[T]) makeActive(e *endpointQueue[T]) {
 	} else {
 		c.resting.remove(e)
 		if e.hasBacklog {
-			e.skippedInPlan = c.planNumber
+			e.skippedByPlan = c.lastPlan
 		}
 	}
 	c.activeEndpoints = append(c.activeEndpoints, e)
 	e.activePosition = len(c.activeEndpoints)
 }
 
-// deactivateIfIdle makes the endpoint rest or idle if it has nothing to do. What is known of an
-// idle one is kept for its next delivery, until evictIdle.
-func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
+// deactivateIfUnused makes an active endpoint idle that has nothing to do, or resting if it backs
+// off. What is known of an idle one is kept for its next delivery, until evictIdle.
+func (c *Core[T]) deactivateIfUnused(e *endpointQueue[T]) {
 	backingOff := e.breaker.BackingOff(c.now)
 	if e.activePosition == 0 || e.len() > 0 || e.prefetchReservations > 0 || e.inFlight > 0 ||
-		e.memberOf != nil || e.hasBacklog && !backingOff {
+		e.inList != nil || e.hasBacklog && !backingOff {
 		return
 	}
 	last := c.activeEndpoints[len(c.activeEndpoints)-1]
@@ -344,7 +337,7 @@ func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	c.activeEndpoints = c.activeEndpoints[:len(c.activeEndpoints)-1]
 	e.activePosition = 0
 	if backingOff {
-		e.overflowed = e.hasBacklog // claims leave it out
+		e.prefetchBlocked = e.hasBacklog // claims skip it
 		c.resting.add(e)
 		return
 	}
@@ -357,7 +350,7 @@ func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 func (c *Core[T]) evictIdle() {
 	for !c.idleEndpoints.empty() {
 		e := c.idleEndpoints.head
-		idle := len(c.endpoints) - len(c.activeEndpoints) - len(c.resting.byEnd)
+		idle := len(c.endpoints) - len(c.activeEndpoints) - len(c.resting.byBackoffEnd)
 		if c.now.Sub(e.idleSince) <= idleTTL && idle <= maxIdleEndpoints {
 			return
 		}

@@ -6,16 +6,16 @@ import "time"
 func (q *Queue[T]) SetRecord(d Destination, score, window int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	e := q.core.activate(d)
+	e := q.core.ensureActive(d)
 	e.score, e.window = score, window
-	q.core.applySpeed(e)
+	q.core.updateCountedSpeed(e)
 }
 
 // Score returns the score of the endpoint's record.
-func (q *Queue[T]) Score(d Destination) int { return q.core.activate(d).score }
+func (q *Queue[T]) Score(d Destination) int { return q.core.ensureActive(d).score }
 
 // BufferedBytes returns the size of the payloads that the endpoint has queued.
-func (q *Queue[T]) BufferedBytes(d Destination) int { return q.core.activate(d).bufferedBytes }
+func (q *Queue[T]) BufferedBytes(d Destination) int { return q.core.ensureActive(d).bufferedBytes }
 
 // ActiveEndpoints returns how many endpoints each plan walks over.
 func (q *Queue[T]) ActiveEndpoints() int { return len(q.core.activeEndpoints) }
@@ -30,7 +30,7 @@ const (
 func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 	c.now = now
 	for _, e := range c.activeEndpoints {
-		if e.candidate(now, c.limits.InFlightPerEndpoint) == noCandidate || !e.hasPermit(now) {
+		if e.nextKind(now, c.limits.InFlightPerEndpoint) == noItem || !e.hasPermit(now) {
 			continue
 		}
 		if kind, _ := c.slotFor(e); kind != noSlot {
@@ -44,8 +44,8 @@ func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 // one, if there is such an endpoint.
 func (c *Core[T]) Forgotten(now time.Time) (Endpoint, bool) {
 	for _, e := range c.activeEndpoints {
-		if e.candidate(now, c.limits.InFlightPerEndpoint) != noCandidate && !e.hasPermit(now) &&
-			!e.requested && e.wakeAt.IsZero() && e.preparing == 0 && e.memberOf == nil {
+		if e.nextKind(now, c.limits.InFlightPerEndpoint) != noItem && !e.hasPermit(now) &&
+			!e.requested && e.wakeAt.IsZero() && e.preparing == 0 && e.inList == nil {
 			return e.endpoint, true
 		}
 	}
@@ -80,5 +80,5 @@ func (q *Queue[T]) MarkBacklog(list []Destination) {
 func (q *Queue[T]) RemoveQueued(d Destination) []*Item[T] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.core.removeQueued(q.core.activate(d))
+	return q.core.removeQueued(q.core.ensureActive(d))
 }

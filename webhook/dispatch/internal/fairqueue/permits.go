@@ -18,49 +18,50 @@ func (l RateLimit) bufferLimit() int { return int(l.PerSecond*rateBufferSeconds)
 
 const rateBufferSeconds = 10
 
-// PermitRequest says that an endpoint with a rate limit has something to run and no permit for it,
-// or that it is throttled. The caller gets permits from where processes share them, and answers
-// each request with GrantPermits, also when it got none.
-type PermitRequest struct {
+// PermitDemand requests permits for an endpoint with a rate limit, which has something to run and
+// no permit for it, or says that the endpoint is throttled. The caller gets permits from where
+// processes share them, and answers each PermitDemand with SupplyPermits, also when it got none.
+type PermitDemand struct {
 	Endpoint Endpoint
 	Limit    RateLimit
-	// Want is how many items are queued, or how many began within a second lately if those were more.
+	// Want is how many permits are of use: as many as items are queued, or as began within a second
+	// lately if those were more.
 	Want int
 	// Throttled and RetryAfter are those of Throttle.
 	Throttled  bool
 	RetryAfter time.Duration
 }
 
-// PermitGrant answers a PermitRequest.
-type PermitGrant struct {
+// PermitSupply answers a PermitDemand.
+type PermitSupply struct {
 	Endpoint Endpoint
 	// Permits is how many there are. The first one may be used from First on, and each further one
-	// from Interval later than the one before. Each lapses when Life has passed since then.
-	Permits        int
-	First          time.Time
-	Interval, Life time.Duration
-	// AskAgain is when the endpoint may request permits again, if there are none.
-	AskAgain time.Time
-	// Throttled and RetryAfter are those of the request if it has come to nothing: then the next one
-	// says so too.
+	// from Interval later than the one before. Each lapses when ValidFor has passed since then.
+	Permits            int
+	First              time.Time
+	Interval, ValidFor time.Duration
+	// RequestAgainAt is when the endpoint may request permits again, if there are none.
+	RequestAgainAt time.Time
+	// Throttled and RetryAfter are those of the PermitDemand if they were not stored, because the
+	// store has failed: the next PermitDemand of the endpoint has them again. Otherwise they are zero.
 	Throttled  bool
 	RetryAfter time.Duration
 }
 
-// pacing is what an endpoint with a rate limit may begin. For an endpoint without one, only
-// preparing is of use.
-type pacing struct {
+// rateState is the rate limit of an endpoint, and what is known of its permits. For an endpoint
+// without a limit, only preparing is of use.
+type rateState struct {
 	rateLimit RateLimit
-	permits   PermitGrant // those that are left
+	permits   PermitSupply // those that are left
 	// preparing counts the items that Next has returned and that have neither begun nor finished. Of
 	// an endpoint with a rate limit, each is about to need a permit.
 	preparing int
 	// requested says that a request waits for its answer, requestedFor which limit it was made for,
-	// and askAgain from when on there may be another one.
-	requested    bool
-	requestedFor RateLimit
-	askAgain     time.Time
-	wakeAt       time.Time // in Core.permitWakeups; zero if it is not
+	// and requestAgainAt is from when on there may be another one.
+	requested      bool
+	requestedFor   RateLimit
+	requestAgainAt time.Time
+	wakeAt         time.Time // in Core.permitWakeups; zero if it is not
 	// What the next request says: see Throttle.
 	throttled  bool
 	retryAfter time.Duration
@@ -71,45 +72,45 @@ type pacing struct {
 }
 
 // dropExpired drops the permits that have lapsed.
-func (g *PermitGrant) dropExpired(now time.Time) {
-	for g.Permits > 0 && now.After(g.First.Add(g.Life)) {
-		if g.Interval <= 0 {
-			g.Permits = 0
+func (s *PermitSupply) dropExpired(now time.Time) {
+	for s.Permits > 0 && now.After(s.First.Add(s.ValidFor)) {
+		if s.Interval <= 0 {
+			s.Permits = 0
 			return
 		}
-		g.Permits--
-		g.First = g.First.Add(g.Interval)
+		s.Permits--
+		s.First = s.First.Add(s.Interval)
 	}
 }
 
 // timeOfPermit returns from when on permit i may be used, of those that are left, counted from 0.
-func (g *PermitGrant) timeOfPermit(i int) time.Time {
-	return g.First.Add(time.Duration(i) * g.Interval)
+func (s *PermitSupply) timeOfPermit(i int) time.Time {
+	return s.First.Add(time.Duration(i) * s.Interval)
 }
 
 // hasPermit reports whether the endpoint may begin one item more than those that are preparing. One
 // without a rate limit always may.
-func (p *pacing) hasPermit(now time.Time) bool {
-	if p.rateLimit.PerSecond == 0 {
+func (r *rateState) hasPermit(now time.Time) bool {
+	if r.rateLimit.PerSecond == 0 {
 		return true
 	}
-	p.permits.dropExpired(now)
-	return p.permits.Permits > p.preparing && !p.permits.timeOfPermit(p.preparing).After(now)
+	r.permits.dropExpired(now)
+	return r.permits.Permits > r.preparing && !r.permits.timeOfPermit(r.preparing).After(now)
 }
 
-// hasPermitElseWait reports whether the endpoint has a permit. If it has none, the endpoint requests
-// more permits or waits for those that it has requested, and is scheduled again when it may begin
-// an item.
-func (c *Core[T]) hasPermitElseWait(e *endpointQueue[T]) bool {
+// permitOrWait reports whether the endpoint has a permit for one item more. If it has none, the
+// endpoint requests more permits or waits for those that it has requested, and is scheduled again
+// when it may begin an item.
+func (c *Core[T]) permitOrWait(e *endpointQueue[T]) bool {
 	if e.hasPermit(c.now) {
 		return true
 	}
-	switch g := &e.permits; {
-	case g.Permits > e.preparing:
-		c.addPermitWakeup(e, g.timeOfPermit(e.preparing))
-	case g.Permits > 0 || e.requested: // those preparing take the last ones, or more come
-	case e.askAgain.After(c.now):
-		c.addPermitWakeup(e, e.askAgain)
+	switch s := &e.permits; {
+	case s.Permits > e.preparing:
+		c.addPermitWakeup(e, s.timeOfPermit(e.preparing))
+	case s.Permits > 0 || e.requested: // those preparing take the last ones, or more come
+	case e.requestAgainAt.After(c.now):
+		c.addPermitWakeup(e, e.requestAgainAt)
 	default:
 		c.requestPermits(e)
 	}
@@ -121,13 +122,13 @@ func (c *Core[T]) usePermit(e *endpointQueue[T]) bool {
 	if e.rateLimit.PerSecond == 0 {
 		return true
 	}
-	g := &e.permits
-	g.dropExpired(c.now)
-	if g.Permits == 0 || g.First.After(c.now) {
+	s := &e.permits
+	s.dropExpired(c.now)
+	if s.Permits == 0 || s.First.After(c.now) {
 		return false
 	}
-	g.Permits--
-	g.First = g.First.Add(g.Interval)
+	s.Permits--
+	s.First = s.First.Add(s.Interval)
 	if elapsed := c.now.Sub(e.secondStart); elapsed >= time.Second {
 		e.begunLastSecond, e.begunThisSecond, e.secondStart = e.begunThisSecond, 0, c.now
 		if elapsed >= 2*time.Second {
@@ -142,85 +143,85 @@ func (c *Core[T]) usePermit(e *endpointQueue[T]) bool {
 // begin. Permits of another limit are dropped.
 func (c *Core[T]) setRateLimit(e *endpointQueue[T], limit RateLimit) {
 	if e.rateLimit != limit {
-		e.rateLimit, e.permits, e.askAgain = limit, PermitGrant{}, time.Time{}
+		e.rateLimit, e.permits, e.requestAgainAt = limit, PermitSupply{}, time.Time{}
 	}
 }
 
 func (c *Core[T]) requestPermits(e *endpointQueue[T]) {
 	e.requested = true
 	o := e.organization
-	if len(o.permitRequests) == 0 {
-		c.permitTurns = append(c.permitTurns, o)
+	if len(o.permitDemands) == 0 {
+		c.permitRequesters = append(c.permitRequesters, o)
 	}
-	o.permitRequests = append(o.permitRequests, e)
+	o.permitDemands = append(o.permitDemands, e)
 	c.actions.RequestPermits = true
 }
 
-// nextPermitRequest takes out the endpoint whose request is next. Organizations take turns, so that
-// one with many endpoints does not keep the others waiting. It returns nil if there is none.
-func (c *Core[T]) nextPermitRequest() *endpointQueue[T] {
-	if len(c.permitTurns) == 0 {
+// nextPermitDemand takes out the endpoint whose PermitDemand is next. Organizations take turns, so
+// that one with many endpoints does not keep the others waiting. It returns nil if there is none.
+func (c *Core[T]) nextPermitDemand() *endpointQueue[T] {
+	if len(c.permitRequesters) == 0 {
 		return nil
 	}
-	o := c.permitTurns[0]
-	c.permitTurns[0] = nil
-	c.permitTurns = c.permitTurns[1:]
-	e := o.permitRequests[0]
-	o.permitRequests[0] = nil
-	if o.permitRequests = o.permitRequests[1:]; len(o.permitRequests) > 0 {
-		c.permitTurns = append(c.permitTurns, o)
+	o := c.permitRequesters[0]
+	c.permitRequesters[0] = nil
+	c.permitRequesters = c.permitRequesters[1:]
+	e := o.permitDemands[0]
+	o.permitDemands[0] = nil
+	if o.permitDemands = o.permitDemands[1:]; len(o.permitDemands) > 0 {
+		c.permitRequesters = append(c.permitRequesters, o)
 	}
 	return e
 }
 
-// TakePermitRequests returns at most maxRequests of the requests that it has not returned yet.
-func (c *Core[T]) TakePermitRequests(now time.Time, maxRequests int) (requests []PermitRequest) {
+// TakePermitDemands returns at most maxDemands of those that it has not returned yet.
+func (c *Core[T]) TakePermitDemands(now time.Time, maxDemands int) (demands []PermitDemand) {
 	c.now = now
-	for range maxRequests {
-		e := c.nextPermitRequest()
+	for range maxDemands {
+		e := c.nextPermitDemand()
 		if e == nil {
 			break
 		}
-		r := PermitRequest{Endpoint: e.endpoint, Limit: e.rateLimit, Want: e.len(),
+		d := PermitDemand{Endpoint: e.endpoint, Limit: e.rateLimit, Want: e.len(),
 			Throttled: e.throttled, RetryAfter: e.retryAfter}
-		if r.Want > 0 && now.Sub(e.secondStart) < 2*time.Second {
-			r.Want = max(r.Want, e.begunThisSecond, e.begunLastSecond)
+		if d.Want > 0 && now.Sub(e.secondStart) < 2*time.Second {
+			d.Want = max(d.Want, e.begunThisSecond, e.begunLastSecond)
 		}
-		if e.rateLimit.PerSecond == 0 || r.Want == 0 && !r.Throttled {
+		if e.rateLimit.PerSecond == 0 || d.Want == 0 && !d.Throttled {
 			e.requested = false // since it asked, its rate limit or its queue has gone
 			c.schedule(e)
 			continue
 		}
 		e.requestedFor, e.throttled, e.retryAfter = e.rateLimit, false, 0
-		requests = append(requests, r)
+		demands = append(demands, d)
 	}
-	c.actions.RequestPermits = len(c.permitTurns) > 0
+	c.actions.RequestPermits = len(c.permitRequesters) > 0
 	c.ensureWorker()
-	return requests
+	return demands
 }
 
-// GrantPermits takes the answers to requests.
-func (c *Core[T]) GrantPermits(now time.Time, grants []PermitGrant) {
+// SupplyPermits takes the answers to what TakePermitDemands has returned.
+func (c *Core[T]) SupplyPermits(now time.Time, supplies []PermitSupply) {
 	c.now = now
-	for _, g := range grants {
-		e := c.endpoints[g.Endpoint]
+	for _, s := range supplies {
+		e := c.endpoints[s.Endpoint]
 		if e == nil || !e.requested {
 			continue
 		}
 		e.requested = false
-		unsaid, retryAfter := g.Throttled, g.RetryAfter
+		unreported, retryAfter := s.Throttled, s.RetryAfter
 		if e.requestedFor != e.rateLimit { // it was changed since: schedule makes another request
-			g = PermitGrant{}
+			s = PermitSupply{}
 		}
-		e.permits, e.askAgain = g, g.AskAgain
-		throttledSince := e.throttled // since the request
-		e.throttled, e.retryAfter = e.throttled || unsaid, max(e.retryAfter, retryAfter)
+		e.permits, e.requestAgainAt = s, s.RequestAgainAt
+		throttledAgain := e.throttled // after the PermitDemand was taken
+		e.throttled, e.retryAfter = e.throttled || unreported, max(e.retryAfter, retryAfter)
 		switch {
-		case throttledSince, unsaid && !e.askAgain.After(now):
+		case throttledAgain, unreported && !e.requestAgainAt.After(now):
 			e.permits.Permits = 0
 			c.requestPermits(e)
-		case unsaid: // also if there is nothing to run: other processes are to know
-			c.addPermitWakeup(e, e.askAgain)
+		case unreported: // also if there is nothing to run: the store is to tell other processes
+			c.addPermitWakeup(e, e.requestAgainAt)
 		}
 		c.schedule(e)
 	}
@@ -228,9 +229,9 @@ func (c *Core[T]) GrantPermits(now time.Time, grants []PermitGrant) {
 }
 
 // Throttle notes that the endpoint of an item has refused the attempt because there are too many,
-// and asks to be left alone for retryAfter, which is zero if it does not say. It loses its permits,
-// and the next request says so. An endpoint without a rate limit is left to its breaker. Throttle
-// is called before Finish.
+// and asks for no more attempts for retryAfter, which is zero if it does not say. It loses its
+// permits, and the next PermitDemand says so. For an endpoint without a rate limit, Throttle does
+// nothing: its breaker makes it back off. Throttle is called before Finish.
 func (c *Core[T]) Throttle(now time.Time, item *Item[T], retryAfter time.Duration) {
 	c.now = now
 	e := item.endpointQueue
@@ -244,9 +245,9 @@ func (c *Core[T]) Throttle(now time.Time, item *Item[T], retryAfter time.Duratio
 	}
 }
 
-// dropPermitRequests forgets the requests that were not returned yet.
-func (c *Core[T]) dropPermitRequests() {
-	for e := c.nextPermitRequest(); e != nil; e = c.nextPermitRequest() {
+// dropPermitDemands forgets those that TakePermitDemands has not returned yet.
+func (c *Core[T]) dropPermitDemands() {
+	for e := c.nextPermitDemand(); e != nil; e = c.nextPermitDemand() {
 		e.requested = false
 	}
 }
@@ -290,7 +291,7 @@ func (c *Core[T]) runPermitWakeups() {
 		if woken.e.wakeAt.Equal(woken.at) { // else an earlier wakeup has superseded it
 			woken.e.wakeAt = time.Time{}
 		}
-		if e := woken.e; e.throttled && !e.requested && !e.askAgain.After(c.now) {
+		if e := woken.e; e.throttled && !e.requested && !e.requestAgainAt.After(c.now) {
 			c.requestPermits(e)
 		}
 		c.schedule(woken.e)

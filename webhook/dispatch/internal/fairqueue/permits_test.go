@@ -17,11 +17,11 @@ var rateLimit = fairqueue.RateLimit{PerSecond: 1, Burst: 1}
 
 // learn lets the queue learn of the rate limit of endpointA, as the first attempt does, and returns
 // its request for permits.
-func learn(t *testing.T, q *queue) fairqueue.PermitRequest {
+func learn(t *testing.T, q *queue) fairqueue.PermitDemand {
 	t.Helper()
-	require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), fairqueue.Host{}, rateLimit))
+	require.Equal(t, fairqueue.PutBack, q.TryBegin(q.Next(), fairqueue.Host{}, rateLimit))
 	require.Nil(t, q.Next(), "there is no permit")
-	requests := q.TakePermitRequests(10)
+	requests := q.TakePermitDemands(10)
 	require.Len(t, requests, 1)
 	return requests[0]
 }
@@ -33,10 +33,10 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		known(q, 8, endpointA, endpointB)
 		q.Push(items(1, 5, endpointA))
 		r := learn(t, q)
-		assert.Equal(t, fairqueue.PermitRequest{
+		assert.Equal(t, fairqueue.PermitDemand{
 			Endpoint: endpointA.Endpoint, Limit: rateLimit, Want: 5,
 		}, r)
-		assert.Empty(t, q.TakePermitRequests(10), "it asks once")
+		assert.Empty(t, q.TakePermitDemands(10), "it asks once")
 		stats := q.Stats()
 		assert.Zero(t, stats.FastSlotsUsed+stats.GeneralSlotsUsed)
 		assert.Equal(t, 1, stats.EndpointsWaitingForPermits)
@@ -45,8 +45,8 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		require.NotNil(t, other, "another endpoint has its turn")
 		require.Equal(t, fairqueue.Begun, q.TryBegin(other, fairqueue.Host{}, fairqueue.RateLimit{}))
 
-		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 2,
-			First: time.Now().Add(time.Second), Interval: time.Second, Life: time.Second}})
+		q.SupplyPermits([]fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint, Permits: 2,
+			First: time.Now().Add(time.Second), Interval: time.Second, ValidFor: time.Second}})
 		assert.Nil(t, q.Next(), "the time of the first permit has not come")
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -55,11 +55,11 @@ func TestAnEndpointWithoutAPermitTakesNoSlot(t *testing.T) {
 		assert.Equal(t, int64(1), first.ID, "it has kept its place")
 		assert.Nil(t, q.Next(), "the permit is the first one's")
 		require.Equal(t, fairqueue.Begun, q.TryBegin(first, fairqueue.Host{}, rateLimit))
-		assert.Empty(t, q.TakePermitRequests(10), "there is one left")
+		assert.Empty(t, q.TakePermitDemands(10), "there is one left")
 		time.Sleep(2*time.Second + 1)
 		synctest.Wait()
 		assert.Nil(t, q.Next(), "it has lapsed")
-		r = q.TakePermitRequests(10)[0]
+		r = q.TakePermitDemands(10)[0]
 		assert.Equal(t, 4, r.Want)
 	})
 }
@@ -70,12 +70,12 @@ func TestAnEndpointAsksAgainWhenItMay(t *testing.T) {
 		q, _ := newQueue(slotLimits)
 		q.Push(items(1, 1, endpointA))
 		learn(t, q)
-		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint,
-			AskAgain: time.Now().Add(time.Minute)}})
-		assert.Empty(t, q.TakePermitRequests(10))
+		q.SupplyPermits([]fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint,
+			RequestAgainAt: time.Now().Add(time.Minute)}})
+		assert.Empty(t, q.TakePermitDemands(10))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		assert.Len(t, q.TakePermitRequests(10), 1)
+		assert.Len(t, q.TakePermitDemands(10), 1)
 	})
 }
 
@@ -85,22 +85,22 @@ func TestAThrottledEndpointLosesItsPermits(t *testing.T) {
 	known(q, 8, endpointA)
 	q.Push(items(1, 5, endpointA))
 	learn(t, q)
-	q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 5,
-		First: time.Now(), Life: time.Minute}})
+	q.SupplyPermits([]fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint, Permits: 5,
+		First: time.Now(), ValidFor: time.Minute}})
 	one := q.Next()
 	require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.Host{}, rateLimit))
 	two := q.Next()
 	q.Throttle(one, time.Minute)
-	assert.Equal(t, fairqueue.QueuedAgain, q.TryBegin(two, fairqueue.Host{}, rateLimit))
+	assert.Equal(t, fairqueue.PutBack, q.TryBegin(two, fairqueue.Host{}, rateLimit))
 	assert.Nil(t, q.Next())
-	r := q.TakePermitRequests(10)[0]
+	r := q.TakePermitDemands(10)[0]
 	assert.True(t, r.Throttled)
 	assert.Equal(t, time.Minute, r.RetryAfter)
 	q.Throttle(one, 0)
-	q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 5,
-		First: time.Now(), Life: time.Minute}})
+	q.SupplyPermits([]fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint, Permits: 5,
+		First: time.Now(), ValidFor: time.Minute}})
 	assert.Nil(t, q.Next(), "that was granted before it was throttled again")
-	assert.True(t, q.TakePermitRequests(10)[0].Throttled)
+	assert.True(t, q.TakePermitDemands(10)[0].Throttled)
 }
 
 // An endpoint that was throttled says so until the answer is one: also if it has nothing to run.
@@ -111,20 +111,20 @@ func TestAThrottledEndpointSaysSoUntilItIsHeard(t *testing.T) {
 		known(q, 8, endpointA)
 		q.Push(items(1, 1, endpointA))
 		learn(t, q)
-		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 1,
-			First: time.Now(), Life: time.Minute}})
+		q.SupplyPermits([]fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint, Permits: 1,
+			First: time.Now(), ValidFor: time.Minute}})
 		one := q.Next()
 		require.Equal(t, fairqueue.Begun, q.TryBegin(one, fairqueue.Host{}, rateLimit))
 		q.Throttle(one, time.Minute)
 		q.Finish(one, breaker.Observation{Health: breaker.Healthy})
 		for range 3 {
-			r := q.TakePermitRequests(10)
+			r := q.TakePermitDemands(10)
 			require.Len(t, r, 1)
 			assert.True(t, r[0].Throttled)
 			assert.Equal(t, time.Minute, r[0].RetryAfter)
-			q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Throttled: true,
-				RetryAfter: time.Minute, AskAgain: time.Now().Add(time.Second)}})
-			assert.Empty(t, q.TakePermitRequests(10), "it waits until it may ask again")
+			q.SupplyPermits([]fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint, Throttled: true,
+				RetryAfter: time.Minute, RequestAgainAt: time.Now().Add(time.Second)}})
+			assert.Empty(t, q.TakePermitDemands(10), "it waits until it may ask again")
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
@@ -165,7 +165,7 @@ func TestOrganizationsTakeTurnsAtPermits(t *testing.T) {
 	ask := func(organization string, endpoints int) {
 		for i := range endpoints {
 			q.Push(items(1, 1, endpoint(organization, fmt.Sprint(organization, i))))
-			require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), noHost, rateLimit))
+			require.Equal(t, fairqueue.PutBack, q.TryBegin(q.Next(), noHost, rateLimit))
 			require.Nil(t, q.Next(), "there is no permit")
 		}
 	}
@@ -173,7 +173,7 @@ func TestOrganizationsTakeTurnsAtPermits(t *testing.T) {
 	ask("victim", 2)
 	ask("third", 1)
 	names := func(n int) (names []string) {
-		for _, r := range q.TakePermitRequests(n) {
+		for _, r := range q.TakePermitDemands(n) {
 			names = append(names, r.Endpoint.SubscriptionID)
 		}
 		return names

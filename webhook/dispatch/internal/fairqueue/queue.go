@@ -132,22 +132,22 @@ func (q *Queue[T]) TryBegin(item *Item[T], to Host, limit RateLimit) BeginResult
 	return q.core.TryBegin(time.Now(), item, to, limit)
 }
 
-// PermitSignal returns a channel that receives when TakePermitRequests has something to return. It
+// PermitSignal returns a channel that receives when TakePermitDemands has something to return. It
 // is always the same one, and for one reader.
 func (q *Queue[T]) PermitSignal() <-chan struct{} { return q.permitSignal }
 
-// TakePermitRequests is [Core.TakePermitRequests].
-func (q *Queue[T]) TakePermitRequests(maxRequests int) []PermitRequest {
+// TakePermitDemands is [Core.TakePermitDemands].
+func (q *Queue[T]) TakePermitDemands(maxDemands int) []PermitDemand {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.TakePermitRequests(time.Now(), maxRequests)
+	return q.core.TakePermitDemands(time.Now(), maxDemands)
 }
 
-// GrantPermits is [Core.GrantPermits].
-func (q *Queue[T]) GrantPermits(grants []PermitGrant) {
+// SupplyPermits is [Core.SupplyPermits].
+func (q *Queue[T]) SupplyPermits(supplies []PermitSupply) {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.GrantPermits(time.Now(), grants)
+	q.core.SupplyPermits(time.Now(), supplies)
 }
 
 // Throttle is [Core.Throttle].

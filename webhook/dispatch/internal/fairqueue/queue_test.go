@@ -406,7 +406,7 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 			"but those that failed have their turns too")
 
 		slices.Reverse(taken)
-		for i, failed := range taken { // the first eight fail: the endpoint is left alone
+		for i, failed := range taken { // the first eight fail: the endpoint backs off
 			unstarted := q.Finish(failed, unhealthy).Requeue
 			if i == len(taken)-1 {
 				assert.Len(t, unstarted, 32)
@@ -534,7 +534,7 @@ func TestClaimsOfUnknownEndpointsLeaveRoomForFastOnes(t *testing.T) {
 		q.RecordClaim(claimed, b)
 		q.Push(claimed)
 	}
-	assert.Less(t, claims, 50, "at last the organization is left out")
+	assert.Less(t, claims, 50, "at last the organization is skipped")
 	assert.Positive(t, claims)
 	for range 16 {
 		require.True(t, q.ReservePrefetch(endpointA), "a delivery to the fast endpoint is prefetched")

@@ -3,48 +3,50 @@ package fairqueue
 import "container/heap"
 
 // restingEndpoints are endpoints that back off and have nothing queued, reserved or in flight. One
-// organization can have very many of them, each for a day, so no plan may walk over them. As long
-// as an endpoint rests, neither its breaker nor its backlog changes: what changes them makes it
-// active before.
+// organization can have very many of them, each for a day, and plans hold the lock of the queue: so
+// a plan examines none of them, and copies the list of those to skip, which is kept up to date
+// between plans. As long as an endpoint rests, neither its breaker nor its backlog changes: what
+// changes them makes it active before. The zero value has none.
 type restingEndpoints[T any] struct {
-	byEnd restingHeap[T]
-	// withBacklog are those that claims have to leave out, and names what these are called, in the
-	// same order. A plan names all of them: one that was not named would be claimed and given back by
-	// each claim. The store has nothing due for the others: what has failed there is not due before
-	// the endpoint wants to be asked again. Should another process store something for one of those,
-	// a claim brings it, RescheduleAll gives it back, and the endpoint has a backlog from then on.
+	byBackoffEnd restingHeap[T]
+	// withBacklog are those that have a backlog, and skip are their identifiers, in the same order,
+	// for ClaimBudget.SkipEndpoints. What is due for an endpoint that is not skipped is claimed, only
+	// to be returned to the store. For endpoints without a backlog, the store has nothing due: what
+	// has failed there is due when they no longer back off. If another process stores something for
+	// one of those, a claim brings it, RescheduleAll returns it, and the endpoint has a backlog from
+	// then on.
 	withBacklog []*endpointQueue[T]
-	names       []Endpoint
+	skip        []Endpoint
 }
 
 func (r *restingEndpoints[T]) add(e *endpointQueue[T]) {
-	heap.Push(&r.byEnd, e)
+	heap.Push(&r.byBackoffEnd, e)
 	if e.hasBacklog {
-		r.withBacklog, r.names = append(r.withBacklog, e), append(r.names, e.endpoint)
-		e.namePosition = len(r.names)
+		r.withBacklog, r.skip = append(r.withBacklog, e), append(r.skip, e.endpoint)
+		e.skipPosition = len(r.skip)
 	}
 }
 
 func (r *restingEndpoints[T]) remove(e *endpointQueue[T]) {
-	heap.Remove(&r.byEnd, e.restingPosition-1)
-	if e.namePosition == 0 {
+	heap.Remove(&r.byBackoffEnd, e.restingPosition-1)
+	if e.skipPosition == 0 {
 		return
 	}
-	end := len(r.names) - 1
+	end := len(r.skip) - 1
 	last := r.withBacklog[end]
-	r.withBacklog[e.namePosition-1], r.names[e.namePosition-1] = last, last.endpoint
-	last.namePosition = e.namePosition
-	r.withBacklog[end], r.names[end] = nil, Endpoint{}
-	r.withBacklog, r.names = r.withBacklog[:end], r.names[:end]
-	e.namePosition = 0
+	r.withBacklog[e.skipPosition-1], r.skip[e.skipPosition-1] = last, last.endpoint
+	last.skipPosition = e.skipPosition
+	r.withBacklog[end], r.skip[end] = nil, Endpoint{}
+	r.withBacklog, r.skip = r.withBacklog[:end], r.skip[:end]
+	e.skipPosition = 0
 }
 
-// wakeRested makes endpoints active whose backoff has ended, or idle if they have nothing to do.
-func (c *Core[T]) wakeRested() {
-	for len(c.resting.byEnd) > 0 && !c.resting.byEnd[0].breaker.BackingOff(c.now) {
-		e := c.resting.byEnd[0]
+// endRests makes resting endpoints active whose backoff has ended, or idle if they have no backlog.
+func (c *Core[T]) endRests() {
+	for len(c.resting.byBackoffEnd) > 0 && !c.resting.byBackoffEnd[0].breaker.BackingOff(c.now) {
+		e := c.resting.byBackoffEnd[0]
 		c.makeActive(e)
-		c.deactivateIfIdle(e)
+		c.deactivateIfUnused(e)
 	}
 }
 

@@ -153,12 +153,12 @@ func (s *simulation) rateLimit() fairqueue.RateLimit {
 
 // grant answers what endpoints have asked for: most get some permits, for now or later.
 func (s *simulation) grant() {
-	var grants []fairqueue.PermitGrant
-	for _, r := range s.core.TakePermitRequests(s.now, 1+s.random.IntN(10)) {
+	var grants []fairqueue.PermitSupply
+	for _, r := range s.core.TakePermitDemands(s.now, 1+s.random.IntN(10)) {
 		s.require(r.Limit.PerSecond > 0 && (r.Want > 0 || r.Throttled), "%v asks for nothing", r.Endpoint)
-		g := fairqueue.PermitGrant{Endpoint: r.Endpoint, Life: permitLife}
+		g := fairqueue.PermitSupply{Endpoint: r.Endpoint, ValidFor: permitLife}
 		if s.random.IntN(4) == 0 {
-			g.AskAgain = s.now.Add(time.Duration(s.random.IntN(2000)) * time.Millisecond)
+			g.RequestAgainAt = s.now.Add(time.Duration(s.random.IntN(2000)) * time.Millisecond)
 			g.Throttled, g.RetryAfter = r.Throttled, r.RetryAfter
 		} else {
 			g.Permits = 1 + s.random.IntN(5)
@@ -174,7 +174,7 @@ func (s *simulation) grant() {
 		}
 		grants = append(grants, g)
 	}
-	s.core.GrantPermits(s.now, grants)
+	s.core.SupplyPermits(s.now, grants)
 }
 
 // usePermit checks that the endpoint may begin an attempt now.
@@ -494,7 +494,7 @@ func (s *simulation) begin() {
 	switch s.core.TryBegin(s.now, d.item, to, d.endpoint.rateLimit) {
 	case fairqueue.Begun:
 		s.usePermit(d.endpoint)
-	case fairqueue.QueuedAgain:
+	case fairqueue.PutBack:
 		s.require(s.open, "queued after Stop")
 		s.move(d, picked, queued)
 		s.workers++

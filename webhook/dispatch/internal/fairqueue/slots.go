@@ -31,8 +31,8 @@ func dynamicThreshold(capacity, used int) int {
 	return max(1, thresholdAlpha*(capacity-used-capacity/headroomDivisor))
 }
 
-// slotCounts are how many slots there are. The reserved ones are among the others.
-type slotCounts struct{ total, fast, general, reserved int }
+// slotCounts are how many slots there are. Those that are held back are among the others.
+type slotCounts struct{ total, fast, general, heldBack int }
 
 func newSlotCounts(inFlight int) slotCounts {
 	quarter := inFlight / 4
@@ -40,7 +40,7 @@ func newSlotCounts(inFlight int) slotCounts {
 		total:    inFlight,
 		fast:     max(quarter, 1),
 		general:  max(inFlight-quarter, 1),
-		reserved: quarter / 4,
+		heldBack: quarter / 4,
 	}
 }
 
@@ -118,7 +118,7 @@ func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, speed speed) bool 
 // hostWithinSlotShare reports whether a host may have one more slot of the kind, for that endpoint:
 // it may have a limit of its own beside its share.
 func (c *Core[T]) hostWithinSlotShare(h *hostState[T], kind slotKind, e *endpointQueue[T]) bool {
-	return h.withinLimit(e.organization, c.now) && c.withinSlotShare(&h.slotUser, kind, e.speed())
+	return h.withinHostLimit(e.organization, c.now) && c.withinSlotShare(&h.slotUser, kind, e.speed())
 }
 
 // slotFree reports whether any slot of the kind is free.
@@ -154,26 +154,27 @@ func (c *Core[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 			hostFull = true
 			continue
 		}
-		if !c.onlyReservedLeft(kind) || e.mayUseReservedSlot(c.now) {
+		if !c.onlyHeldBackLeft(kind) || e.mayUseHeldBackSlot(c.now) {
 			return kind, false
 		}
 	}
 	return noSlot, hostFull
 }
 
-// onlyReservedLeft reports whether a slot of the kind would be one of the reserved slots.
-func (c *Core[T]) onlyReservedLeft(kind slotKind) bool {
-	return c.slotsUsed.total() >= c.slots.total-c.slots.reserved ||
-		kind == fastSlot && c.slotsUsed.fast >= c.slots.fast-c.slots.reserved
+// onlyHeldBackLeft reports whether a slot of the kind would be one of those that are held back.
+func (c *Core[T]) onlyHeldBackLeft(kind slotKind) bool {
+	return c.slotsUsed.total() >= c.slots.total-c.slots.heldBack ||
+		kind == fastSlot && c.slotsUsed.fast >= c.slots.fast-c.slots.heldBack
 }
 
-// reservedSlotRecency is how long after a fast answer an endpoint may use the reserved slots.
-const reservedSlotRecency = time.Second
+// fastAnswerRecency is how long after a fast answer an endpoint may use the slots that are held
+// back.
+const fastAnswerRecency = time.Second
 
-func (e *endpointQueue[T]) mayUseReservedSlot(now time.Time) bool {
+func (e *endpointQueue[T]) mayUseHeldBackSlot(now time.Time) bool {
 	return e.speed() == speedFast && e.organization.speed() != speedSlow &&
 		(e.host == nil || e.host.speed() != speedSlow) &&
-		now.Sub(e.lastFastAnswer) <= reservedSlotRecency
+		now.Sub(e.lastFastAnswer) <= fastAnswerRecency
 }
 
 // adjustSlots adds n to the slots of the item's kind that its organization, its host and all
@@ -222,7 +223,8 @@ func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 const maxWakeups = 4
 
 // maxBlockedSkipped is how many blocked endpoints of a run queue are passed over in one search for
-// one that can run.
+// one that can run. Like maxWakeups, it bounds the work that follows, with the lock held, from one
+// slot that comes free, and so is the same number.
 const maxBlockedSkipped = maxWakeups
 
 // stopwatchPauses are the times in which an attempt waits for something in this process, such as a
@@ -326,7 +328,7 @@ func (c *Core[T]) markSlow() {
 		c.notYetSlow.remove(item)
 		item.slow = true
 		item.endpointQueue.recordSlow()
-		c.applySpeed(item.endpointQueue)
+		c.updateCountedSpeed(item.endpointQueue)
 		item.endpointQueue.organization.recordSlow()
 		if item.slotHost != nil {
 			item.slotHost.recordSlow()
@@ -371,39 +373,41 @@ type organizationWaiters[T any] struct {
 	endpoints    fifo[*endpointQueue[T]]
 }
 
-// hostUse is which organizations use a host with a limit of its own. They are named by their ids.
+// hostUse says which organizations use a host with a limit of its own.
 type hostUse struct {
-	inFlight map[string]int // how many attempts each of them has in flight there
-	// latest is the one that has used the host or waited for it last, and other the last one before
-	// which is not the same.
-	latest, other hostUser
+	inFlight map[string]int // attempts there, by the id of the organization
+	// lastUser is the organization that was the last to use the host or to wait for it, and
+	// lastOtherUser the last one that is not lastUser. Both are zero if there is none.
+	lastUser, lastOtherUser hostUser
 }
 
 type hostUser struct {
 	organizationID string
-	at             time.Time
+	at             time.Time // when it last used the host or waited for it
 }
 
-// hostSharedFor is for how long an organization that has used a host, or waited for it, keeps
-// others from holding all of its connections. A mail to many recipients can hold one for
-// minutes, and an organization that seldom sends one would have to wait for it each time.
-const hostSharedFor = time.Hour
+// hostUseRecency is for how long an organization that has used a host, or waited for it, keeps any
+// other from having all of the attempts in flight that the host may have. The attempts for a mail
+// to many recipients can take minutes, and an organization that seldom sends one would have to wait
+// for them each time.
+const hostUseRecency = time.Hour
 
-// note notes that the organization uses the host or waits for it.
-func (u *hostUse) note(organizationID string, now time.Time) {
-	if u.latest.organizationID != organizationID {
-		u.other = u.latest
+// recordUse notes that the organization uses the host or waits for it.
+func (u *hostUse) recordUse(organizationID string, now time.Time) {
+	if u.lastUser.organizationID != organizationID {
+		u.lastOtherUser = u.lastUser
 	}
-	u.latest = hostUser{organizationID, now}
+	u.lastUser = hostUser{organizationID, now}
 }
 
-// shared reports whether another organization has used the host lately.
-func (u *hostUse) shared(organizationID string, now time.Time) bool {
-	other := u.latest
+// usedByOthersLately reports whether an organization other than this one has used the host, or
+// waited for it, within hostUseRecency.
+func (u *hostUse) usedByOthersLately(organizationID string, now time.Time) bool {
+	other := u.lastUser
 	if other.organizationID == organizationID {
-		other = u.other
+		other = u.lastOtherUser
 	}
-	return now.Sub(other.at) <= hostSharedFor
+	return now.Sub(other.at) <= hostUseRecency
 }
 
 // countInFlight adds n to what the organization has in flight at the host.
@@ -411,29 +415,29 @@ func (h *hostState[T]) countInFlight(o *organization[T], n int, now time.Time) {
 	if h.MaxInFlight == 0 {
 		return
 	}
-	h.note(o.id, now)
+	h.recordUse(o.id, now)
 	if h.inFlight[o.id] += n; h.inFlight[o.id] == 0 {
 		delete(h.inFlight, o.id)
 	}
 }
 
-// withinLimit reports whether the limit of the host lets the organization have one more attempt in
-// flight there. One organization does not get all of them while the host is shared: its attempts
-// may last for minutes.
-func (h *hostState[T]) withinLimit(o *organization[T], now time.Time) bool {
+// withinHostLimit reports whether the limit of the host lets the organization have one more attempt
+// in flight there. If others have used the host lately, it may have all but one of them, and always
+// one: its attempts may last for minutes.
+func (h *hostState[T]) withinHostLimit(o *organization[T], now time.Time) bool {
 	if h.MaxInFlight == 0 {
 		return true
 	}
-	most := h.MaxInFlight
-	if h.shared(o.id, now) {
-		most = max(most-1, 1)
+	limit := h.MaxInFlight // of the organization
+	if h.usedByOthersLately(o.id, now) {
+		limit = max(limit-1, 1)
 	}
-	return h.total() < h.MaxInFlight && h.inFlight[o.id] < most
+	return h.total() < h.MaxInFlight && h.inFlight[o.id] < limit
 }
 
 // addWaiter adds an endpoint that is in no run queue, at a time.
 func (h *hostState[T]) addWaiter(e *endpointQueue[T], now time.Time) {
-	h.note(e.organization.id, now)
+	h.recordUse(e.organization.id, now)
 	element := h.waitersByOrganization[e.organization]
 	if element == nil {
 		element = h.waitingOrganizations.PushBack(&organizationWaiters[T]{organization: e.organization})
@@ -534,7 +538,7 @@ func (c *Core[T]) wakeWaiters(h *hostState[T], n int) {
 func (c *Core[T]) reschedule(endpoints []*endpointQueue[T]) (scheduled int) {
 	for _, e := range endpoints {
 		c.schedule(e)
-		if e.memberOf != nil {
+		if e.inList != nil {
 			scheduled++
 		}
 	}

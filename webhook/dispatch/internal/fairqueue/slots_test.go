@@ -12,7 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
-// 64 slots are 16 fast ones, of which the last 4 are reserved, and 48 general ones.
+// 64 slots are 16 fast ones, of which the last 4 are held back, and 48 general ones.
 var slotLimits = fairqueue.Limits{
 	InFlight: 64, InFlightPerEndpoint: 8, Buffered: 4096, BufferedPerEndpoint: 128,
 }
@@ -145,7 +145,7 @@ func TestAnOrganizationLeavesAConnectionToOthers(t *testing.T) {
 		alone := held()
 		require.Len(t, alone, 4, "it is alone")
 		q.Push(items(100, 1, victim))
-		require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), host, noLimit))
+		require.Equal(t, fairqueue.PutBack, q.TryBegin(q.Next(), host, noLimit))
 		finish(alone[:2])
 		inFlight := held()
 		require.Len(t, inFlight, 2)

@@ -76,13 +76,13 @@ func TestASlotThatAFullHostLeavesIsUsed(t *testing.T) {
 	require.Nil(t, q.Next(), "all general slots are taken")
 
 	require.Equal(t, int64(2), second.ID)
-	require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(second, full, noLimit))
+	require.Equal(t, fairqueue.PutBack, q.TryBegin(second, full, noLimit))
 	next := q.Next()
 	require.NotNil(t, next)
 	assert.Equal(t, int64(4), next.ID)
 }
 
-// A claim that leaves out an endpoint because its organization has its share is made up for when
+// A claim that skips an endpoint because its organization has its share is made up for when
 // half of that is gone.
 func TestABacklogWhoseOrganizationHasItsShareIsClaimedOnceItHasNot(t *testing.T) {
 	t.Parallel()
@@ -135,7 +135,7 @@ func TestABacklogThatABreakerMakesDuringAClaimIsKept(t *testing.T) {
 		require.Equal(t, []string{"2"}, q.Finish(first, observed).Requeue)
 		claimSignalled(q)
 		q.RecordClaim(nil, plan)
-		assert.False(t, claimSignalled(q), "the next claim leaves it out")
+		assert.False(t, claimSignalled(q), "the next claim skips it")
 		require.Contains(t, q.PlanClaim().SkipEndpoints, endpointA.Endpoint)
 		time.Sleep(2 * time.Second)
 		assert.False(t, q.ReservePrefetch(endpointA), "a later delivery does not overtake it")
@@ -173,7 +173,7 @@ func TestEndpointsThatOnlyBackOffAreNotNamed(t *testing.T) {
 		q.Push(items(200, 1, many[2]))
 		require.Nil(t, q.Next())
 		require.Equal(t, []string{"200"}, q.RescheduleAll())
-		for range 2 { // a claim that leaves them out says nothing about them
+		for range 2 { // a claim that skips them says nothing about them
 			require.ElementsMatch(t, []fairqueue.Endpoint{many[1].Endpoint, many[2].Endpoint}, skipped())
 		}
 		// The fourth was not attempted: its delivery is due for any process.
@@ -193,8 +193,9 @@ func TestEndpointsThatOnlyBackOffAreNotNamed(t *testing.T) {
 // A rate limit that is raised, or removed, holds up nothing that waited for permits of the old one.
 func TestAChangedRateLimitIsInForceAtOnce(t *testing.T) {
 	t.Parallel()
-	anHour := func() []fairqueue.PermitGrant {
-		return []fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, AskAgain: time.Now().Add(time.Hour)}}
+	anHour := func() []fairqueue.PermitSupply {
+		return []fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint,
+			RequestAgainAt: time.Now().Add(time.Hour)}}
 	}
 	raised := fairqueue.RateLimit{PerSecond: 100, Burst: 100}
 	t.Run("after an answer that there is none for an hour", func(t *testing.T) {
@@ -203,12 +204,12 @@ func TestAChangedRateLimitIsInForceAtOnce(t *testing.T) {
 			q, _ := newQueue(slotLimits)
 			q.Push(items(1, 1, endpointA))
 			learn(t, q)
-			q.GrantPermits(anHour())
+			q.SupplyPermits(anHour())
 			require.Len(t, q.ResetEndpoint(endpointA.Endpoint), 1)
 			q.Push(items(1, 1, endpointA))
-			require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), noHost, raised))
+			require.Equal(t, fairqueue.PutBack, q.TryBegin(q.Next(), noHost, raised))
 			require.Nil(t, q.Next())
-			requests := q.TakePermitRequests(10)
+			requests := q.TakePermitDemands(10)
 			require.Len(t, requests, 1)
 			assert.Equal(t, raised, requests[0].Limit)
 		})
@@ -221,10 +222,10 @@ func TestAChangedRateLimitIsInForceAtOnce(t *testing.T) {
 			learn(t, q)
 			require.Len(t, q.ResetEndpoint(endpointA.Endpoint), 1)
 			q.Push(items(1, 1, endpointA))
-			require.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), noHost, raised))
+			require.Equal(t, fairqueue.PutBack, q.TryBegin(q.Next(), noHost, raised))
 			require.Nil(t, q.Next())
-			q.GrantPermits(anHour())
-			requests := q.TakePermitRequests(10)
+			q.SupplyPermits(anHour())
+			requests := q.TakePermitDemands(10)
 			require.Len(t, requests, 1)
 			assert.Equal(t, raised, requests[0].Limit)
 		})
@@ -235,8 +236,8 @@ func TestAChangedRateLimitIsInForceAtOnce(t *testing.T) {
 		known(q, 8, endpointA)
 		q.Push(items(1, 3, endpointA))
 		learn(t, q)
-		q.GrantPermits([]fairqueue.PermitGrant{{Endpoint: endpointA.Endpoint, Permits: 1,
-			First: time.Now(), Life: time.Minute}})
+		q.SupplyPermits([]fairqueue.PermitSupply{{Endpoint: endpointA.Endpoint, Permits: 1,
+			First: time.Now(), ValidFor: time.Minute}})
 		first := q.Next()
 		require.NotNil(t, first)
 		require.Nil(t, q.Next(), "it has the only permit")
@@ -310,7 +311,7 @@ func TestASlowAttemptCountsAtTheHostThatItsEndpointHasLeft(t *testing.T) {
 		synctest.Wait()
 
 		q.Push(items(3, 1, endpointB))
-		assert.Equal(t, fairqueue.QueuedAgain, q.TryBegin(q.Next(), left, noLimit))
+		assert.Equal(t, fairqueue.PutBack, q.TryBegin(q.Next(), left, noLimit))
 	})
 }
 
