@@ -35,11 +35,11 @@ type Core[T any] struct {
 	expectedPayloadBytes int // of an item that the next claim brings: see Limits
 	reservedForClaim     int // items that the planned claim may bring; not in buffered
 
-	lastPlan            int64 // the number of the last plan of a claim, from 1; 0 before the first
-	hasBacklogSomewhere bool  // this and hadBacklogSomewhere: see "What is known of backlogs"
-	hadBacklogSomewhere bool
+	lastPlan            int64           // the number of the last plan of a claim; 0 before the first
 	claimAgain          claimAgainBelow // for the whole buffer
 	claimAwaitsCapacity bool            // PlanClaim planned none last time: too little was free
+	// See "What is known of backlogs" in buffer.go.
+	hasBacklogSomewhere, hadBacklogSomewhere bool
 
 	permitRequesters []*organization[T] // that have permitDemands; it is the turn of the first
 	permitWakeups    permitWakeupHeap[T]

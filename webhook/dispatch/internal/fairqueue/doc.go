@@ -37,17 +37,18 @@
 //
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints
-// it has to skip. A delivery that is stored by this process may be prefetched, which means
-// that the call that stores it claims it too: capacity for it is reserved before. After one that
-// did not fit, an endpoint gets nothing prefetched until a claim has taken all that was due, so
-// that later deliveries do not overtake a backlog.
+// it has to skip. A delivery that is stored by this process may be prefetched, which means that the
+// call that stores it claims it too: capacity for it is reserved before. After one that did not
+// fit, an endpoint gets nothing prefetched until a claim has taken all that was due, so that later
+// deliveries do not overtake a backlog.
 //
 // # Requeued and put back
 //
 // To requeue a delivery is to return it to the store, where another claim finds it. The caller does
-// that with what it is given by [Core.Finish], [Core.RescheduleAll], [Core.Push], [Core.Stop] and
-// the Resets, and with an item that is [Rejected]. To put an item back is to return it to the queue
-// of its endpoint, in memory. TryBegin does that with an item that has to wait: see [PutBack].
+// that with the items that are in [FinishResult], that [Core.RescheduleAll], [Core.Push],
+// [Core.Stop], [Core.ResetSubscription] and [Core.ResetEndpoint] return, and that are [Rejected].
+// To put an item back is to return it to the queue of its endpoint, in memory. [Core.TryBegin] does
+// that with an item that has to wait: see [PutBack].
 //
 // # States of an endpoint
 //

@@ -31,7 +31,7 @@ type endpointQueue[T any] struct {
 	window           int       // how many attempts in flight it has earned
 	lastFastAnswer   time.Time
 	idleSince        time.Time // if it is idle
-	// See "What is known of backlogs" for these. For a resting endpoint, skippedByPlan is set only
+	// See "What is known of backlogs" in buffer.go. For a resting endpoint, skippedByPlan is set only
 	// when it becomes active.
 	hasBacklog, prefetchBlocked, overflowPending bool
 	backlogMarkedAfterPlan, skippedByPlan        int64
@@ -258,7 +258,7 @@ type organization[T any] struct {
 	permitDemands []*endpointQueue[T]
 
 	claimAgain                       claimAgainBelow // for organization.buffered
-	skippedByPlan, fastBacklogAtPlan int64           // see "What is known of backlogs"
+	skippedByPlan, fastBacklogAtPlan int64           // see "What is known of backlogs" in buffer.go
 }
 
 // hasScheduledEndpoint reports whether any endpoint stands in its run queues.
