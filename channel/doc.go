@@ -7,8 +7,8 @@
 // Dispatcher of package webhook/dispatch decides what happens next. A [Registry] holds drivers by
 // the names that subscriptions use.
 //
-// Most programs need only package standard, whose New makes a Registry of the four channels that
-// come with this library:
+// Most programs need only package standard, whose New makes a Registry of the channels that come with
+// this library: webhook and slack, and email and sms if its Config says by whom these are sent:
 //
 //	channels, err := standard.New(standard.Config{})
 //	d, err := dispatch.New(store, dispatch.Config{Channels: channels})
@@ -41,7 +41,9 @@
 //	3xx                                                         Retry; redirects are never followed
 //	410                                                         Disable
 //	429 and 503 with Retry-After                                Wait, at most MaxRetryAfter
-//	any other status                                            Retry
+//	any other status                                            Retry; a 4xx other than 408, 425 and 429
+//	                                                            does not count against the endpoint's
+//	                                                            health
 //	no connection: dns, connect, tls, refused_address           Retry
 //	the proxy cannot be used, or refuses: proxy                 Retry; does not count against the
 //	                                                            endpoint's health

@@ -1,8 +1,11 @@
 // Package webhook defines what the publishing side of the library stores: the [Subscription], which
-// says which events go to which channels; the [Delivery] of one event to one endpoint, with every
+// says which events go to which channels, and is called a webhook in JSON, in logs and in the console;
+// the [Delivery] of one event to one endpoint, with every
 // [Attempt]; the [EndpointState] of each endpoint; [Statistics]; and the contract of a [Store].
 //
-// To publish, start with package github.com/mixpeek/webhooks-go/webhook/dispatch:
+// To publish, start with package github.com/mixpeek/webhooks-go/webhook/dispatch. Its documentation has
+// the rest of this: a subscription to deliver to, and the end of the program. Package webhook/sqlite
+// is a module of its own.
 //
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
 //	d, err := dispatch.New(store, dispatch.Config{})

@@ -13,7 +13,7 @@ import (
 )
 
 // Config configures a Dispatcher. In every field zero means the default. New returns an error for a
-// negative value, a duration below 1 ms, and a Lease below 1 s.
+// negative value other than [NoJitter] in ScheduleJitter, a duration below 1 ms, and a Lease below 1 s.
 type Config struct {
 	// Channels holds the channels that subscriptions can use. Defaults to
 	// standard.New with a zero Config: webhook and slack, HTTPS only, no private

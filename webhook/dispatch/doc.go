@@ -8,10 +8,11 @@
 //
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
 //	d, err := dispatch.New(store, dispatch.Config{})
-//	go d.Run(ctx)
+//	ended := make(chan error, 1)
+//	go func() { ended <- d.Run(ctx) }()
 //
 //	err = d.PutSubscription(ctx, &webhook.Subscription{
-//		ID:         "wh_shopcaches",
+//		ID:         "wh_shopcaches", // "wh_", and 10 letters or digits or 16 hexadecimal digits
 //		Name:       "cache of the shop",
 //		EventTypes: []event.Pattern{"object.*"},
 //		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
@@ -24,7 +25,10 @@
 //	e.Namespace = "acme"
 //	_, err = d.Emit(ctx, e)
 //
-// A program that ends, such as a job, needs no Run: [Dispatcher.Drain] delivers what is
+//	// When the program ends: cancel ctx, and wait until Run has stored what it knows.
+//	err = <-ended
+//
+// A program that ends by itself, such as a job, needs no Run: [Dispatcher.Drain] delivers what is
 // due, and returns.
 //
 // # What is promised
@@ -69,6 +73,12 @@
 // Config.MaxLostAttempts attempts without a result. The other deliveries that were in memory are
 // still made.
 //
+// # Organizations
+//
+// An organization is one of your tenants. The OrganizationID of an event and that of a
+// [webhook.Subscription] are the same text: a subscription receives the events of its organization,
+// and no others. Without tenants leave both empty, and all is one organization.
+//
 // # Fairness
 //
 // No organization can slow down another, and no endpoint that hangs can slow down others of the
@@ -77,7 +87,7 @@
 //   - Organizations take turns, in the store and in memory, and so do the endpoints of each.
 //   - An organization, a host (of whichever subscriptions: see [channel.Capabilities]) and an
 //     endpoint may have at most four times as many attempts in flight, or deliveries in memory, as
-//     there are free places: the more places are taken, the fewer a user of them may take (A. K.
+//     there are free places: the more places are taken, the fewer each of them may take (A. K.
 //     Choudhury and E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet
 //     switches", 1998).
 //   - A host whose channels say how many attempts it takes at a time, such as a mail server, never
@@ -138,18 +148,22 @@
 //
 // # Endpoints that fail
 //
+// A healthy answer of an endpoint is a success, or the refusal of one event: a 4xx other than 408, 425
+// and 429, or a code of the channel that says so. Such a refusal is retried like any other failure,
+// because endpoints answer 404 or 401 while they are deployed, but it says nothing about other events.
+// Only 410 ends a delivery at once, and disables the endpoint; a channel of your own can end one with
+// an error that is permanent. Timeouts, failed connections and 5xx are no healthy answers.
+//
 // Each [webhook.Endpoint] has a queue of its own, with a circuit breaker:
 //
 //   - The Dispatcher stops calling an endpoint for 1 second after 8 deliveries have failed without
-//     an answer in between. A failure that took longer than 300 ms counts for four if the endpoint
-//     has not been answering fast.
+//     a healthy answer in between. A failure that took longer than 300 ms counts for four if the
+//     endpoint has not been answering fast.
 //   - After that it makes one attempt at a time. Each further failure stops the calls for twice as
-//     long, up to 1 minute. The first answer ends this.
+//     long, up to 1 minute. The first healthy answer ends this.
 //   - If only the same deliveries keep failing, new ones are attempted nevertheless.
 //   - After a 429 or 503 with Retry-After, the endpoint gets no delivery until that time has
-//     passed. Each such answer counts as one of the 8, even if all are to the same delivery.
-//   - A refusal of one event (400, 404, 413, 422 and the like, or a code of the channel) is an
-//     answer: it says nothing about other events.
+//     passed. Each of these counts as one of the 8, even if all are of the same delivery.
 //
 // While an endpoint is not called, its deliveries wait and use up no attempt.
 //
@@ -161,15 +175,15 @@
 //
 // An endpoint is degraded once it has failed as a whole for Lifecycle.DegradedAfter, a minute by
 // default: by timeouts, failed connections, 5xx, 429 and the like, for 8 different deliveries at
-// least, and without an answer in between. A success is an answer, and so is the refusal of an
-// event: an endpoint that refuses everything is healthy, and package webhook/monitor names it.
+// least, and without a healthy answer in between. An endpoint that refuses every event is healthy,
+// and package webhook/monitor names it.
 // [Dispatcher.Refusals] names an event type that an endpoint refuses while it takes others.
 // An endpoint with so few events that ten minutes pass between attempts is not degraded either: its
 // deliveries keep to the retry policy.
 //
 // While an endpoint is degraded, its deliveries wait, but for one at a time, over all
 // processes: the probe, a minute later at first, then in steps that double up to half an hour.
-// The first answer makes the endpoint healthy for all processes. A probe takes a delivery that
+// The first healthy answer makes the endpoint healthy for all processes. A probe takes a delivery that
 // was never attempted before one that has failed. If a probe says nothing about the endpoint, as
 // when its event cannot be rendered, the next one follows at once, 100 times in a row at most.
 //

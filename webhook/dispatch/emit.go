@@ -43,8 +43,9 @@ const maxCommitBytes = 4 << 20
 // ctx: after it, the events may or may not be stored.
 //
 // Emit accepts an event whose id the organization has emitted before, stores nothing for it, and
-// reports it as a duplicate. So it is safe to emit the same events again after any error. While a
-// transaction of a caller is open that has emitted the event, Emit fails with [webhook.ErrBlocked].
+// reports it as a duplicate. So it is safe to emit the same events again after any error. If a
+// transaction of a caller has emitted the event and stays open, Emit waits for it, and fails with
+// [webhook.ErrBlocked] if that takes too long for the store.
 //
 // The trace that [tracecontext.From] finds in ctx, or in what Hooks.EmitStart makes of it, is
 // stored with the events, apart from their JSON. Each attempt to deliver them has it in its

@@ -52,14 +52,15 @@ const settleTimeout = 5 * time.Second
 // Run delivers until ctx is cancelled. Then it claims nothing more, waits up to Config.DrainTimeout
 // for the attempts in flight and cancels the others, requeues every delivery that it did not
 // finish, and returns nil. It logs how many deliveries it requeued: they wait in the store for the
-// next Run, of this process or another. If a channel's Send does not return when its context is
-// cancelled, neither does Run. A store that fails does not end Run: it is tried again, with
-// backoff.
+// next Run, of this process or another. A program that ends has to wait until Run has returned, or
+// the results of its last attempts are lost, and the attempts repeated. If a channel's Send does not
+// return when its context is cancelled, neither does Run. A store that fails does not end Run: it is
+// tried again, with backoff.
 //
-// If the store still fails 5 seconds after that, Run returns an [*UnfinishedError]: deliveries
-// whose results it could not store are claimed again after their lease. A second Run at the same
-// time returns ErrRunning; while a [Dispatcher.Drain] does the work, Run waits for its end. After
-// Run has returned it can be called again.
+// If the store still fails 5 seconds after the last attempt has ended, Run returns an
+// [*UnfinishedError]: deliveries whose results it could not store are claimed again after their
+// lease. A second Run at the same time returns ErrRunning; while a [Dispatcher.Drain] does the work,
+// Run waits for its end. After Run has returned it can be called again.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	for {
 		err := d.newRun().run(ctx)
