@@ -112,8 +112,8 @@ func (g *Gate) ContextFor(ctx context.Context, turn Turn) context.Context {
 	return &gateContext{ctx, g, turn}
 }
 
-// TurnOf returns the Turn that [Gate.ContextFor] has put into a context, or the zero value. By it,
-// what bounds something else than renders can also tell the organizations apart.
+// TurnOf returns the Turn that [Gate.ContextFor] has put into a context, or the zero value. Other
+// limits than that of renders tell organizations apart by it.
 func TurnOf(ctx context.Context) Turn {
 	if c, _ := ctx.Value(gateKey{}).(*gateContext); c != nil {
 		return c.turn

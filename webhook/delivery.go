@@ -118,8 +118,8 @@ type Delivery struct {
 	// WaitsFor is the delivery that has its turn, while this one waits in line for its own: see
 	// [Ordering]. 0 if it does not wait. DueAt is then zero, or the SkipAt of that one.
 	WaitsFor DeliveryID `json:"waits_for,omitzero"`
-	// Holds says that the delivery is dead and holds its subject: later events of that wait until it is
-	// replayed or skipped, or until SkipAt.
+	// Holds says that the delivery is dead and holds its subject: later events about the subject wait
+	// until it is replayed or skipped, or until SkipAt.
 	Holds bool `json:"holds_subject,omitempty"`
 	// SkipAt is when the next delivery of the subject has its turn, if Holds is set. Zero means not
 	// before a person decides.

@@ -15,9 +15,9 @@ import (
 //	{"skip_after_seconds": 3600}
 //
 // A subject is the type and the id of [event.Event].Subject. The deliveries of one subject at one
-// endpoint form a line. Its front has its turn: it is attempted, and tried again, until it has
-// succeeded. All others wait, and use up no attempt. Other subjects have lines of their own, and
-// what fails in one holds up none of the others.
+// endpoint form a line, which is a FIFO queue. Only the delivery at its front is attempted, and tried
+// again, until it has succeeded. All others wait, and use up no attempt. Other subjects have lines of
+// their own, and what fails in one holds up none of the others.
 //
 // The order is that of the emits that follow upon each other: of two events, the one whose Emit had
 // returned, or whose EmitTx had been committed, before the other was emitted is delivered first. So
@@ -25,9 +25,9 @@ import (
 // or open transactions, have no order among themselves. An Emit that returned with
 // [Emitted].Unfinished has not finished: it overlaps with those that follow it.
 //
-// The order is that of first successes. A process that dies after the endpoint has answered, or
-// that loses its lease, makes an attempt that is repeated, and the repetition may come when the
-// next events have been delivered. A receiver recognizes it by its event_id.
+// What is in order is when each event is delivered successfully for the first time. If a process
+// dies after the endpoint has answered, or loses its lease, the attempt is repeated, and that may come
+// when the next events have been delivered. A receiver recognizes it by its event_id.
 //
 // The front leaves the line, and the next one has its turn, when it has
 //
@@ -39,8 +39,8 @@ import (
 //   - become dead, and a person skips it ([OrderingStore].Skip).
 //
 // Until then, a dead delivery holds its subject: see [Delivery].Holds. A replay of it attempts it
-// again, and what follows waits on. A replay of any other delivery stands in line before all that
-// wait, whatever has been delivered since. Replays of several are made in the order of their emits,
+// again, and what follows waits on. A replay of any other delivery comes before all that wait in the
+// line, whatever has been delivered since. Replays of several are made in the order of their emits,
 // as far as they stand in line at the same time.
 //
 // A paused, degraded or disabled endpoint delivers nothing, or probes, and its lines stay as they

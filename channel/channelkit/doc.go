@@ -33,13 +33,12 @@
 // HTTPConfig.TLS has a cache, both share 1024 sessions of TLS, one for each host, that new
 // connections resume.
 //
-// A host's connections and session serve all organizations that send to it. When there are more
-// than may be kept, those of the organization that has most go first, so that one with very many
-// webhooks does not make the attempts of all others open connections. The organization is that of
-// the template.Turn in the context, which a Dispatcher sets; requests without one count as one
-// organization. What net/http keeps cannot be told apart in this way: of its connections, the one
-// that has been idle for longest goes first, and sessions through a proxy count as one
-// organization's.
+// A host's connections and session serve all organizations that send to it. Over the limit, the
+// organization that has most loses its oldest, so that one with very many webhooks cannot evict those
+// of all others. The organization is that of the template.Turn in the context, which a Dispatcher
+// sets; requests without one count as one organization. The pool of net/http cannot do this: over its
+// limit it closes the connection that has been idle for longest, and all sessions through a proxy
+// count as one organization's.
 //
 // An endpoint that restarts closes its idle connections, perhaps while a request is on its way. If
 // no byte of an answer has come, a request to a Target that is Repeatable, as the "webhook"
